@@ -1,0 +1,32 @@
+"""A reasoning engine for small language models, native to JAX.
+
+`load` and `Engine` bring in JAX when they are first used, so that
+`jaxlrm.verify` and the symbolic side stay light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxlrm.config import SearchConfig as SearchConfig
+    from jaxlrm.engine import Engine as Engine
+    from jaxlrm.engine import load as load
+    from jaxlrm.solution import Solution as Solution
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Engine": "jaxlrm.engine",
+    "SearchConfig": "jaxlrm.config",
+    "Solution": "jaxlrm.solution",
+    "load": "jaxlrm.engine",
+}
+__all__ = ["Engine", "SearchConfig", "Solution", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'jaxlrm' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,511 @@
+"""Configuration: frozen dataclasses and their validation (no JAX, no absl)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T")
+
+ACTIVATIONS = ("silu", "gelu", "gelu_pytorch_tanh", "relu2")
+
+
+def _require_positive(config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value <= 0:
+            raise ValueError(
+                f"{type(config).__name__}.{name} is {value}; it must be "
+                "positive"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Shape of a Llama / Qwen2 / Qwen3 decoder.
+
+    Field names are those of a Hugging Face `config.json`, where it has one.
+
+    Attributes:
+        vocab_size: `V`, rows of the embedding.
+        hidden_size: `E`.
+        num_layers: `L`.
+        num_heads: `H`, query heads.
+        num_kv_heads: `K`, key/value heads; divides `num_heads`.
+        head_dim: `D`, even (rotary embedding works on pairs).
+        intermediate_size: `F`.
+        hidden_act: activation of the gated MLP, one of `ACTIVATIONS`.
+        rms_norm_eps: epsilon of every RMSNorm.
+        rope_theta: base of the rotary embedding.
+        max_position_embeddings: longest sequence, in tokens.
+        attention_bias: bias on q, k and v (Qwen2).
+        qk_norm: RMSNorm on each head of q and k (Qwen3).
+        tie_word_embeddings: the unembedding is the embedding.
+        value_head: a scalar head on the last hidden state (reward model, or
+            generator that judges its own steps).
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    hidden_act: str = "silu"
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 10000.0
+    max_position_embeddings: int = 2048
+    attention_bias: bool = False
+    qk_norm: bool = False
+    tie_word_embeddings: bool = True
+    value_head: bool = False
+
+    def __post_init__(self):
+        _require_positive(
+            self,
+            "vocab_size",
+            "hidden_size",
+            "num_layers",
+            "num_heads",
+            "num_kv_heads",
+            "head_dim",
+            "intermediate_size",
+            "rms_norm_eps",
+            "rope_theta",
+            "max_position_embeddings",
+        )
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"num_heads {self.num_heads} is not a multiple of "
+                f"num_kv_heads {self.num_kv_heads}; grouped-query attention "
+                "shares each key/value head among equally many query heads"
+            )
+        if self.head_dim % 2:
+            raise ValueError(
+                f"head_dim {self.head_dim} is odd; the rotary embedding "
+                "rotates pairs, use an even number"
+            )
+        if self.hidden_act not in ACTIVATIONS:
+            raise ValueError(
+                f"hidden_act {self.hidden_act!r} is unknown; use one of "
+                f"{', '.join(ACTIVATIONS)}"
+            )
+
+
+STRATEGIES = ("greedy", "majority", "best_of_n", "weighted", "beam")
+VERIFIERS = ("both", "learned", "symbolic", "none")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """How one problem's inference-time compute is spent.
+
+    Attributes:
+        strategy: one of `STRATEGIES`.
+        branches: `B`, chains decoded in lockstep; greedy takes one.
+        width: children of each kept step in a beam; divides `branches`.
+        chain_tokens: longest chain of thought, in tokens.
+        step_tokens: `S`, tokens a branch writes in a round of a beam; a
+            longer step goes on in the next round.
+        rounds: most rounds of a beam.
+        temperature: of sampling; 0 takes the likeliest token.
+        top_k: sample among this many likeliest tokens; 0 for all.
+        top_p: sample among the likeliest tokens of this total probability.
+        verifiers: one of `VERIFIERS`: which judges the search listens to.
+        batch: `G`, problems solved side by side.
+        seed: of all sampling.
+    """
+
+    strategy: str = "beam"
+    branches: int = 64
+    width: int = 4
+    chain_tokens: int = 256
+    step_tokens: int = 48
+    rounds: int = 24
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    verifiers: str = "both"
+    batch: int = 8
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, allowed in (
+            ("strategy", STRATEGIES),
+            ("verifiers", VERIFIERS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r} is unknown; use one of "
+                    f"{', '.join(allowed)}"
+                )
+        _require_positive(
+            self,
+            "branches",
+            "width",
+            "chain_tokens",
+            "step_tokens",
+            "rounds",
+            "batch",
+        )
+        if self.strategy == "beam" and self.branches % self.width:
+            raise ValueError(
+                f"branches {self.branches} is not a multiple of width "
+                f"{self.width}; each kept step gets width children"
+            )
+        if self.temperature < 0:
+            raise ValueError(
+                f"temperature {self.temperature} is negative; 0 is greedy, "
+                "1 samples as the model was trained"
+            )
+        if self.top_k < 0:
+            raise ValueError(f"top_k {self.top_k} is negative; 0 is all")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p {self.top_p} is not in (0, 1]")
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimiserConfig:
+    """Muon for matrices, Adam for the rest; warm-up, constant, decay.
+
+    Attributes:
+        learning_rate: of Muon (Jordan et al. 2024), at its plateau.
+        adam_learning_rate: of Adam (embeddings, norms, biases, heads).
+        warmup: steps from zero to the plateau.
+        decay: last steps, from the plateau linearly down to zero.
+        clip: largest global norm of the gradient.
+    """
+
+    learning_rate: float = 0.02
+    adam_learning_rate: float = 4e-3
+    warmup: int = 100
+    decay: int = 0
+    clip: float = 1.0
+
+    def __post_init__(self):
+        _require_positive(self, "learning_rate", "adam_learning_rate", "clip")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        model: shape of the model.
+        tasks: families to draw problems from, in equal parts.
+        rollouts: JSON-lines file of sampled chains with step labels, for the
+            value head; empty for none.
+        rollout_share: share of documents that are rollouts.
+        init: folder of the model to start from; empty starts afresh.
+        rows: packed rows a batch, `R`.
+        length: tokens a row, `S`; no document is longer.
+        steps: optimiser steps in all.
+        value_weight: weight of the value head's loss beside the language
+            model's.
+        optimiser: how the parameters move.
+        seed: of initial parameters and data.
+        data: devices that share the rows.
+        model_parallel: devices that share each parameter.
+        log_every: steps between metric lines.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    model: ModelConfig
+    tasks: tuple[str, ...] = ("linear", "arithmetic")
+    rollouts: str = ""
+    rollout_share: float = 0.0
+    init: str = ""
+    rows: int = 32
+    length: int = 256
+    steps: int = 1000
+    value_weight: float = 0.5
+    optimiser: OptimiserConfig = OptimiserConfig()
+    seed: int = 0
+    data: int = 1
+    model_parallel: int = 1
+    log_every: int = 50
+    checkpoint_every: int = 500
+
+    def __post_init__(self):
+        _require_positive(
+            self,
+            "rows",
+            "length",
+            "steps",
+            "data",
+            "model_parallel",
+            "log_every",
+            "checkpoint_every",
+        )
+        if self.rows % self.data:
+            raise ValueError(
+                f"rows {self.rows} is not a multiple of data {self.data}; "
+                "every device takes equally many rows"
+            )
+        if not 0 <= self.rollout_share <= 1:
+            raise ValueError(
+                f"rollout_share {self.rollout_share} is not between 0 and 1"
+            )
+        if self.rollout_share and not (self.rollouts and self.model.value_head):
+            raise ValueError(
+                f"rollout_share {self.rollout_share} needs rollouts and a "
+                "model with value_head"
+            )
+        if self.length > self.model.max_position_embeddings:
+            raise ValueError(
+                f"length {self.length} is over max_position_embeddings "
+                f"{self.model.max_position_embeddings}; shorten the rows"
+            )
+
+
+def replace_path(config: T, path: str, text: str) -> T:
+    """A copy of `config` with one field set from text.
+
+    Args:
+        config: a frozen dataclass, possibly of dataclasses.
+        path: field names joined by dots, such as `search.branches`.
+        text: the value as typed on a command line. It is read by the field's
+            annotation: int, float, bool (`true`, `false`, `1`, `0`), str,
+            Literal, a tuple of those (`1,2,3`), or any of them with None
+            (`none`).
+
+    Returns:
+        A new config of the same type, validated.
+
+    Raises:
+        ValueError: no such field (the message names the nearest), or the text
+            does not fit the annotation, or validation refuses the value.
+        TypeError: the field's annotation is none of the above.
+    """
+    return replace_paths(config, {path: text})
+
+
+def replace_paths(config: T, texts: Mapping[str, str]) -> T:
+    """`replace_path` for several fields, validated once they are all set.
+
+    So that fields bound to each other (`num_heads`, `num_kv_heads`) can change
+    together in any order.
+    """
+    return _replace(config, {tuple(k.split(".")): v for k, v in texts.items()})
+
+
+def to_json(config: object) -> dict[str, Any]:
+    """The config as a dict that `json.dumps` takes; tuples become lists.
+
+    Raises:
+        TypeError: a value that is no dataclass, tuple, str, number, bool or
+            None.
+    """
+    return {
+        field.name: _value_to_json(getattr(config, field.name), field.name)
+        for field in dataclasses.fields(config)
+    }
+
+
+def from_json(cls: type[T], record: Mapping[str, Any]) -> T:
+    """The config of type `cls` that `to_json` wrote; checks every type.
+
+    Raises:
+        ValueError: an unknown key, a key without default that is missing, a
+            value of another type, or one that validation refuses.
+        TypeError: an annotation that `replace_path` does not know either.
+    """
+    return _from_json(cls, record, ())
+
+
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+
+
+def _replace(config, texts, prefix=()):
+    field_types = _field_types(type(config))
+    leaves, groups = {}, {}
+    for path, text in texts.items():
+        name, rest = path[0], path[1:]
+        where = ".".join((*prefix, name))
+        if name not in field_types:
+            raise ValueError(_unknown_field(type(config), name, where))
+        value = getattr(config, name)
+        if rest:
+            if not dataclasses.is_dataclass(value):
+                raise ValueError(
+                    f"{where} is {value!r}, which has no fields; it cannot "
+                    f"take {'.'.join((*prefix, *path))}={text}"
+                )
+            groups.setdefault(name, {})[rest] = text
+        elif dataclasses.is_dataclass(value):
+            raise ValueError(
+                f"{where} is a group; set one of its fields: "
+                f"{', '.join(_field_types(type(value)))}"
+            )
+        else:
+            leaves[name] = _parse(text, field_types[name], where)
+    nested = {
+        name: _replace(getattr(config, name), inner, (*prefix, name))
+        for name, inner in groups.items()
+    }
+    return dataclasses.replace(config, **leaves, **nested)
+
+
+def _field_types(cls: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _unknown_field(cls: type, name: str, where: str) -> str:
+    names = list(_field_types(cls))
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return (
+        f"{cls.__name__} has no field {name!r} (in {where!r}); {hint}"
+        f"fields: {', '.join(names)}"
+    )
+
+
+def _optional(annotation: Any) -> tuple[Any, bool]:
+    """`T | None` as (T, True), anything else as (annotation, False)."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        args = typing.get_args(annotation)
+        rest = [arg for arg in args if arg is not types.NoneType]
+        if len(rest) == 1 < len(args):
+            return rest[0], True
+    return annotation, False
+
+
+def _item_types(annotation: Any, length: int, where: str) -> list[Any]:
+    """Annotations of a tuple's items; ValueError if the length is wrong."""
+    args = typing.get_args(annotation)
+    if len(args) == 2 and args[1] is Ellipsis:
+        return [args[0]] * length
+    if len(args) != length:
+        raise ValueError(f"{where} takes {len(args)} values, not {length}")
+    return list(args)
+
+
+def _unsupported(annotation: Any, where: str) -> TypeError:
+    return TypeError(
+        f"{where} is annotated {annotation}; a config field is an int, float, "
+        "bool, str, Literal, dataclass, a tuple of those, or one or None"
+    )
+
+
+def _parse(text: str, annotation: Any, where: str) -> Any:
+    annotation, optional = _optional(annotation)
+    if optional and text.lower() == "none":
+        return None
+    origin = typing.get_origin(annotation)
+    if annotation is str:
+        return text
+    if annotation is bool:
+        if text.lower() not in _BOOLEANS:
+            raise ValueError(
+                f"{where}={text!r} is not of type bool; use one of "
+                f"{', '.join(_BOOLEANS)}"
+            )
+        return _BOOLEANS[text.lower()]
+    if annotation in (int, float):
+        try:
+            return annotation(text)
+        except ValueError:
+            raise ValueError(
+                f"{where}={text!r} is not of type {annotation.__name__}"
+            ) from None
+    if origin is Literal:
+        options = {str(arg): arg for arg in typing.get_args(annotation)}
+        if text not in options:
+            raise ValueError(
+                f"{where}={text!r} is unknown; use one of {', '.join(options)}"
+            )
+        return options[text]
+    if origin is tuple:
+        inner = text.strip()
+        if inner[:1] + inner[-1:] in ("()", "[]"):
+            inner = inner[1:-1]
+        parts = [part.strip() for part in inner.split(",")]
+        if not parts[-1]:  # `1,2,` and the empty tuple
+            parts.pop()
+        items = _item_types(annotation, len(parts), where)
+        return tuple(
+            _parse(part, item, f"{where}[{i}]")
+            for i, (part, item) in enumerate(zip(parts, items, strict=True))
+        )
+    raise _unsupported(annotation, where)
+
+
+def _value_to_json(value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_json(value)
+    if isinstance(value, tuple):
+        return [_value_to_json(item, where) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"{where} holds a {type(value).__name__}; a config holds dataclasses, "
+        "tuples, str, numbers, bool and None"
+    )
+
+
+def _from_json(cls, record, prefix):
+    if not isinstance(record, Mapping):
+        where = ".".join(prefix) or cls.__name__
+        raise ValueError(f"{where}={record!r} is not an object")
+    field_types = _field_types(cls)
+    for name in record:
+        if name not in field_types:
+            where = ".".join((*prefix, name))
+            raise ValueError(_unknown_field(cls, name, where))
+    for field in dataclasses.fields(cls):
+        required = (
+            field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+        )
+        if required and field.name not in record:
+            raise ValueError(
+                f"{'.'.join((*prefix, field.name))} is missing; "
+                f"{cls.__name__} has no default for it"
+            )
+    return cls(
+        **{
+            name: _value_from_json(value, field_types[name], (*prefix, name))
+            for name, value in record.items()
+        }
+    )
+
+
+def _value_from_json(value: Any, annotation: Any, path: tuple[str, ...]) -> Any:
+    annotation, optional = _optional(annotation)
+    if optional and value is None:
+        return None
+    where = ".".join(path)
+    origin = typing.get_origin(annotation)
+    if dataclasses.is_dataclass(annotation):
+        return _from_json(annotation, value, path)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{where}={value!r} is not a list")
+        items = _item_types(annotation, len(value), where)
+        return tuple(
+            _value_from_json(part, item, (*path, str(i)))
+            for i, (part, item) in enumerate(zip(value, items, strict=True))
+        )
+    if origin is Literal:
+        options = typing.get_args(annotation)
+        if not any(type(value) is type(o) and value == o for o in options):
+            raise ValueError(
+                f"{where}={value!r} is unknown; use one of "
+                f"{', '.join(map(str, options))}"
+            )
+        return value
+    if annotation not in (bool, int, float, str):
+        raise _unsupported(annotation, where)
+    if annotation is float and type(value) is int:
+        return float(value)
+    if type(value) is not annotation:
+        raise ValueError(
+            f"{where}={value!r} is not of type {annotation.__name__}"
+        )
+    return value

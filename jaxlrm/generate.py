@@ -1,0 +1,158 @@
+"""Decodes one step in every branch, in lockstep, to the step delimiter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxlrm.config import ModelConfig
+from jaxlrm.models.cache import Context, Segment
+from jaxlrm.models.params import Transformer
+from jaxlrm.models.transformer import forward, unembed
+from jaxlrm.sampling import sample
+
+
+@struct.dataclass
+class Tables:
+    """Which tokens end a step or an answer (see `text.Delimiter`).
+
+    Attributes:
+        known: `[V] bool`, tokens that the tokenizer has.
+        ends_answer: `[V] bool`.
+        contains: `[V] bool`, the token contains the step delimiter.
+        starts: `[V] bool`, the token ends with its first half.
+        finishes: `[V] bool`, the token starts with its second half.
+    """
+
+    known: jax.Array
+    ends_answer: jax.Array
+    contains: jax.Array
+    starts: jax.Array
+    finishes: jax.Array
+
+
+class Decoding(NamedTuple):
+    """Static settings of decoding.
+
+    Attributes:
+        steps: `S`, most tokens a branch writes.
+        temperature: see `sampling.sample`, as the next two.
+        top_k: likewise.
+        top_p: likewise.
+    """
+
+    steps: int
+    temperature: float
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+@struct.dataclass
+class Written:
+    """What the branches wrote.
+
+    Attributes:
+        tokens: `[G, B, S] int32`.
+        valid: `[G, B, S] bool`.
+        ended: `[G, B] bool`, with the step delimiter or the answer's end.
+        answered: `[G, B] bool`, with the answer's end.
+        hidden: `[G, B, E]`, of the last token.
+        twig: keys and values of the tokens.
+    """
+
+    tokens: jax.Array
+    valid: jax.Array
+    ended: jax.Array
+    answered: jax.Array
+    hidden: jax.Array
+    twig: Segment
+
+
+def write_step(
+    config: ModelConfig,
+    params: Transformer,
+    decoding: Decoding,
+    tables: Tables,
+    context: Sequence[Context],
+    twig: Segment,
+    hidden: jax.Array,
+    start: jax.Array,
+    keys: jax.Array,
+    active: jax.Array,
+) -> Written:
+    """Samples until every branch has ended its step or written `S` tokens.
+
+    Each token goes through the model once: its keys and values are then in
+    the twig and its hidden state tells the next token, so the last state is
+    both the start of the next step and what a value head reads.
+
+    Args:
+        config: shape of the model.
+        params: its parameters.
+        decoding: how tokens are sampled.
+        tables: which tokens end a step.
+        context: segments that the branches read.
+        twig: `[G, B, ...]` with `S` slots, to be overwritten.
+        hidden: `[G, B, E]`, of the last token of each branch's leaf.
+        start: `[G, B] int32`, position of the first token.
+        keys: `[G, B]` PRNG keys; a token's folds in its position.
+        active: `[G, B] bool`, rows that are to write at all.
+    """
+    shape = (*active.shape, decoding.steps)
+    fold = jax.vmap(jax.vmap(jax.random.fold_in))
+    slot = jnp.arange(decoding.steps)
+
+    def unfinished(carry):
+        index, active, *_ = carry
+        return (index < decoding.steps) & active.any()
+
+    def body(carry):
+        index, active, half, written = carry
+        logits = unembed(params, written.hidden)
+        logits = jnp.where(tables.known, logits, -jnp.inf)
+        position = start + index
+        token = sample(
+            logits,
+            fold(keys, position),
+            decoding.temperature,
+            decoding.top_k,
+            decoding.top_p,
+        )
+        answered = active & tables.ends_answer[token]
+        step = tables.contains[token] | (half & tables.finishes[token])
+        ended = answered | (active & step)
+        new, twig = forward(
+            config,
+            params,
+            token[..., None],
+            position[..., None],
+            slot <= index,
+            context,
+            written.twig,
+            index,
+        )
+        written = Written(
+            tokens=written.tokens.at[..., index].set(token),
+            valid=written.valid.at[..., index].set(active),
+            ended=written.ended | ended,
+            answered=written.answered | answered,
+            hidden=jnp.where(active[..., None], new[:, :, 0], written.hidden),
+            twig=twig,
+        )
+        return index + 1, active & ~ended, tables.starts[token], written
+
+    nothing = jnp.zeros_like(active)
+    written = Written(
+        tokens=jnp.zeros(shape, jnp.int32),
+        valid=jnp.zeros(shape, bool),
+        ended=nothing,
+        answered=nothing,
+        hidden=hidden,
+        twig=twig,
+    )
+    carry = (jnp.zeros((), jnp.int32), active, nothing, written)
+    return jax.lax.while_loop(unfinished, body, carry)[-1]

@@ -1,0 +1,285 @@
+"""Binds a generator and a reward model to the search loop."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.sharding import NamedSharding
+
+from jaxlrm import sharding
+from jaxlrm.config import ModelConfig
+from jaxlrm.generate import Decoding, Tables, write_step
+from jaxlrm.models import cache as cache_lib
+from jaxlrm.models.cache import Cache, Context
+from jaxlrm.models.params import Transformer
+from jaxlrm.models.reward import read_step, value_logit
+from jaxlrm.models.transformer import forward
+from jaxlrm.search import search, tree
+from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.tree import Tree, Twigs
+from jaxlrm.sharding import constrain
+
+NO_SCORE = 0.5  # of every step when no learned verifier is asked
+
+
+class Prompts(NamedTuple):
+    """Prompts of `G` problems.
+
+    Attributes:
+        tokens: `[G, Q] int32`, left-aligned.
+        length: `[G] int32`.
+    """
+
+    tokens: jax.Array
+    length: jax.Array
+
+
+class Weights(NamedTuple):
+    """Parameters of the models, and the tokenizer's tables.
+
+    Attributes:
+        generator: parameters; its value head scores if there is no reward.
+        reward: parameters of a separate reward model, or None.
+        tables: which tokens end a step.
+    """
+
+    generator: Transformer
+    reward: Transformer | None
+    tables: Tables
+
+
+@struct.dataclass
+class Memory:
+    """The caches of the models.
+
+    Attributes:
+        generator: the generator's.
+        reward: the separate reward model's, or None.
+    """
+
+    generator: Cache
+    reward: Cache | None
+
+
+class Sizes(NamedTuple):
+    """Sizes of a search in slots.
+
+    Attributes:
+        problems: `G`.
+        prompt: `Q`.
+        trunk: `P`.
+        stem: `T`; 0 attends to the trunk by mask.
+    """
+
+    problems: int
+    prompt: int
+    trunk: int
+    stem: int
+
+
+def bind(
+    generator: ModelConfig,
+    reward: ModelConfig | None,
+    strategy: Strategy,
+    decoding: Decoding,
+    sizes: Sizes,
+    *,
+    learned: bool,
+) -> search.Model:
+    """The model side of the loop.
+
+    Args:
+        generator: shape of the generator.
+        reward: shape of a separate reward model; None reads the generator's
+            own value head.
+        strategy: the search to be run.
+        decoding: how tokens are sampled.
+        sizes: of the caches at the start; they may grow between rounds.
+        learned: whether steps are scored at all.
+    """
+
+    def allocate(nodes: int) -> Memory:
+        def one(config: ModelConfig) -> Cache:
+            return cache_lib.allocate(
+                config,
+                sizes.problems,
+                prompt=sizes.prompt,
+                trunk=sizes.trunk,
+                stem=sizes.stem,
+                twig=strategy.step_tokens,
+                branches=strategy.branches,
+                groups=strategy.groups,
+                nodes=nodes,
+            )
+
+        scored = learned and reward is not None
+        return Memory(one(generator), one(reward) if scored else None)
+
+    def prefill(weights: Weights, memory: Memory, prompts: Prompts, mask):
+        cache = _read_prompt(
+            generator, weights.generator, memory.generator, prompts, mask
+        )
+        other = memory.reward
+        if other is not None:
+            other = _read_prompt(reward, weights.reward, other, prompts, mask)
+        return Memory(cache, other)
+
+    def extend(weights: Weights, memory: Memory, trees: Tree, leaf, keys):
+        start = tree.at(trees.end, leaf) + 1
+        cache, context = _context(memory.generator, trees, leaf)
+        written = write_step(
+            generator,
+            weights.generator,
+            decoding,
+            weights.tables,
+            context,
+            cache.twig,
+            tree.at(cache.hidden, leaf),
+            start,
+            keys,
+            leaf >= 0,
+        )
+        cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
+        memory = memory.replace(generator=cache)
+        if not learned:
+            score = jnp.full(leaf.shape, NO_SCORE, jnp.float32)
+        elif memory.reward is None:
+            logit = value_logit(weights.generator, written.hidden)
+            score = jax.nn.sigmoid(logit)
+        else:
+            other, context = _context(memory.reward, trees, leaf)
+            hidden, twig = read_step(
+                reward,
+                weights.reward,
+                written.tokens,
+                written.valid,
+                start,
+                context,
+                other.twig,
+            )
+            other = other.replace(twig=twig, twig_hidden=hidden)
+            memory = memory.replace(reward=other)
+            score = jax.nn.sigmoid(value_logit(weights.reward, hidden))
+        ended = jnp.where(written.answered, tree.ANSWER, tree.STEP)
+        twigs = Twigs(
+            leaf=leaf,
+            key=keys,
+            tokens=written.tokens,
+            valid=written.valid,
+            kind=jnp.where(written.ended, ended, tree.OPEN),
+            score=score,
+        )
+        return memory, twigs
+
+    def commit(memory: Memory, trees: Tree, twigs: Twigs, nodes) -> Memory:
+        alive = tree.has_live_descendant(trees)
+        return jax.tree.map(
+            lambda cache: cache_lib.commit(cache, nodes, twigs.valid, alive),
+            memory,
+            is_leaf=lambda x: isinstance(x, Cache),
+        )
+
+    return search.Model(allocate, prefill, extend, commit)
+
+
+def _read_prompt(
+    config: ModelConfig,
+    params: Transformer,
+    cache: Cache,
+    prompts: Prompts,
+    mask: jax.Array,
+) -> Cache:
+    tokens = constrain(prompts.tokens, "problems", None)[:, None]
+    size = tokens.shape[-1]
+    hidden, segment = forward(
+        config, params, tokens, jnp.arange(size), jnp.tri(size, dtype=bool)
+    )
+    last = jnp.take_along_axis(
+        hidden[:, 0], (prompts.length - 1)[:, None, None], axis=1
+    )
+    return cache_lib.start(cache, mask, segment, prompts.length, last[:, 0])
+
+
+def _context(
+    cache: Cache, trees: Tree, leaf: jax.Array
+) -> tuple[Cache, list[Context]]:
+    """What branches that extend `leaf [G, B]` read beside their twig."""
+    slot = jnp.arange(cache.prompt.slots)
+    written = slot < cache.prompt_length[:, None]
+    context = [Context(cache.prompt, written[:, None, None])]
+    if cache.trunk.slots == 0:
+        return cache, context
+    if cache.stem is None:
+        path = cache_lib.on_path(cache, tree.ancestors(trees, leaf))
+        context.append(Context(cache.trunk, path[:, :, None]))
+        return cache, context
+    groups = cache.stem.keys[0].shape[1]
+    members = leaf.shape[1] // groups
+    leaders = leaf[:, ::members]  # branches of a group share their leaf
+    path = cache_lib.on_path(cache, tree.ancestors(trees, leaders))
+    cache, length = cache_lib.gather_stem(cache, path)
+    length = jnp.repeat(length, members, axis=1)[..., None, None]
+    mask = jnp.arange(cache.stem.slots) < length
+    context.append(Context(cache.stem, mask))
+    return cache, context
+
+
+def grow(memory: Memory, *, trunk: int, stem: int) -> Memory:
+    """A copy with more slots in the trunks and stems."""
+    widen = functools.partial(cache_lib.grow, trunk=trunk, stem=stem)
+    return jax.tree.map(widen, memory, is_leaf=lambda x: isinstance(x, Cache))
+
+
+def placements(mesh: jax.sharding.Mesh, state):
+    """A NamedSharding for every leaf of a search's state.
+
+    Problems are shared over `data`, key/value heads over `model`.
+    """
+
+    def place(axes, leaf):
+        axes = (*axes, *([None] * (leaf.ndim - len(axes))))
+        wanted = sharding.partition(*axes)
+        return NamedSharding(mesh, sharding.fit(wanted, leaf.shape, mesh))
+
+    def node(x):
+        heads = ("problems", None, "kv_heads")
+        axes = heads if isinstance(x, cache_lib.Segment) else ("problems",)
+        return jax.tree.map(functools.partial(place, axes), x)
+
+    return jax.tree.map(
+        node, state, is_leaf=lambda x: isinstance(x, cache_lib.Segment)
+    )
+
+
+def prefers_stem(
+    config: ModelConfig,
+    *,
+    branches: int,
+    groups: int,
+    trunk: int,
+    stem: int,
+    balance: float,
+) -> bool:
+    """Whether gathering stems is cheaper than attending to the trunk.
+
+    A decoded token reads `trunk` slots once for all branches, or `stem` slots
+    a group; it computes with `trunk` or `stem` slots in every branch. The
+    cost of each is the larger of its bytes and its operations / `balance`.
+
+    Args:
+        config: shape of the generator.
+        branches: `B`.
+        groups: `W`.
+        trunk: slots occupied.
+        stem: slots of the longest path.
+        balance: operations a byte that the device can keep up with: about 13
+            on a CPU, 240 to 300 on a v5e or an H100.
+    """
+    rows = branches * config.num_heads / config.num_kv_heads
+    direct = max(trunk, trunk * rows / balance)
+    gathered = max(groups * stem, stem * rows / balance)
+    return gathered < direct

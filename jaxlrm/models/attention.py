@@ -1,0 +1,153 @@
+"""One online-softmax attention over segments.
+
+A branch attends to several segments, each shared by a group of branches (see
+`cache.py`). The softmax runs over all of them together: each segment, and each
+block of a long one, updates a running maximum, sum and weighted value (Milakov
+and Gimelshein 2018, "Online normalizer calculation for softmax"), so logits
+exist for one block at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxlrm.models.cache import Part
+
+BLOCK = 2048
+_MASKED = -1e30  # finite: an all-masked block must not make NaNs
+
+
+class _Partial(NamedTuple):
+    """Attention over some slots, unnormalised, so that it can be merged."""
+
+    maximum: jax.Array  # [G, B, S, K, R] of the logits
+    total: jax.Array  # [G, B, S, K, R] sum of exp(logit - maximum)
+    weighted: jax.Array  # [G, B, S, K, R, D] values weighted by it
+
+
+def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
+    """Scaled dot-product attention over all parts at once.
+
+    Branch `b` reads group `b // (B / groups)` of each part.
+
+    Args:
+        query: `[G, B, S, H, D]`, rotated.
+        parts: the segments.
+
+    Returns:
+        `[G, B, S, H, D]`, in the dtype of `query`.
+    """
+    problems, branches, steps, heads, dim = query.shape
+    kv_heads = parts[0].keys.shape[2]
+    scaled = (query / math.sqrt(dim)).reshape(
+        problems, branches, steps, kv_heads, heads // kv_heads, dim
+    )
+    full = (problems, branches, steps)
+    result = functools.reduce(
+        _merge,
+        (
+            _over_blocks(scaled, part._replace(mask=_widen(part.mask, full)))
+            for part in parts
+        ),
+    )
+    mixed = result.weighted / result.total[..., None]
+    return mixed.reshape(query.shape).astype(query.dtype)
+
+
+def _widen(mask: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+    """`[G, B, S or 1, T]`: one row serves all steps if it did before."""
+    mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
+    return jnp.broadcast_to(mask, (*shape[:2], *mask.shape[2:]))
+
+
+def _over_blocks(query: jax.Array, part: Part) -> _Partial:
+    slots = part.keys.shape[-1]
+    whole, rest = divmod(slots, BLOCK)
+    if whole == 0 or slots == BLOCK:
+        return _over(query, part)
+
+    def block(start: int | jax.Array, size: int) -> _Partial:
+        def cut(x, axis):
+            return jax.lax.dynamic_slice_in_dim(x, start, size, axis)
+
+        return _over(
+            query,
+            Part(cut(part.keys, 4), cut(part.values, 3), cut(part.mask, 3)),
+        )
+
+    result = jax.lax.fori_loop(
+        1,
+        whole,
+        lambda i, result: _merge(result, block(i * BLOCK, BLOCK)),
+        block(0, BLOCK),
+    )
+    return _merge(result, block(whole * BLOCK, rest)) if rest else result
+
+
+def _merge(first: _Partial, second: _Partial) -> _Partial:
+    maximum = jnp.maximum(first.maximum, second.maximum)
+    one = jnp.exp(first.maximum - maximum)
+    two = jnp.exp(second.maximum - maximum)
+    return _Partial(
+        maximum,
+        first.total * one + second.total * two,
+        first.weighted * one[..., None] + second.weighted * two[..., None],
+    )
+
+
+def _over(query: jax.Array, part: Part) -> _Partial:
+    """Attention over one block: rows of a group share its keys."""
+    problems, branches, steps, kv_heads, shared, dim = query.shape
+    groups, slots = part.keys.shape[1], part.keys.shape[-1]
+    members = branches // groups
+    split = (problems, groups, kv_heads, members, steps, shared)
+    rows = members * steps * shared
+    matrix = query.reshape(
+        problems, groups, members, steps, kv_heads, shared, dim
+    ).transpose(0, 1, 4, 2, 3, 5, 6)
+    logits = jnp.einsum(
+        "gwknd,gwkdt->gwknt",
+        matrix.reshape(problems, groups, kv_heads, rows, dim),
+        part.keys,
+        preferred_element_type=jnp.float32,
+    ).reshape(*split, slots)
+    mask = part.mask.reshape(problems, groups, 1, members, -1, 1, slots)
+    logits = jnp.where(mask, logits, _MASKED)
+    maximum = jax.lax.stop_gradient(logits.max(-1))
+    weights = jnp.exp(logits - maximum[..., None])
+    weighted = jnp.einsum(
+        "gwknt,gwktd->gwknd",
+        weights.reshape(problems, groups, kv_heads, rows, slots).astype(
+            part.values.dtype
+        ),
+        part.values,
+        preferred_element_type=jnp.float32,
+    ).reshape(*split, dim)
+
+    def ungroup(x):  # [G, groups, K, members, S, R, ...] -> [G, B, S, K, R]
+        x = jnp.moveaxis(x, 2, 4)
+        return x.reshape(problems, branches, steps, kv_heads, *x.shape[5:])
+
+    return _Partial(
+        ungroup(maximum), ungroup(weights.sum(-1)), ungroup(weighted)
+    )
+
+
+def row_by_row(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
+    """`attend`, one problem at a time, recomputed in the backward pass.
+
+    For training on CPU: the logits of one row stay in its caches.
+    """
+
+    @jax.checkpoint
+    def one(arguments):
+        query, parts = jax.tree.map(lambda x: x[None], arguments)
+        return attend(query, parts)[0]
+
+    return jax.lax.map(one, (query, tuple(parts)))

@@ -1,0 +1,321 @@
+"""Key/value memory of a search: segments shared by fewer and fewer branches.
+
+| segment | groups per problem   | what a branch sees of it       |
+|---------|----------------------|--------------------------------|
+| prompt  | 1                    | its length                     |
+| trunk   | 1                    | slots owned by its ancestors   |
+| stem    | one a selected leaf  | its length                     |
+| twig    | one a branch         | what it has written            |
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxlrm.config import ModelConfig
+
+
+class Part(NamedTuple):
+    """One layer of one segment, and who sees what of it.
+
+    Attributes:
+        keys: `[G, groups, K, D, T]`, rotated and transposed.
+        values: `[G, groups, K, T, D]`.
+        mask: bool, broadcastable to `[G, B, S, T]`; a token must see at least
+            one slot of at least one part.
+    """
+
+    keys: jax.Array
+    values: jax.Array
+    mask: jax.Array
+
+
+@struct.dataclass
+class Segment:
+    """Keys and values of some slots, each layer an array of its own.
+
+    Attributes:
+        keys: `L` arrays `[G, groups, K, D, slots]`, rotated and transposed.
+        values: `L` arrays `[G, groups, K, slots, D]`.
+    """
+
+    keys: tuple[jax.Array, ...]
+    values: tuple[jax.Array, ...]
+
+    @property
+    def slots(self) -> int:
+        return self.keys[0].shape[-1]
+
+    def write(self, number: int, keys, values, index):
+        """Layer `number` with new slots written at `index` onwards."""
+        write = jax.lax.dynamic_update_slice_in_dim
+        return (
+            write(self.keys[number], keys, index, axis=4),
+            write(self.values[number], values, index, axis=3),
+        )
+
+
+class Context(NamedTuple):
+    """A segment that is read, and who sees what of it.
+
+    Attributes:
+        segment: the keys and values.
+        mask: bool, broadcastable to `[G, B, S, slots]`.
+    """
+
+    segment: Segment
+    mask: jax.Array
+
+    def layer(self, number: int) -> Part:
+        segment = self.segment
+        return Part(segment.keys[number], segment.values[number], self.mask)
+
+
+@struct.dataclass
+class Cache:
+    """One model's memory of `G` problems.
+
+    Attributes:
+        prompt: `[G, 1, ...]` prompts of up to `Q` tokens.
+        prompt_length: `[G] int32`.
+        trunk: `[G, 1, ...]` `P` slots of kept steps, in no order.
+        owner: `[G, P] int32`, the node that a slot belongs to; -1 is free.
+        stem: `[G, W, ...]` paths of this round's leaves; None if branches
+            attend to the trunk directly.
+        twig: `[G, B, ...]` what the branches are writing.
+        hidden: `[G, N, E]`, final hidden state of each node's last token.
+        twig_hidden: `[G, B, E]`, the same of each branch.
+    """
+
+    prompt: Segment
+    prompt_length: jax.Array
+    trunk: Segment
+    owner: jax.Array
+    stem: Segment | None
+    twig: Segment
+    hidden: jax.Array
+    twig_hidden: jax.Array
+
+
+def allocate(
+    config: ModelConfig,
+    problems: int,
+    *,
+    prompt: int,
+    trunk: int,
+    stem: int,
+    twig: int,
+    branches: int,
+    groups: int,
+    nodes: int,
+    dtype=jnp.float32,
+) -> Cache:
+    """An empty cache; sizes in slots, `stem=0` to attend to the trunk."""
+
+    def segment(sharers: int, slots: int) -> Segment:
+        keys = (problems, sharers, config.num_kv_heads, config.head_dim, slots)
+        values = (*keys[:3], slots, config.head_dim)
+
+        def layers(shape):
+            return tuple(
+                jnp.zeros(shape, dtype) for _ in range(config.num_layers)
+            )
+
+        return Segment(layers(keys), layers(values))
+
+    size = config.hidden_size
+    return Cache(
+        prompt=segment(1, prompt),
+        prompt_length=jnp.zeros(problems, jnp.int32),
+        trunk=segment(1, trunk),
+        owner=jnp.full((problems, trunk), -1, jnp.int32),
+        stem=segment(groups, stem) if stem else None,
+        twig=segment(branches, twig),
+        hidden=jnp.zeros((problems, nodes, size), dtype),
+        twig_hidden=jnp.zeros((problems, branches, size), dtype),
+    )
+
+
+def start(
+    cache: Cache,
+    mask: jax.Array,
+    prompt: Segment,
+    length: jax.Array,
+    hidden: jax.Array,
+) -> Cache:
+    """Gives the problems in `mask [G] bool` new prompts and empty trunks.
+
+    Args:
+        cache: the cache.
+        mask: which problems.
+        prompt: `[G, 1, ...]`, its slots are the cache's `Q`.
+        length: `[G] int32`.
+        hidden: `[G, E]`, of each prompt's last token.
+    """
+
+    def pick(new, old):
+        return jnp.where(mask.reshape(-1, *([1] * (old.ndim - 1))), new, old)
+
+    return cache.replace(
+        prompt=jax.tree.map(pick, prompt, cache.prompt),
+        prompt_length=pick(length, cache.prompt_length),
+        owner=pick(-1, cache.owner),
+        hidden=cache.hidden.at[:, 0].set(pick(hidden, cache.hidden[:, 0])),
+    )
+
+
+def on_path(cache: Cache, ancestors: jax.Array) -> jax.Array:
+    """`[G, W, P] bool`: the trunk slots that a leaf's path owns.
+
+    Args:
+        cache: the cache.
+        ancestors: `[G, W, N] bool`, nodes on the path of each leaf.
+    """
+    owner = cache.owner[:, None, :]
+    mine = jnp.take_along_axis(ancestors, jnp.maximum(owner, 0), axis=-1)
+    return mine & (owner >= 0)
+
+
+def gather_stem(cache: Cache, path: jax.Array) -> tuple[Cache, jax.Array]:
+    """Copies each leaf's path out of the trunk, once for all its branches.
+
+    Keys are stored rotated, so their order in the stem does not matter.
+
+    Args:
+        cache: the cache, with a stem.
+        path: `[G, W, P] bool` of `on_path`.
+
+    Returns:
+        The cache and `[G, W] int32`, the length of each stem.
+    """
+    slots = cache.stem.slots
+    source = _numbers(path, slots)  # [G, W, T]
+    problems, groups, _ = source.shape
+    flat = source.reshape(problems, 1, 1, -1)
+
+    def keys(trunk):  # [G, 1, K, D, P] -> [G, W, K, D, T]
+        taken = jnp.take_along_axis(trunk[:, 0], flat, axis=-1)
+        taken = taken.reshape(*taken.shape[:-1], groups, slots)
+        return jnp.moveaxis(taken, 3, 1)
+
+    def values(trunk):  # [G, 1, K, P, D] -> [G, W, K, T, D]
+        taken = jnp.take_along_axis(
+            trunk[:, 0], flat.reshape(problems, 1, -1, 1), axis=2
+        )
+        taken = taken.reshape(*taken.shape[:2], groups, slots, -1)
+        return jnp.moveaxis(taken, 2, 1)
+
+    stem = Segment(
+        tuple(map(keys, cache.trunk.keys)),
+        tuple(map(values, cache.trunk.values)),
+    )
+    length = path.sum(-1, dtype=jnp.int32)
+    return cache.replace(stem=stem), length
+
+
+def commit(
+    cache: Cache, nodes: jax.Array, valid: jax.Array, alive: jax.Array
+) -> Cache:
+    """Frees the slots of dead nodes and stores the kept twigs.
+
+    Slots are overwritten in place, layer by layer; nothing is moved. What
+    finds no free slot is dropped: callers keep `free` above what they commit.
+
+    Args:
+        cache: the cache.
+        nodes: `[G, B] int32`, the node that each twig became, or -1.
+        valid: `[G, B, S] bool`, the twig's slots that hold a token.
+        alive: `[G, N] bool`, nodes that a live node stands on.
+    """
+    rows = jnp.arange(nodes.shape[0])[:, None]
+    owned = cache.owner >= 0
+    needed = jnp.take_along_axis(alive, jnp.maximum(cache.owner, 0), axis=1)
+    owner = jnp.where(owned & needed, cache.owner, -1)
+
+    capacity = alive.shape[1]
+    kept = jnp.where(nodes >= 0, nodes, capacity)
+    hidden = cache.hidden.at[rows, kept].set(cache.twig_hidden, mode="drop")
+    stored = (nodes >= 0) & alive[rows, jnp.maximum(nodes, 0)]
+    stored = (valid & stored[..., None]).reshape(nodes.shape[0], -1)
+
+    slots, tokens = owner.shape[1], stored.shape[1]
+    if slots == 0:  # a search of one round keeps nothing but prompts
+        return cache.replace(hidden=hidden)
+    free = _numbers(owner < 0, slots, missing=slots)  # [G, P]
+    rank = jnp.cumsum(stored, axis=1) - 1
+    target = jnp.take_along_axis(free, jnp.clip(rank, 0, slots - 1), axis=1)
+    target = jnp.where(stored & (rank < slots), target, slots)  # [G, B * S]
+    writer = jnp.repeat(nodes, tokens // nodes.shape[1], axis=1)
+    owner = owner.at[rows, target].set(writer, mode="drop")
+
+    def keys(trunk, twig):  # [G, 1, K, D, P], [G, B, K, D, S]
+        flat = jnp.moveaxis(twig, 1, 3)  # [G, K, D, B, S]
+        flat = flat.reshape(*flat.shape[:3], -1)
+
+        def put(trunk, target, flat):
+            return trunk.at[..., target].set(flat, mode="drop")
+
+        return jax.vmap(put)(trunk[:, 0], target, flat)[:, None]
+
+    def values(trunk, twig):  # [G, 1, K, P, D], [G, B, K, S, D]
+        flat = jnp.moveaxis(twig, 1, 2)
+        flat = flat.reshape(*flat.shape[:2], -1, flat.shape[-1])
+
+        def put(trunk, target, flat):
+            return trunk.at[:, target].set(flat, mode="drop")
+
+        return jax.vmap(put)(trunk[:, 0], target, flat)[:, None]
+
+    trunk = Segment(
+        tuple(map(keys, cache.trunk.keys, cache.twig.keys)),
+        tuple(map(values, cache.trunk.values, cache.twig.values)),
+    )
+    return cache.replace(trunk=trunk, owner=owner, hidden=hidden)
+
+
+def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:
+    """A copy with more slots in the trunk and in the stem."""
+
+    def pad(segment: Segment, slots: int) -> Segment:
+        more = slots - segment.slots
+        keys = ((0, 0),) * 4 + ((0, more),)
+        values = ((0, 0),) * 3 + ((0, more), (0, 0))
+        return Segment(
+            tuple(jnp.pad(x, keys) for x in segment.keys),
+            tuple(jnp.pad(x, values) for x in segment.values),
+        )
+
+    more = trunk - cache.owner.shape[1]
+    return cache.replace(
+        trunk=pad(cache.trunk, trunk),
+        owner=jnp.pad(cache.owner, ((0, 0), (0, more)), constant_values=-1),
+        stem=pad(cache.stem, stem) if cache.stem else None,
+    )
+
+
+def size_in_bytes(cache: Cache) -> int:
+    """Bytes of all keys and values, all problems together."""
+    segments = (cache.prompt, cache.trunk, cache.stem, cache.twig)
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(segments))
+
+
+def _numbers(mask: jax.Array, size: int, missing: int = 0) -> jax.Array:
+    """Indices where `mask [..., X]` holds, in order, as `[..., size]`.
+
+    Cut at `size`, filled up with `missing`.
+    """
+    rank = jnp.cumsum(mask, axis=-1) - 1
+    rank = jnp.where(mask, rank, size)
+
+    def one(rank):
+        index = jnp.arange(rank.shape[-1], dtype=jnp.int32)
+        empty = jnp.full(size, missing, jnp.int32)
+        return empty.at[rank].set(index, mode="drop")
+
+    for _ in range(mask.ndim - 1):
+        one = jax.vmap(one)
+    return one(rank)

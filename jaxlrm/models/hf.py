@@ -1,0 +1,291 @@
+"""Safetensors in and out through one strict table.
+
+The names and layouts are those of Hugging Face `transformers` (Llama, Qwen2,
+Qwen3), so what is shipped loads there and what is trained there loads here.
+Unknown and missing tensors raise.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxlrm.config import ModelConfig
+from jaxlrm.models import params
+
+
+class _Entry(NamedTuple):
+    """One parameter's tensor: its name and its layout there.
+
+    Attributes:
+        name: tensor name; `{}` is the layer number.
+        read: from its layout to ours, given our shape.
+        write: from our layout to its.
+    """
+
+    name: str
+    read: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+    write: Callable[[np.ndarray], np.ndarray]
+
+
+def _same(name: str) -> _Entry:
+    return _Entry(name, lambda x, shape: x.reshape(shape), lambda x: x)
+
+
+def _flat(name: str) -> _Entry:
+    return _Entry(
+        name, lambda x, shape: x.reshape(shape), lambda x: x.reshape(-1)
+    )
+
+
+def _linear(name: str, inputs: int) -> _Entry:
+    """A weight `[out, in]` there; ours has `inputs` leading input axes."""
+
+    def write(x):
+        rows = int(np.prod(x.shape[:inputs]))
+        return np.ascontiguousarray(x.reshape(rows, -1).T)
+
+    return _Entry(name, lambda x, shape: x.T.reshape(shape), write)
+
+
+_LAYER = "model.layers.{}."
+_LAYERS = {
+    "attention_norm": _same(_LAYER + "input_layernorm.weight"),
+    "query": _linear(_LAYER + "self_attn.q_proj.weight", 1),
+    "key": _linear(_LAYER + "self_attn.k_proj.weight", 1),
+    "value": _linear(_LAYER + "self_attn.v_proj.weight", 1),
+    "output": _linear(_LAYER + "self_attn.o_proj.weight", 2),
+    "query_bias": _flat(_LAYER + "self_attn.q_proj.bias"),
+    "key_bias": _flat(_LAYER + "self_attn.k_proj.bias"),
+    "value_bias": _flat(_LAYER + "self_attn.v_proj.bias"),
+    "query_norm": _same(_LAYER + "self_attn.q_norm.weight"),
+    "key_norm": _same(_LAYER + "self_attn.k_norm.weight"),
+    "mlp_norm": _same(_LAYER + "post_attention_layernorm.weight"),
+    "gate": _linear(_LAYER + "mlp.gate_proj.weight", 1),
+    "up": _linear(_LAYER + "mlp.up_proj.weight", 1),
+    "down": _linear(_LAYER + "mlp.down_proj.weight", 1),
+}
+_WHOLE = {
+    "embedding": _same("model.embed_tokens.weight"),
+    "final_norm": _same("model.norm.weight"),
+    "unembedding": _linear("lm_head.weight", 1),
+}
+_HEAD = {
+    "kernel": _Entry(
+        "score.weight",
+        lambda x, shape: x.reshape(shape),
+        lambda x: x.reshape(1, -1),
+    ),
+    "bias": _Entry(
+        "score.bias",
+        lambda x, shape: x.reshape(shape),
+        lambda x: x.reshape(1),
+    ),
+}
+
+
+def _groups(tree: params.Transformer):
+    """`(node, table, stacked)` of each part of a parameter tree."""
+    yield tree, _WHOLE, False
+    yield tree.layers, _LAYERS, True
+    if tree.value_head is not None:
+        yield tree.value_head, _HEAD, False
+
+
+def to_tensors(values: params.Transformer) -> dict[str, np.ndarray]:
+    """The tensors of a checkpoint, by their Hugging Face names."""
+    tensors: dict[str, np.ndarray] = {}
+    for node, table, stacked in _groups(values):
+        for field, entry in table.items():
+            if getattr(node, field) is None:
+                continue
+            value = np.asarray(getattr(node, field))
+            for number, layer in enumerate(value if stacked else [value]):
+                tensors[entry.name.format(number)] = np.ascontiguousarray(
+                    entry.write(layer)
+                )
+    return tensors
+
+
+def from_tensors(config: ModelConfig, tensors) -> params.Transformer:
+    """Parameters, as numpy arrays, out of a mapping of tensors by name.
+
+    Raises:
+        ValueError: a tensor is missing, unknown or of another shape.
+    """
+    unread = set(tensors)
+
+    def take(name: str, entry: _Entry, shape) -> np.ndarray:
+        if name not in unread:
+            raise ValueError(
+                f"tensor {name} is missing among {len(tensors)}; is "
+                "config.json of the same model?"
+            )
+        unread.discard(name)
+        value = np.asarray(tensors[name])
+        if value.size != np.prod(shape):
+            raise ValueError(
+                f"tensor {name} has shape {value.shape}, not the "
+                f"{int(np.prod(shape))} numbers that config.json asks for"
+            )
+        return entry.read(value, shape)
+
+    def read(node, table, stacked):
+        fields = {}
+        for field, entry in table.items():
+            spec = getattr(node, field)
+            if spec is None:
+                continue
+            if stacked:
+                fields[field] = np.stack(
+                    [
+                        take(entry.name.format(n), entry, spec.shape[1:])
+                        for n in range(config.num_layers)
+                    ]
+                )
+            else:
+                fields[field] = take(entry.name, entry, spec.shape)
+        return node.replace(**fields)
+
+    declared = params.specs(config)
+    whole, layers, *head = [read(*group) for group in _groups(declared)]
+    if config.tie_word_embeddings:  # some files store the copy
+        unread.discard("lm_head.weight")
+    if unread:
+        raise ValueError(
+            f"{len(unread)} tensors are unknown to this config, such as "
+            f"{min(unread)}; is config.json of the same model?"
+        )
+    return whole.replace(layers=layers, value_head=head[0] if head else None)
+
+
+_ARCHITECTURES = {  # model_type: (bias on q, k, v; norm on q, k)
+    "llama": (False, False),
+    "qwen2": (True, False),
+    "qwen3": (False, True),
+}
+
+
+def to_json(config: ModelConfig) -> dict:
+    """The `config.json` that `transformers` reads.
+
+    Raises:
+        ValueError: no known architecture has this shape.
+    """
+    wanted = (config.attention_bias, config.qk_norm)
+    names = [n for n, has in _ARCHITECTURES.items() if has == wanted]
+    if not names:
+        raise ValueError(
+            f"no architecture has attention_bias={wanted[0]} and "
+            f"qk_norm={wanted[1]}; there are {_ARCHITECTURES}"
+        )
+    class_name = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+    return {
+        "architectures": [class_name[names[0]] + "ForCausalLM"],
+        "model_type": names[0],
+        "vocab_size": config.vocab_size,
+        "hidden_size": config.hidden_size,
+        "num_hidden_layers": config.num_layers,
+        "num_attention_heads": config.num_heads,
+        "num_key_value_heads": config.num_kv_heads,
+        "head_dim": config.head_dim,
+        "intermediate_size": config.intermediate_size,
+        "hidden_act": config.hidden_act,
+        "rms_norm_eps": config.rms_norm_eps,
+        "rope_theta": config.rope_theta,
+        "max_position_embeddings": config.max_position_embeddings,
+        "tie_word_embeddings": config.tie_word_embeddings,
+        "torch_dtype": "float32",
+        "value_head": config.value_head,
+    }
+
+
+def from_json(data: dict) -> ModelConfig:
+    """A `ModelConfig` out of a Hugging Face `config.json`.
+
+    Raises:
+        ValueError: an unknown architecture, a missing field or a kind of
+            rotary scaling that is not supported.
+    """
+    kind = data.get("model_type")
+    if kind not in _ARCHITECTURES:
+        raise ValueError(
+            f"model_type {kind!r} is not supported; supported: "
+            f"{', '.join(_ARCHITECTURES)}"
+        )
+    rope = data.get("rope_parameters") or data.get("rope_scaling") or {}
+    if rope.get("rope_type", rope.get("type", "default")) != "default":
+        raise ValueError(f"rotary scaling {rope} is not supported yet")
+    bias, qk_norm = _ARCHITECTURES[kind]
+    bias = bool(data.get("attention_bias", bias))
+    try:
+        heads = data["num_attention_heads"]
+        return ModelConfig(
+            vocab_size=data["vocab_size"],
+            hidden_size=data["hidden_size"],
+            num_layers=data["num_hidden_layers"],
+            num_heads=heads,
+            num_kv_heads=data.get("num_key_value_heads") or heads,
+            head_dim=data.get("head_dim") or data["hidden_size"] // heads,
+            intermediate_size=data["intermediate_size"],
+            hidden_act=data.get("hidden_act", "silu"),
+            rms_norm_eps=data.get("rms_norm_eps", 1e-6),
+            rope_theta=rope.get("rope_theta", data.get("rope_theta", 1e4)),
+            max_position_embeddings=data.get("max_position_embeddings", 2048),
+            attention_bias=bias,
+            qk_norm=qk_norm,
+            tie_word_embeddings=data.get("tie_word_embeddings", False),
+            value_head=data.get("value_head", False),
+        )
+    except KeyError as error:
+        raise ValueError(f"config.json lacks {error}") from error
+
+
+def save(
+    folder: str | pathlib.Path, config: ModelConfig, values
+) -> pathlib.Path:
+    """Writes `config.json` and `model.safetensors`."""
+    from safetensors.numpy import save_file
+
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(
+        json.dumps(to_json(config), indent=2) + "\n"
+    )
+    path = folder / "model.safetensors"
+    save_file(to_tensors(values), path, metadata={"format": "pt"})
+    return path
+
+
+def load(
+    folder: str | pathlib.Path,
+) -> tuple[ModelConfig, params.Transformer]:
+    """Reads a model folder; parameters are numpy arrays on the host.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is truncated, or of another model.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    folder = pathlib.Path(folder)
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder / name} is missing; a model folder holds "
+                "config.json, model.safetensors, tokenizer.json and text.json"
+            )
+    try:
+        config = from_json(json.loads((folder / "config.json").read_text()))
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.json'}: {error}") from error
+    path = folder / "model.safetensors"
+    try:
+        return config, from_tensors(config, load_file(path))
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error

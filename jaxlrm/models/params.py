@@ -1,0 +1,182 @@
+"""Parameters: one declaration, everything else a fold over it.
+
+`specs(config)` is a pytree of `ParamSpec`; initial values, shardings and the
+memory plan are `jax.tree.map` over it. Layers are stacked on a leading axis.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.sharding import Mesh, NamedSharding
+
+from jaxlrm import sharding
+from jaxlrm.config import ModelConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class ParamSpec:
+    """What one parameter is.
+
+    Attributes:
+        shape: its shape.
+        logical_axes: one logical axis a dimension (`sharding.LOGICAL_AXES`).
+        fan_in: standard deviation at the start is `1 / sqrt(fan_in)`;
+            0 starts at zeros and -1 at ones.
+        dtype: its dtype.
+    """
+
+    shape: tuple[int, ...]
+    logical_axes: tuple[str | None, ...]
+    fan_in: int
+    dtype: jnp.dtype = jnp.float32
+
+
+@struct.dataclass
+class Layers:
+    """The decoder's layers; every leaf has a leading axis `L`."""
+
+    attention_norm: jax.Array  # [L, E]
+    query: jax.Array  # [L, E, H, D]
+    key: jax.Array  # [L, E, K, D]
+    value: jax.Array  # [L, E, K, D]
+    output: jax.Array  # [L, H, D, E]
+    query_bias: jax.Array | None  # [L, H, D]
+    key_bias: jax.Array | None  # [L, K, D]
+    value_bias: jax.Array | None  # [L, K, D]
+    query_norm: jax.Array | None  # [L, D]
+    key_norm: jax.Array | None  # [L, D]
+    mlp_norm: jax.Array  # [L, E]
+    gate: jax.Array  # [L, E, F]
+    up: jax.Array  # [L, E, F]
+    down: jax.Array  # [L, F, E]
+
+
+@struct.dataclass
+class ValueHead:
+    """A scalar score read off a hidden state: a logit."""
+
+    kernel: jax.Array  # [E]
+    bias: jax.Array  # []
+
+
+@struct.dataclass
+class Transformer:
+    """All parameters of a decoder, with its optional heads."""
+
+    embedding: jax.Array  # [V, E]
+    layers: Layers
+    final_norm: jax.Array  # [E]
+    unembedding: jax.Array | None  # [E, V], None if tied
+    value_head: ValueHead | None
+
+
+def specs(config: ModelConfig) -> Transformer:
+    """The `ParamSpec` of every parameter of this shape of model."""
+    c = config
+    size, heads, kv_heads = c.hidden_size, c.num_heads, c.num_kv_heads
+    dim, mlp = c.head_dim, c.intermediate_size
+
+    def stacked(axes: str, *shape: int, fan_in: int) -> ParamSpec:
+        names = tuple(axes.split())
+        return ParamSpec((c.num_layers, *shape), ("layers", *names), fan_in)
+
+    def optional(wanted: bool, *args, **kwargs):
+        return stacked(*args, **kwargs) if wanted else None
+
+    # The residual stream is the sum of 2 L branches: keep its variance.
+    depth = 2 * c.num_layers
+    layers = Layers(
+        attention_norm=stacked("embed", size, fan_in=-1),
+        query=stacked("embed heads head_dim", size, heads, dim, fan_in=size),
+        key=stacked(
+            "embed kv_heads head_dim", size, kv_heads, dim, fan_in=size
+        ),
+        value=stacked(
+            "embed kv_heads head_dim", size, kv_heads, dim, fan_in=size
+        ),
+        output=stacked(
+            "heads head_dim embed",
+            heads,
+            dim,
+            size,
+            fan_in=depth * heads * dim,
+        ),
+        query_bias=optional(
+            c.attention_bias, "heads head_dim", heads, dim, fan_in=0
+        ),
+        key_bias=optional(
+            c.attention_bias, "kv_heads head_dim", kv_heads, dim, fan_in=0
+        ),
+        value_bias=optional(
+            c.attention_bias, "kv_heads head_dim", kv_heads, dim, fan_in=0
+        ),
+        query_norm=optional(c.qk_norm, "head_dim", dim, fan_in=-1),
+        key_norm=optional(c.qk_norm, "head_dim", dim, fan_in=-1),
+        mlp_norm=stacked("embed", size, fan_in=-1),
+        gate=stacked("embed mlp", size, mlp, fan_in=size),
+        up=stacked("embed mlp", size, mlp, fan_in=size),
+        down=stacked("mlp embed", mlp, size, fan_in=depth * mlp),
+    )
+    unembedding = None
+    if not c.tie_word_embeddings:
+        unembedding = ParamSpec((size, c.vocab_size), ("embed", "vocab"), size)
+    head = None
+    if c.value_head:
+        head = ValueHead(
+            ParamSpec((size,), ("embed",), 0), ParamSpec((), (), 0)
+        )
+    return Transformer(
+        embedding=ParamSpec((c.vocab_size, size), ("vocab", "embed"), size),
+        layers=layers,
+        final_norm=ParamSpec((size,), ("embed",), -1),
+        unembedding=unembedding,
+        value_head=head,
+    )
+
+
+def is_spec(x) -> bool:
+    return isinstance(x, ParamSpec)
+
+
+def init(config: ModelConfig, key: jax.Array) -> Transformer:
+    """Draws initial parameters: normal, scaled by fan-in."""
+    declared = specs(config)
+    leaves, treedef = jax.tree.flatten(declared, is_leaf=is_spec)
+    keys = jax.random.split(key, len(leaves))
+
+    def draw(spec: ParamSpec, key):
+        if spec.fan_in <= 0:
+            return jnp.full(spec.shape, -spec.fan_in, spec.dtype)
+        noise = jax.random.normal(key, spec.shape, jnp.float32)
+        return (noise / math.sqrt(spec.fan_in)).astype(spec.dtype)
+
+    return treedef.unflatten(
+        draw(spec, key) for spec, key in zip(leaves, keys, strict=True)
+    )
+
+
+def shardings(config: ModelConfig, mesh: Mesh) -> Transformer:
+    """A NamedSharding for every parameter."""
+    sharding.check(config, mesh)
+
+    def place(spec: ParamSpec):
+        wanted = sharding.partition(*spec.logical_axes)
+        return NamedSharding(mesh, sharding.fit(wanted, spec.shape, mesh))
+
+    return jax.tree.map(place, specs(config), is_leaf=is_spec)
+
+
+def count(config: ModelConfig, *, embeddings: bool = True) -> int:
+    """Number of parameters, with or without the (un)embeddings."""
+    declared = specs(config)
+    if not embeddings:
+        declared = declared.replace(embedding=None, unembedding=None)
+    return sum(
+        math.prod(spec.shape)
+        for spec in jax.tree.leaves(declared, is_leaf=is_spec)
+    )

@@ -1,0 +1,246 @@
+"""The tree of kept steps, as arrays, for `G` problems at once.
+
+Node 0 is the prompt. Nodes are numbered in the order they are kept, so a
+parent's number is always smaller than its children's.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+# Kinds of nodes and of the steps that branches write.
+FREE, STEP, OPEN, ANSWER = 0, 1, 2, 3
+
+# Verdicts, as `jaxlrm.verify.verdict.Verdict` numbers them.
+UNKNOWN, VALID, INVALID = 0, 1, 2
+
+
+@struct.dataclass
+class Tree:
+    """Nodes `[G, N]`.
+
+    Attributes:
+        size: `[G] int32`, nodes in use.
+        parent: `int32`, -1 for the root.
+        depth: `int32`, steps since the prompt.
+        end: `int32`, position of the node's last token.
+        length: `int32`, tokens in the node (0 for the root: the cache has
+            the prompt).
+        kind: `int32`, FREE, STEP, OPEN (cut by the token limit; its next
+            step goes on) or ANSWER.
+        live: `bool`, may be selected for extension.
+        children: `int32`, branches grown from the node so far.
+        count: `int32`, branches that wrote it.
+        score: `float32`, the learned verifier's, in (0, 1).
+        verdict: `int32`.
+        key: `[G, N]` PRNG keys: a child's is folded from its parent's and its
+            ordinal, so results do not depend on what else is in the batch.
+        tokens: `[G, N, S] int32`.
+    """
+
+    size: jax.Array
+    parent: jax.Array
+    depth: jax.Array
+    end: jax.Array
+    length: jax.Array
+    kind: jax.Array
+    live: jax.Array
+    children: jax.Array
+    count: jax.Array
+    score: jax.Array
+    verdict: jax.Array
+    key: jax.Array
+    tokens: jax.Array
+
+
+@struct.dataclass
+class Twigs:
+    """What the branches of one round wrote.
+
+    Attributes:
+        leaf: `[G, B] int32`, node each branch extends; -1 for an idle row.
+        key: `[G, B]` PRNG keys.
+        tokens: `[G, B, S] int32`.
+        valid: `[G, B, S] bool`, written.
+        kind: `[G, B] int32`, STEP, OPEN or ANSWER.
+        score: `[G, B] float32`, the learned verifier's, in (0, 1).
+    """
+
+    leaf: jax.Array
+    key: jax.Array
+    tokens: jax.Array
+    valid: jax.Array
+    kind: jax.Array
+    score: jax.Array
+
+    @property
+    def length(self) -> jax.Array:
+        """`[G, B] int32` tokens written."""
+        return self.valid.sum(-1, dtype=jnp.int32)
+
+
+def empty(problems: int, nodes: int, step_tokens: int) -> Tree:
+    """A tree of `G` problems without any node."""
+    shape = (problems, nodes)
+    integers = jnp.zeros(shape, jnp.int32)
+    return Tree(
+        size=jnp.zeros(problems, jnp.int32),
+        parent=integers - 1,
+        depth=integers,
+        end=integers,
+        length=integers,
+        kind=integers,
+        live=jnp.zeros(shape, bool),
+        children=integers,
+        count=integers,
+        score=jnp.zeros(shape, jnp.float32),
+        verdict=integers,
+        key=jax.random.split(jax.random.key(0), shape),
+        tokens=jnp.zeros((*shape, step_tokens), jnp.int32),
+    )
+
+
+def plant(
+    tree: Tree, mask: jax.Array, keys: jax.Array, prompt_length: jax.Array
+) -> Tree:
+    """Clears the problems in `mask` to a root each.
+
+    Args:
+        tree: the trees.
+        mask: `[G] bool`.
+        keys: `[G]` PRNG keys of the roots.
+        prompt_length: `[G] int32`.
+    """
+    problems, nodes, steps = tree.tokens.shape
+    fresh = empty(problems, nodes, steps)
+    fresh = fresh.replace(
+        size=fresh.size + 1,
+        end=fresh.end.at[:, 0].set(prompt_length - 1),
+        kind=fresh.kind.at[:, 0].set(STEP),
+        live=fresh.live.at[:, 0].set(True),
+        count=fresh.count.at[:, 0].set(1),
+        key=fresh.key.at[:, 0].set(keys),
+    )
+    return select_problems(mask, fresh, tree)
+
+
+def select_problems(mask: jax.Array, new, old):
+    """Leaves `[G, ...]` of `new` where `mask [G]`, of `old` elsewhere."""
+
+    def pick(a, b):
+        return jnp.where(mask.reshape(-1, *([1] * (a.ndim - 1))), a, b)
+
+    return jax.tree.map(pick, new, old)
+
+
+def at(values: jax.Array, nodes: jax.Array) -> jax.Array:
+    """`values [G, N, ...]` of `nodes [G, B]`; -1 reads node 0."""
+    rows = jnp.arange(values.shape[0])[:, None]
+    return values[rows, jnp.maximum(nodes, 0)]
+
+
+def add(
+    tree: Tree,
+    twigs: Twigs,
+    keep: jax.Array,
+    verdict: jax.Array,
+    count: jax.Array,
+) -> tuple[Tree, jax.Array]:
+    """Adds the twigs in `keep` as nodes, in the order of their branches.
+
+    Args:
+        tree: the trees.
+        twigs: of this round.
+        keep: `[G, B] bool`; what is over the tree's capacity is dropped.
+        verdict: `[G, B] int32`.
+        count: `[G, B] int32`, duplicates each stands for.
+
+    Returns:
+        The trees, and `[G, B] int32` the node of each twig, -1 if not kept.
+    """
+    capacity = tree.parent.shape[1]
+    nodes = tree.size[:, None] + jnp.cumsum(keep, 1, dtype=jnp.int32) - 1
+    nodes = jnp.where(keep & (nodes < capacity), nodes, capacity)
+    rows = jnp.arange(nodes.shape[0])[:, None]
+
+    def put(field, values):
+        return field.at[rows, nodes].set(values, mode="drop")
+
+    length = twigs.length
+    tree = tree.replace(
+        size=jnp.minimum(tree.size + keep.sum(1), capacity),
+        parent=put(tree.parent, twigs.leaf),
+        depth=put(tree.depth, at(tree.depth, twigs.leaf) + 1),
+        end=put(tree.end, at(tree.end, twigs.leaf) + length),
+        length=put(tree.length, length),
+        kind=put(tree.kind, twigs.kind),
+        live=put(tree.live, twigs.kind != ANSWER),
+        children=put(tree.children, 0),
+        count=put(tree.count, count),
+        score=put(tree.score, twigs.score),
+        verdict=put(tree.verdict, verdict),
+        key=put(tree.key, twigs.key),
+        tokens=put(tree.tokens, twigs.tokens),
+    )
+    return tree, jnp.where(nodes < capacity, nodes, -1)
+
+
+def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
+    """`[G, W, N] bool`: the path from the root to each of `nodes [G, W]`.
+
+    A node is on its own path; -1 has none.
+    """
+    index = jnp.arange(tree.parent.shape[1])
+
+    def step(_, carry):
+        current, path = carry
+        path = path | (index == current[..., None])
+        parent = jnp.where(current < 0, -1, at(tree.parent, current))
+        return parent, path
+
+    path = jnp.zeros((*nodes.shape, index.size), bool)
+    longest = tree.depth.max() + 1
+    return jax.lax.fori_loop(0, longest, step, (nodes, path))[1]
+
+
+def has_live_descendant(tree: Tree) -> jax.Array:
+    """`[G, N] bool`: the node, or one below it, may still be extended."""
+    rows = jnp.arange(tree.parent.shape[0])[:, None]
+    parent = jnp.where(tree.parent < 0, tree.parent.shape[1], tree.parent)
+
+    def step(_, alive):
+        return alive.at[rows, parent].max(alive, mode="drop")
+
+    return jax.lax.fori_loop(0, tree.depth.max(), step, tree.live)
+
+
+def first_of_equals(twigs: Twigs) -> tuple[jax.Array, jax.Array]:
+    """Finds branches that wrote the same step from the same leaf.
+
+    Tokens are compared by 64 bits of polynomial hash.
+
+    Returns:
+        `first [G, B] bool`, no earlier branch wrote it (idle rows are not
+        first); `count [G, B] int32`, how many wrote it.
+    """
+    tokens = jnp.where(twigs.valid, twigs.tokens + 1, 0).astype(jnp.uint32)
+
+    def digest(base: int) -> jax.Array:
+        powers = jnp.cumprod(
+            jnp.full(tokens.shape[-1], base, jnp.uint32), dtype=jnp.uint32
+        )
+        mixed = (tokens * jnp.uint32(2654435761)) ^ (tokens >> 7)
+        return (mixed * powers).sum(-1, dtype=jnp.uint32)
+
+    def pairs(x):
+        return x[:, :, None] == x[:, None, :]
+
+    same = pairs(digest(0x01000193)) & pairs(digest(0x85EBCA6B))
+    same &= pairs(twigs.leaf) & pairs(twigs.length)
+    same &= (twigs.leaf >= 0)[:, :, None]
+    branches = tokens.shape[1]
+    earlier = same & jnp.tri(branches, k=-1, dtype=bool)
+    first = ~earlier.any(-1) & (twigs.leaf >= 0)
+    return first, same.sum(-1, dtype=jnp.int32)

@@ -1,0 +1,112 @@
+"""Meshes, the one table of logical axes, and constraints.
+
+A mesh has two axes: `data` (problems) and `model` (heads, feed-forward,
+vocabulary). Arrays name their axes logically; `LOGICAL_AXES` maps a logical
+name to a mesh axis. Everything below works on one device too: there the mesh
+is 1x1, so the same code path is always the one that runs.
+"""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from jaxlrm.config import ModelConfig
+
+LOGICAL_AXES: dict[str, str | None] = {
+    "problems": "data",
+    "heads": "model",
+    "kv_heads": "model",
+    "mlp": "model",
+    "vocab": "model",
+    "embed": None,
+    "head_dim": None,
+    "layers": None,
+}
+
+
+def make_mesh(data: int = 1, model: int = 1, devices=None) -> Mesh:
+    """A `data` x `model` mesh over the first `data * model` devices.
+
+    Raises:
+        ValueError: there are fewer devices than that.
+    """
+    devices = jax.devices() if devices is None else devices
+    if data < 1 or model < 1 or data * model > len(devices):
+        raise ValueError(
+            f"a {data}x{model} mesh needs {data * model} devices and there "
+            f"are {len(devices)}; choose data * model <= {len(devices)}"
+        )
+    grid = np.asarray(devices[: data * model]).reshape(data, model)
+    return Mesh(grid, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+
+
+def partition(*logical: str | None) -> PartitionSpec:
+    """The PartitionSpec of an array with these logical axes.
+
+    Raises:
+        ValueError: an unknown name, or two axes on one mesh axis.
+    """
+    axes = []
+    for name in logical:
+        if name is not None and name not in LOGICAL_AXES:
+            raise ValueError(
+                f"unknown logical axis {name!r}; known: "
+                f"{', '.join(LOGICAL_AXES)}"
+            )
+        axes.append(LOGICAL_AXES[name] if name else None)
+    used = [axis for axis in axes if axis]
+    if len(used) != len(set(used)):
+        raise ValueError(
+            f"logical axes {logical} map to {axes}: one mesh axis twice"
+        )
+    return PartitionSpec(*axes)
+
+
+def fit(spec: PartitionSpec, shape, mesh) -> PartitionSpec:
+    """Replicates the axes of `spec` that the mesh does not divide."""
+    return PartitionSpec(
+        *(
+            axis if axis and size % mesh.shape[axis] == 0 else None
+            for axis, size in zip(spec, shape, strict=True)
+        )
+    )
+
+
+def check(config: ModelConfig, mesh) -> None:
+    """Refuses a mesh whose `model` axis does not divide the query heads.
+
+    Key/value heads that it does not divide are replicated.
+    """
+    ways = mesh.shape["model"]
+    if config.num_heads % ways:
+        fitting = [n for n in range(1, ways) if config.num_heads % n == 0]
+        raise ValueError(
+            f"{config.num_heads} query heads cannot be split over a model "
+            f"axis of {ways}; these sizes fit: {fitting}"
+        )
+
+
+def constrain(x: jax.Array, *logical: str | None) -> jax.Array:
+    """Pins `x` to the current mesh (`jax.set_mesh`); no mesh, no effect."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return x
+    spec = fit(partition(*logical), x.shape, mesh)
+    return jax.lax.with_sharding_constraint(x, spec)
+
+
+def place(mesh: Mesh, x, *logical: str | None) -> jax.Array:
+    """Puts a host array on the mesh."""
+    spec = fit(partition(*logical), np.shape(x), mesh)
+    return jax.device_put(x, NamedSharding(mesh, spec))
+
+
+def spread(mesh: Mesh, tree):
+    """Puts a pytree with a leading axis of problems on the mesh."""
+
+    def put(x):
+        return place(mesh, x, "problems", *([None] * (np.ndim(x) - 1)))
+
+    return jax.tree.map(put, tree)

@@ -1,0 +1,159 @@
+"""What a solve returns: the answer, how it was found, what it cost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from jaxlrm.verify.verdict import Verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Thought:
+    """One step that the search looked at, kept or not.
+
+    Attributes:
+        parent: index of the thought before it in `Solution.thoughts`; -1 if
+            it follows the problem.
+        round: the round that wrote it, from 0.
+        text: the step, without its delimiter. Where a strategy writes whole
+            answers at once, all of its steps, a line each.
+        kind: `step`, `open` (cut by the token limit) or `answer`.
+        score: the learned verifier's, in (0, 1); None without one.
+        verdict: the symbolic verifier's.
+        kept: whether the search went on with it (or counted its answer).
+        count: branches that wrote it (duplicates are merged).
+        tokens: its length.
+    """
+
+    parent: int
+    round: int
+    text: str
+    kind: str
+    score: float | None
+    verdict: Verdict
+    kept: bool
+    count: int
+    tokens: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Vote:
+    """A candidate answer.
+
+    Attributes:
+        answer: bare (`5`, not `x = 5`).
+        weight: share of the vote, the weights of a solution sum to 1.
+        count: chains that ended in it.
+        verdict: the best verdict among them.
+    """
+
+    answer: str
+    weight: float
+    count: int
+    verdict: Verdict
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """The outcome of searching for one problem's answer.
+
+    Attributes:
+        problem: its text.
+        answer: the winner of the vote, bare; None if no chain ended.
+        verdict: of the winning chain, all of its steps together.
+        confidence: how sure the system is of the answer, in [0, 1].
+        solved: whether the system stands by the answer.
+        strategy: name of the search strategy.
+        votes: all candidates, heaviest first.
+        best_chain: indices into `thoughts` of the winning chain, in order.
+        thoughts: everything the search looked at, parents first.
+        tokens: `generator` and `verifier` tokens spent.
+        seconds: wall time: `total`, and by phase `model` (prefill, decoding
+            and learned scores) and `verify` (waiting for symbolic verdicts).
+            Problems solved side by side share the machine: each carries the
+            time from its start to its end.
+        cache: `bytes` of keys and values allocated for the problem, `dense`
+            (bytes if every branch had a cache of its own), `peak_slots`
+            (most trunk slots in use).
+        tree: `rounds`, `nodes` (thoughts kept), `pruned`.
+        note: a remark for the person, empty if there is none.
+    """
+
+    problem: str
+    answer: str | None
+    verdict: Verdict
+    confidence: float
+    solved: bool
+    strategy: str
+    votes: tuple[Vote, ...]
+    best_chain: tuple[int, ...]
+    thoughts: tuple[Thought, ...]
+    tokens: dict[str, int]
+    seconds: dict[str, float]
+    cache: dict[str, int]
+    tree: dict[str, int]
+    note: str = ""
+
+    @property
+    def best_trace(self) -> list[str]:
+        """The winning chain of thought, a string a step."""
+        lines = [self.thoughts[i].text for i in self.best_chain]
+        return [line for text in lines for line in text.splitlines() if line]
+
+    def to_json(self, correct: bool | None = None) -> dict[str, Any]:
+        """One JSON object, as `solve --format=json` prints it.
+
+        Args:
+            correct: whether the answer equals the gold one; None without.
+        """
+        return {
+            "problem": self.problem,
+            "answer": self.answer,
+            "verdict": self.verdict.name,
+            "confidence": round(self.confidence, 4),
+            "solved": self.solved,
+            "correct": correct,
+            "strategy": self.strategy,
+            "votes": [
+                {
+                    "answer": vote.answer,
+                    "weight": round(vote.weight, 4),
+                    "count": vote.count,
+                }
+                for vote in self.votes
+            ],
+            "best_trace": self.best_trace,
+            "tokens": self.tokens,
+            "seconds": {k: round(v, 4) for k, v in self.seconds.items()},
+            "cache": self.cache,
+            "tree": self.tree,
+            "note": self.note,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where a solve stands, after each round.
+
+    Attributes:
+        round: rounds run so far, all problems together.
+        finished: problems finished.
+        problems: problems in all.
+        branches: branches alive in this round.
+        tokens: generator tokens so far.
+        seconds: wall time so far.
+        best_score: best learned score of this round; None without one.
+    """
+
+    round: int
+    finished: int
+    problems: int
+    branches: int
+    tokens: int
+    seconds: float
+    best_score: float | None
+
+
+ProgressCallback = Callable[[Progress], None]

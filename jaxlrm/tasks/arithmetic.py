@@ -1,0 +1,116 @@
+"""Chained sums and differences: `What is 86 + -80 - (-7 + 6)?`
+
+Phrasing and size distribution of `arithmetic__add_sub_multiple` in DeepMind's
+mathematics dataset (Saxton et al. 2019), written anew.
+
+A chain of thought rewrites the expression: each line carries out one
+operation, in the first innermost bracket, from the left.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+
+from jaxlrm.tasks import task
+
+_PHRASES = (
+    "{}",
+    "What is {}?",
+    "Evaluate {}.",
+    "Calculate {}.",
+    "What is the value of {}?",
+)
+_PHRASE = re.compile(
+    r"(?:What is the value of |What is |Evaluate |Calculate )?"
+    r"([-+() 0-9]{1,400})[?.]?"
+)
+
+# An expression is a number or a tuple of (sign, expression) terms, summed.
+
+
+class AddSubMultiple:
+    """The family; `entropy` is the range of difficulty in decimal digits."""
+
+    name = "arithmetic"
+
+    def __init__(self, entropy: tuple[float, float] = (3.0, 10.0)):
+        self.entropy = entropy
+
+    def sample(self, rng: random.Random) -> task.Problem:
+        entropy = rng.uniform(*self.entropy)
+        value_entropy = max(1.0, entropy / 4)
+        value = task.integer(rng, value_entropy)
+        entropy = max(1.0, entropy - value_entropy)
+        most = 3 + int(entropy / 2)
+        length = rng.randint(3, most)
+        entropy -= math.log10(most - 2)
+        # Distinct trees that print alike: the Catalan number of the length.
+        catalan = math.comb(2 * length, length) // (length + 1)
+        tree = _sample(rng, value, length, entropy + math.log10(catalan))
+        steps, expression = [], tree
+        while not isinstance(expression, int):
+            expression = _reduce(expression)
+            steps.append(render(expression))
+        text = rng.choice(_PHRASES).format(render(tree))
+        return task.Problem(text, str(value), self.name, tuple(steps))
+
+    def statement(self, text: str) -> str | None:
+        match = _PHRASE.fullmatch(text.strip())
+        return match and match.group(1).strip()
+
+
+def _sample(rng: random.Random, value: int, count: int, entropy: float):
+    """An expression of `count` operations with this value."""
+    if count == 0:
+        return value
+    here = max(0.0, entropy / count)
+    other = task.integer(rng, here)
+    sign = rng.choice((1, -1))
+    if rng.random() < 0.5:
+        pair = (other, sign * (value - other))
+    else:
+        pair = (value - sign * other, other)
+    counts = task.composition(rng, 2, count - 1)
+    entropies = [
+        part * (entropy - here) for part in task.dirichlet(rng, counts)
+    ]
+    left, right = (
+        _sample(rng, *arguments)
+        for arguments in zip(pair, counts, entropies, strict=True)
+    )
+    if sign > 0:  # sums flatten into sums; a difference keeps its bracket
+        return (*_terms(left, sums_only=True), *_terms(right, sums_only=True))
+    return (*_terms(left, sums_only=False), (-1, right))
+
+
+def _terms(expression, *, sums_only: bool):
+    """The terms of `expression` where it may stand without a bracket."""
+    if isinstance(expression, int):
+        return ((1, expression),)
+    if sums_only and any(sign < 0 for sign, _ in expression):
+        return ((1, expression),)
+    return expression
+
+
+def render(expression) -> str:
+    """`((1, 4), (-1, ((1, 7), (1, -4))))` as `4 - (7 + -4)`."""
+    if isinstance(expression, int):
+        return str(expression)
+    text = ""
+    for index, (sign, term) in enumerate(expression):
+        body = render(term) if isinstance(term, int) else f"({render(term)})"
+        text += ("" if index == 0 else " + " if sign > 0 else " - ") + body
+    return text
+
+
+def _reduce(expression):
+    """Carries out one operation: the first innermost one."""
+    for index, (sign, term) in enumerate(expression):
+        if not isinstance(term, int):
+            reduced = (sign, _reduce(term))
+            return expression[:index] + (reduced,) + expression[index + 1 :]
+    (_, first), (sign, second), *rest = expression
+    result = first + sign * second
+    return ((1, result), *rest) if rest else result

@@ -1,0 +1,180 @@
+"""Tokenizers, prompt templates and step delimiters (no JAX)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+UNKNOWN, PADDING, END = "<unk>", "<pad>", "<eos>"
+
+
+@dataclasses.dataclass(frozen=True)
+class Delimiter:
+    """Which tokens end a step, as tables over token ids.
+
+    The delimiter may be split over tokens (a blank line is often two newline
+    tokens), so a token has four properties; a step ends at a token that
+    `contains` the delimiter, or that `finishes` it when the token before it
+    `starts` it.
+
+    Attributes:
+        contains: `[V] bool`.
+        starts: `[V] bool`, the token's text ends with the first half.
+        finishes: `[V] bool`, the token's text starts with the second half.
+    """
+
+    contains: np.ndarray
+    starts: np.ndarray
+    finishes: np.ndarray
+
+
+class Text:
+    """A tokenizer with what the engine needs to know about its tokens.
+
+    Attributes:
+        vocab_size: number of token ids.
+        end: ids that end an answer.
+        padding: id used to pad arrays; its value never matters.
+        prompt: template of a prompt; `{problem}` is the problem's text.
+        step: text that ends a step.
+    """
+
+    def __init__(
+        self, tokenizer, *, end: Sequence[str], prompt: str, step: str
+    ):
+        self._tokenizer = tokenizer
+        self.vocab_size = tokenizer.get_vocab_size()
+        ids = [tokenizer.token_to_id(token) for token in end]
+        if None in ids:
+            raise ValueError(
+                f"the tokenizer lacks the end tokens {list(end)}; name tokens "
+                "that it has"
+            )
+        if "{problem}" not in prompt:
+            raise ValueError(
+                f"prompt template {prompt!r} lacks {{problem}}, the place of "
+                "the problem's text"
+            )
+        if not step:
+            raise ValueError("the step delimiter is empty; use '\\n'")
+        self.end = tuple(ids)
+        self.padding = ids[0]
+        self.prompt = prompt
+        self.step = step
+
+    @classmethod
+    def load(cls, folder: str | pathlib.Path) -> Text:
+        """Reads `tokenizer.json` and `text.json` of a model folder.
+
+        Raises:
+            FileNotFoundError: one of them is missing.
+            ValueError: one of them cannot be read.
+        """
+        import tokenizers
+
+        folder = pathlib.Path(folder)
+        for name in ("tokenizer.json", "text.json"):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(
+                    f"{folder / name} is missing; a model folder holds "
+                    "config.json, model.safetensors, tokenizer.json and "
+                    "text.json"
+                )
+        try:
+            tokenizer = tokenizers.Tokenizer.from_file(
+                str(folder / "tokenizer.json")
+            )
+            settings = json.loads((folder / "text.json").read_text())
+            return cls(tokenizer, **settings)
+        except Exception as error:  # the library raises bare Exception
+            raise ValueError(
+                f"the tokenizer in {folder} cannot be read: {error}"
+            ) from error
+
+    def save(self, folder: str | pathlib.Path) -> None:
+        """Writes what `load` reads."""
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._tokenizer.save(str(folder / "tokenizer.json"))
+        settings = {
+            "end": [self._tokenizer.id_to_token(i) for i in self.end],
+            "prompt": self.prompt,
+            "step": self.step,
+        }
+        (folder / "text.json").write_text(json.dumps(settings, indent=2))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text` as it stands: no template, no special tokens."""
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def encode_prompt(self, problem: str) -> list[int]:
+        """Token ids of the prompt that asks `problem`."""
+        return self.encode(self.prompt.replace("{problem}", problem))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of `ids`; special tokens have none."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def decode_step(self, ids: Iterable[int]) -> str:
+        """Text of one step without its delimiter."""
+        return self.decode(ids).strip()
+
+    @functools.cached_property
+    def delimiter(self) -> Delimiter:
+        """The tables of this tokenizer's step delimiter."""
+        texts = [self.decode([i]) for i in range(self.vocab_size)]
+        step = self.step
+        first, second = step[: len(step) // 2], step[len(step) // 2 :]
+
+        def table(holds) -> np.ndarray:
+            return np.array([bool(text) and holds(text) for text in texts])
+
+        if not first:  # one character cannot be split over tokens
+            nothing = np.zeros(self.vocab_size, bool)
+            return Delimiter(table(lambda t: step in t), nothing, nothing)
+        return Delimiter(
+            table(lambda t: step in t),
+            table(lambda t: t.endswith(first)),
+            table(lambda t: t.startswith(second)),
+        )
+
+    @functools.cached_property
+    def is_end(self) -> np.ndarray:
+        """`[V] bool`: tokens that end an answer."""
+        table = np.zeros(self.vocab_size, bool)
+        table[list(self.end)] = True
+        return table
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Text:
+    """A small byte-pair tokenizer for mathematics.
+
+    Digits and brackets stay single, spaced operators are one token, runs of
+    words may become one; characters outside printable ASCII are unknown.
+
+    Args:
+        texts: problems and steps to learn merges from.
+        vocab_size: most tokens; fewer if the texts offer no more merges.
+    """
+    import tokenizers
+    from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=UNKNOWN))
+    piece = r"(?: ?[A-Za-z]{2,})+ ?| [-+*/=] |[\s\S]"
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(piece), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            special_tokens=[PADDING, END, UNKNOWN],
+            initial_alphabet=[chr(i) for i in range(32, 127)] + ["\n"],
+            show_progress=False,
+        ),
+    )
+    return Text(tokenizer, end=[END], prompt="{problem}\n", step="\n")

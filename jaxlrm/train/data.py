@@ -1,0 +1,181 @@
+"""Training documents, packed into rows.
+
+A batch is a function of the seed and the step alone, so a resumed run reads
+what the killed one would have read.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxlrm import tasks
+from jaxlrm.config import TrainConfig
+from jaxlrm.text import Text, train_tokenizer
+
+_MOST_MISSES = 8  # documents that fit no row before a batch counts as full
+
+
+class Document(NamedTuple):
+    """One chain of thought as tokens.
+
+    Attributes:
+        tokens: prompt and steps.
+        start: first token that the language model learns to write; the
+            length of `tokens` if it learns none of them.
+        ends: index of the last token of each judged step.
+        labels: for each of them, whether the chain is right so far.
+    """
+
+    tokens: Sequence[int]
+    start: int
+    ends: Sequence[int] = ()
+    labels: Sequence[float] = ()
+
+
+class Batch(NamedTuple):
+    """`R` rows of `S` tokens, several documents a row.
+
+    Attributes:
+        tokens: `[R, S] int32`.
+        targets: `[R, S] int32`, the next token.
+        weights: `[R, S] float32`, 1 where the target is to be learned.
+        positions: `[R, S] int32`, from 0 in each document.
+        documents: `[R, S] int32`, from 1; 0 is padding.
+        labels: `[R, S] float32`, of the value head.
+        label_weights: `[R, S] float32`, 1 where there is a label.
+    """
+
+    tokens: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    positions: np.ndarray
+    documents: np.ndarray
+    labels: np.ndarray
+    label_weights: np.ndarray
+
+
+class Stream:
+    """Batches drawn from families of problems and from sampled chains."""
+
+    def __init__(
+        self,
+        text: Text,
+        names: Sequence[str],
+        *,
+        rows: int,
+        length: int,
+        seed: int,
+        rollouts: Sequence[Document] = (),
+        rollout_share: float = 0.0,
+    ):
+        self.text = text
+        self._tasks = [tasks.get(name) for name in names]
+        self._rows, self._length, self._seed = rows, length, seed
+        self._rollouts = rollouts
+        self._share = rollout_share
+
+    def batch(self, step: int) -> Batch:
+        """The batch of one optimiser step."""
+        rng = random.Random(f"{self._seed}/{step}")
+
+        def draw() -> Document:
+            if self._share and rng.random() < self._share:
+                return rng.choice(self._rollouts)
+            return worked(self.text, rng.choice(self._tasks).sample(rng))
+
+        return pack(draw, self._rows, self._length)
+
+
+def tokenizer(config: TrainConfig) -> Text:
+    """That of the model to start from, or a new one for these families."""
+    if config.init:
+        return Text.load(config.init)
+    rng = random.Random(f"{config.seed}/tokenizer")
+    problems = [
+        tasks.get(name).sample(rng)
+        for name in config.tasks
+        for _ in range(5000)
+    ]
+    texts = [part for p in problems for part in (p.text, *p.steps)]
+    return train_tokenizer(texts, config.model.vocab_size)
+
+
+def worked(text: Text, problem: tasks.Problem) -> Document:
+    """A problem's worked chain of thought, to be imitated."""
+    prompt = text.encode_prompt(problem.text)
+    steps = text.encode(text.step.join(problem.steps))
+    return Document([*prompt, *steps, text.end[0]], len(prompt))
+
+
+def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
+    """Sampled chains with step labels.
+
+    Each line is `{"problem": str, "steps": [str], "labels": [0 or 1]}`; a
+    finished chain has one label a step.
+
+    Raises:
+        ValueError: a line lacks a field or has another number of labels.
+    """
+    documents = []
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            record = json.loads(line)
+            steps, labels = record["steps"], record["labels"]
+            if not steps or len(steps) != len(labels):
+                raise ValueError(
+                    f"{path}:{number}: {len(steps)} steps, {len(labels)} "
+                    "labels; each step needs one"
+                )
+            tokens = text.encode_prompt(record["problem"])
+            ends = []
+            for index, step in enumerate(steps):
+                tokens += text.encode(step)
+                last = index + 1 == len(steps)
+                tokens += [text.end[0]] if last else text.encode(text.step)
+                ends.append(len(tokens) - 1)
+            documents.append(Document(tokens, len(tokens), ends, labels))
+    return documents
+
+
+def pack(draw, rows: int, length: int) -> Batch:
+    """Fills `rows` rows of `length` tokens with documents from `draw()`.
+
+    Each document goes to the first row with room for it. One longer than a
+    row is left out.
+    """
+    shape = (rows, length)
+    batch = Batch(
+        *(np.zeros(shape, np.int32) for _ in range(2)),
+        np.zeros(shape, np.float32),
+        *(np.zeros(shape, np.int32) for _ in range(2)),
+        *(np.zeros(shape, np.float32) for _ in range(2)),
+    )
+    used = [0] * rows
+    misses = number = 0
+    while misses < _MOST_MISSES:
+        document = draw()
+        size = len(document.tokens)
+        row = next((r for r in range(rows) if used[r] + size <= length), None)
+        if row is None:
+            misses += 1
+            continue
+        number += 1
+        begin = used[row]
+        here = slice(begin, begin + size)
+        used[row] += size
+        batch.tokens[row, here] = document.tokens
+        batch.targets[row, begin : begin + size - 1] = document.tokens[1:]
+        learned = slice(begin + document.start - 1, begin + size - 1)
+        batch.weights[row, learned] = 1.0
+        batch.positions[row, here] = np.arange(size)
+        batch.documents[row, here] = number
+        for end, label in zip(document.ends, document.labels, strict=True):
+            batch.labels[row, begin + end] = label
+            batch.label_weights[row, begin + end] = 1.0
+    return batch

@@ -1,0 +1,223 @@
+"""Training: a pure step, and a loop around it that can be killed.
+
+A run is a function of its configuration: the data of a step depends on the
+seed and the step alone, and checkpoints hold all other state. So a run that is
+killed and started again ends with the parameters it would have had.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import json
+import pathlib
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxlrm import sharding
+from jaxlrm.checkpoint import Checkpoints
+from jaxlrm.config import ModelConfig, TrainConfig
+from jaxlrm.models import attention, hf, params
+from jaxlrm.text import Text
+from jaxlrm.train import data, losses, optimiser
+
+
+@struct.dataclass
+class State:
+    """What a checkpoint holds.
+
+    Attributes:
+        step: number of steps done, `int32`.
+        params: parameters.
+        moments: state of the optimiser.
+    """
+
+    step: jax.Array
+    params: params.Transformer
+    moments: optax.OptState
+
+
+def make_step(config: TrainConfig):
+    """The jitted `(state, batch) -> (state, metrics)` of a run."""
+    optimise = optimiser.build(config.model, config.optimiser, config.steps)
+    on_cpu = jax.default_backend() == "cpu"
+    attend = attention.row_by_row if on_cpu else attention.attend
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def step(state: State, batch: data.Batch):
+        def objective(values):
+            return losses.loss(
+                config.model, values, batch, config.value_weight, attend
+            )
+
+        gradients, metrics = jax.grad(objective, has_aux=True)(state.params)
+        updates, moments = optimise.update(
+            gradients, state.moments, state.params
+        )
+        values = optax.apply_updates(state.params, updates)
+        metrics["gradient_norm"] = optax.global_norm(gradients)
+        return State(state.step + 1, values, moments), metrics
+
+    return step
+
+
+def initial_state(config: TrainConfig, mesh) -> State:
+    """Parameters drawn from the seed, or read from `config.init`."""
+    places = params.shardings(config.model, mesh)
+    if config.init:
+        values = _read_init(config)
+        values = jax.tree.map(jax.device_put, values, places)
+    else:
+        draw = jax.jit(
+            functools.partial(params.init, config.model), out_shardings=places
+        )
+        values = draw(jax.random.key(config.seed))
+    optimise = optimiser.build(config.model, config.optimiser, config.steps)
+    moments = jax.jit(optimise.init)(values)
+    everywhere = NamedSharding(mesh, PartitionSpec())
+
+    def place(leaf):  # scalars are born on one device
+        return leaf if leaf.ndim else jax.device_put(leaf, everywhere)
+
+    step = jax.device_put(jnp.zeros((), jnp.int32), everywhere)
+    return State(step, values, jax.tree.map(place, moments))
+
+
+def _read_init(config: TrainConfig) -> params.Transformer:
+    shape, values = hf.load(config.init)
+    if config.model.value_head and not shape.value_head:
+        size = config.model.hidden_size
+        head = params.ValueHead(np.zeros(size, "f"), np.zeros((), "f"))
+        values = values.replace(value_head=head)
+        shape = dataclasses.replace(shape, value_head=True)
+    if shape != config.model:
+        raise ValueError(
+            f"the model in {config.init} has another shape than config.model: "
+            f"{shape} against {config.model}"
+        )
+    return values
+
+
+def train(
+    config: TrainConfig, text: Text, folder: str | pathlib.Path
+) -> dict[str, float]:
+    """Runs, or goes on with, a training run in `folder`.
+
+    Writes `checkpoints/`, `metrics.jsonl` (a line every `log_every` steps)
+    and, at the end, `model/` with weights, configuration and tokenizer.
+    Progress goes to standard error. Ctrl-C saves a checkpoint and stops.
+
+    Returns:
+        The last metrics.
+    """
+    folder = pathlib.Path(folder)
+    mesh = sharding.make_mesh(config.data, config.model_parallel)
+    stream = data.Stream(
+        text,
+        config.tasks,
+        rows=config.rows,
+        length=config.length,
+        seed=config.seed,
+        rollouts=(
+            data.read_rollouts(config.rollouts, text) if config.rollouts else ()
+        ),
+        rollout_share=config.rollout_share,
+    )
+    checkpoints = Checkpoints(folder / "checkpoints")
+    with jax.set_mesh(mesh):
+        state = initial_state(config, mesh)
+        begin = checkpoints.latest() or 0
+        if begin:
+            state = checkpoints.restore(begin, state)
+            _say(f"resumed at step {begin} of {config.steps}")
+        metrics = _loop(config, mesh, stream, state, begin, checkpoints, folder)
+    checkpoints.close()
+    return metrics
+
+
+def _loop(config, mesh, stream, state, begin, checkpoints, folder):
+    step = make_step(config)
+    log = _Log(folder / "metrics.jsonl", config, begin)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as reader:
+            coming = reader.submit(stream.batch, begin)
+            for number in range(begin + 1, config.steps + 1):
+                batch = sharding.spread(mesh, coming.result())
+                coming = reader.submit(stream.batch, number)
+                state, metrics = step(state, batch)
+                log.add(number, metrics)
+                if number % config.checkpoint_every == 0:
+                    checkpoints.save(number, state)
+    except KeyboardInterrupt:
+        if not state.step.is_deleted():  # given to a step that was cut short
+            number = int(state.step)
+            if number > (checkpoints.latest() or 0):
+                checkpoints.save(number, state)
+            _say(f"interrupted at step {number}; run again to go on")
+        raise
+    if (checkpoints.latest() or 0) < config.steps:
+        checkpoints.save(config.steps, state)
+    model = folder / "model"
+    hf.save(model, config.model, jax.device_get(state.params))
+    stream.text.save(model)
+    _say(f"done: {model}")
+    return log.last
+
+
+class _Log:
+    """Averages metrics over `log_every` steps, one JSON line each."""
+
+    def __init__(self, path: pathlib.Path, config: TrainConfig, begin: int):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._config = path, config
+        self._pending: list[dict] = []
+        self._began = self._since = time.monotonic()
+        self._begin = begin
+        self.last: dict[str, float] = {}
+        if path.exists():  # lines past the checkpoint will be written again
+            lines = path.read_text().splitlines()
+            kept = [s for s in lines if _step_of(s) <= begin]
+            path.write_text("".join(line + "\n" for line in kept))
+
+    def add(self, step: int, metrics: dict) -> None:
+        self._pending.append(metrics)
+        if step % self._config.log_every and step != self._config.steps:
+            return
+        means = {
+            name: float(np.mean([float(m[name]) for m in self._pending]))
+            for name in metrics
+        }
+        now = time.monotonic()
+        size = self._config.rows * self._config.length * len(self._pending)
+        rate = size / (now - self._since)
+        self.last = {"step": step, **means, "tokens_per_second": round(rate)}
+        with self._path.open("a") as file:
+            file.write(json.dumps(self.last) + "\n")
+        done = (step - self._begin) or 1
+        left = (now - self._began) / done * (self._config.steps - step)
+        _say(
+            f"step {step}/{self._config.steps}  loss {means['loss']:.4f}  "
+            f"accuracy {means['accuracy']:.4f}  {rate:,.0f} tokens/s  "
+            f"{left / 60:.0f} min left"
+        )
+        self._pending, self._since = [], now
+
+
+def _step_of(line: str) -> int:
+    """Step of a metrics line; one cut short by a kill sorts last."""
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError):
+        return sys.maxsize
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,8 @@
+"""Symbolic verifiers: host only, no JAX. Text that they read is hostile."""
+
+from jaxlrm.verify.extract import extract_answer
+from jaxlrm.verify.maths import is_equivalent
+from jaxlrm.verify.steps import check_step
+from jaxlrm.verify.verdict import Verdict
+
+__all__ = ["Verdict", "check_step", "extract_answer", "is_equivalent"]

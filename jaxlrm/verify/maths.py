@@ -1,0 +1,956 @@
+r"""Exact equivalence of mathematical answers, in bounded time.
+
+Tiers, cheapest first: normal form of the text; containers (lists, tuples,
+sets, intervals); a parser of our own; exact rational numbers and rational
+functions with rational coefficients. Nothing is evaluated by Python and no
+step takes more than its budget: what is too large is `NotParsed`, and the
+verdict UNKNOWN.
+
+Covered: numbers, `+ - * / ^ **`, integer exponents, brackets, chains of signs,
+one-letter and Greek variables, implicit products, equations; plain text and
+simple LaTeX.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+from jaxlrm.verify.verdict import Verdict, combine
+
+# Budgets. Typical lines stay far below; a bomb stops before it is computed.
+LENGTH = 4096  # characters of a line
+TOKENS = 1024
+DEPTH = 64  # nested brackets, signs and exponents
+DIGITS = 1000  # of one literal
+BITS = 8192  # of one number
+COEFFICIENT_BITS = 1024  # of one coefficient of a polynomial
+TERMS = 256  # of one polynomial
+DEGREE = 32
+WORK = 20_000  # products of coefficients, for a whole line
+ITEMS = 32  # of a list
+NESTING = 4  # of containers
+
+Number = int | Fraction
+# ((name, exponent), ...), sorted by name; () is the constant term.
+Monomial = tuple[tuple[str, int], ...]
+Polynomial = dict[Monomial, Number]  # without zero coefficients
+
+_ONE: Polynomial = {(): 1}
+_SMALL = 1 << 64  # within any budget
+
+
+class NotParsed(ValueError):
+    """The text is outside the grammar, or over a budget."""
+
+
+class Ratio(NamedTuple):
+    """A quotient of polynomials that is not a number. Not in lowest terms.
+
+    Attributes:
+        top: numerator, not empty.
+        bottom: denominator; `{(): 1}` if it is constant.
+    """
+
+    top: Polynomial
+    bottom: Polynomial
+
+
+Value = int | Fraction | Ratio
+
+
+class Line(NamedTuple):
+    """A parsed line.
+
+    Attributes:
+        sides: the values between the equals signs; one for an expression.
+        names: the variables written in it, cancelled or not.
+    """
+
+    sides: tuple[Value, ...]
+    names: frozenset[str]
+
+
+def is_equivalent(prediction: str, gold: str) -> bool:
+    """Is `prediction` the same answer as `gold`?
+
+    Not symmetric: `28%` answers a gold `28` and `1/3` answers a gold `0.333`,
+    not the other way round.
+
+    Returns:
+        True only where equality was shown; see `compare`.
+    """
+    return compare(prediction, gold) is Verdict.VALID
+
+
+def compare(prediction: str, gold: str) -> Verdict:
+    """The verdict on `prediction` as an answer whose right value is `gold`.
+
+    The policies: a bare comma list and a set are unordered, a bracketed tuple
+    is ordered, and bracket shapes matter (intervals). Numbers are compared
+    exactly, but a gold with two or more decimals also accepts an exact value
+    that rounds to it. A unit or `%` in the prediction alone is ignored; one in
+    the gold alone is missed. `x = 5` is 5 but not `y = 5`; equations are equal
+    up to a nonzero factor, but an unsolved one does not answer a solved one.
+
+    Returns:
+        VALID or INVALID where shown, else UNKNOWN. Never raises on any text.
+    """
+    if len(prediction) > LENGTH or len(gold) > LENGTH:
+        return Verdict.UNKNOWN
+    prediction, gold = normal_form(prediction), normal_form(gold)
+    if not gold:
+        return Verdict.UNKNOWN
+    if not prediction:
+        return Verdict.INVALID
+    return _compare(prediction, gold, NESTING)
+
+
+# --- Text -------------------------------------------------------------------
+
+_UNICODE = str.maketrans(
+    {
+        "\N{MINUS SIGN}": "-",
+        "\N{EN DASH}": "-",
+        "\N{MULTIPLICATION SIGN}": "*",
+        "\N{MIDDLE DOT}": "*",
+        "\N{DOT OPERATOR}": "*",
+        "\N{DIVISION SIGN}": "/",
+        "\N{SUPERSCRIPT TWO}": "^2",
+        "\N{SUPERSCRIPT THREE}": "^3",
+        "\N{GREEK SMALL LETTER PI}": r"\pi ",
+        "\N{NO-BREAK SPACE}": " ",
+        "\N{THIN SPACE}": " ",
+    }
+)
+_LAYOUT = re.compile(
+    r"\\(?:[!,;:]|(?:left|right|displaystyle|quad|qquad)(?![A-Za-z]))"
+)
+_DEGREE_SIGN = re.compile(r"\^\s?(?:\\circ|\{\s?\\circ\s?\})")
+_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mbox)\s?\{([^{}]*)\}")
+_THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
+_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
+
+
+def normal_form(text: str) -> str:
+    """`text` without math delimiters, layout commands and a final stop."""
+    if not text.isascii():
+        text = text.translate(_UNICODE)
+    text = " ".join(text.split())
+    if "\\" in text:
+        text = _LAYOUT.sub("", text)
+        text = text.replace(r"\ ", " ").replace(r"\%", "%")
+        text = text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac")
+        text = _DEGREE_SIGN.sub("°", text)
+    text = text.strip().removesuffix(".").rstrip()
+    for start, end in _WRAPPERS:
+        inner = text[len(start) : -len(end)]
+        if (
+            text.startswith(start)
+            and text.endswith(end)
+            and not text.endswith("\\" + end)
+            and start not in inner
+        ):
+            text = inner.strip()
+    if text.startswith(r"\boxed{") and _closes_at_end(text, 6):
+        text = text[7:-1].strip()
+    whole = _TEXT.fullmatch(text)
+    return whole.group(1).strip() if whole else text
+
+
+def ungroup(text: str) -> str:
+    """`1234567` for `1,234,567`; other commas stay."""
+    return _THOUSANDS.sub(lambda match: match.group().replace(",", ""), text)
+
+
+def _squeeze(text: str) -> str:
+    """What is compared as text: no spaces; words without case."""
+    text = _TEXT.sub(r"\1", text)
+    text = "".join(text.split())
+    return text.lower() if len(text) > 1 and text.isalpha() else text
+
+
+def _closes_at_end(text: str, start: int) -> bool:
+    """Is the bracket at `start` closed by the last character?"""
+    depth = 0
+    for index in range(start, len(text)):
+        if text[index] in "([{":
+            depth += 1
+        elif text[index] in ")]}":
+            depth -= 1
+            if depth <= 0:
+                return depth == 0 and index == len(text) - 1
+    return False
+
+
+# --- Containers -------------------------------------------------------------
+
+_CONJUNCTION = re.compile(r",? (?:or|and) |,? ?\\text\s?\{ ?(?:or|and) ?\} ?")
+
+
+class _Container(NamedTuple):
+    kind: str  # the brackets of an ordered tuple or interval; "" unordered
+    items: list[str]
+
+
+def _compare(prediction: str, gold: str, nesting: int) -> Verdict:
+    if _squeeze(prediction) == _squeeze(gold):
+        return Verdict.VALID
+    verdicts = {
+        _compare_reading(one, other, nesting)
+        for one in _readings(prediction)
+        for other in _readings(gold)
+    }
+    if Verdict.VALID in verdicts:
+        return Verdict.VALID
+    return verdicts.pop() if len(verdicts) == 1 else Verdict.UNKNOWN
+
+
+def _readings(text: str) -> set[str]:
+    """`1,234` is a number or a list of two."""
+    return {text, ungroup(text)} if "," in text else {text}
+
+
+def _compare_reading(prediction: str, gold: str, nesting: int) -> Verdict:
+    answer, right = _container(prediction), _container(gold)
+    if answer is None and right is None:
+        try:
+            return _compare_scalars(prediction, gold)
+        except (NotParsed, ZeroDivisionError):
+            return Verdict.UNKNOWN
+    if nesting == 0:
+        return Verdict.UNKNOWN
+    answer = answer or _Container("", [prediction])
+    right = right or _Container("", [gold])
+    if len(answer.items) > ITEMS or len(right.items) > ITEMS:
+        return Verdict.UNKNOWN
+    if len(answer.items) != len(right.items):
+        items = answer.items + right.items
+        readable = all(_readable(item, nesting) for item in items)
+        return Verdict.INVALID if readable else Verdict.UNKNOWN
+    if not answer.kind and not right.kind:
+        return _match(answer.items, right.items, nesting - 1)
+    verdict = combine(
+        _compare(one, other, nesting - 1)
+        for one, other in zip(answer.items, right.items, strict=True)
+    )
+    if answer.kind == right.kind or verdict is not Verdict.VALID:
+        return verdict
+    # (1, 2) is not [1, 2]; whether 1, 2 was meant as (1, 2) is not known.
+    both = answer.kind and right.kind
+    return Verdict.INVALID if both else Verdict.UNKNOWN
+
+
+def _container(text: str) -> _Container | None:
+    """Splits `(1, 2)`, `[1, 2)`, `\\{1, 2\\}` and `1, 2 or 3`."""
+    if text.startswith(r"\{") and text.endswith(r"\}"):
+        if _closes_at_end(text, 1):
+            return _Container("", _split(text[2:-2]))
+    elif text[0] in "([{" and _closes_at_end(text, 0):
+        items = _split(text[1:-1])
+        if len(items) > 1:
+            kind = "" if text[0] == "{" else text[0] + text[-1]
+            return _Container(kind, items)
+    items = _split(_CONJUNCTION.sub(",", text))
+    return _Container("", items) if len(items) > 1 else None
+
+
+def _split(text: str) -> list[str]:
+    """The parts of `text` between commas outside brackets."""
+    items, depth, start = [], 0, 0
+    for index, character in enumerate(text):
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character in ",;" and depth == 0:
+            items.append(text[start:index].strip())
+            start = index + 1
+    items.append(text[start:].strip())
+    return [item for item in items if item]
+
+
+def _readable(text: str, nesting: int) -> bool:
+    """Is `text` an answer that could be compared with another?"""
+    container = _container(text) if text else None
+    if container is not None:
+        return nesting > 0 and all(
+            _readable(item, nesting - 1) for item in container.items
+        )
+    try:
+        parse(_quantity(_solved(text)[1])[0])
+    except (NotParsed, ZeroDivisionError):
+        return False
+    return True
+
+
+def _match(answers: list[str], golds: list[str], nesting: int) -> Verdict:
+    """Compares as multisets; greedy, since equality is transitive."""
+    left = list(answers)
+    verdicts = []
+    for gold in golds:
+        tried = []
+        for answer in left:
+            tried.append(_compare(answer, gold, nesting))
+            if tried[-1] is Verdict.VALID:
+                left.remove(answer)
+                break
+        if Verdict.VALID in tried:
+            verdicts.append(Verdict.VALID)
+        elif Verdict.UNKNOWN in tried:
+            verdicts.append(Verdict.UNKNOWN)
+        else:
+            verdicts.append(Verdict.INVALID)
+    return combine(verdicts)
+
+
+# --- Scalars ----------------------------------------------------------------
+
+_NAME = re.compile(
+    r"[A-Za-z]{1,3}(?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9]+\}))?(?:\([A-Za-z]\))?"
+)
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_LETTER = re.compile(r"[A-Za-z]")
+_DECIMAL = re.compile(r"[-+]?[0-9]*\.([0-9]+)")
+_SCIENTIFIC = re.compile(
+    r"([-+]?[0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})"  # as Python prints it
+)
+_POWER = re.compile(r"\^(?:([23])|\{([23])\})$")
+_UNITS = frozenset(
+    """mm cm dm km ft yd mi mg kg lb lbs oz ml mL hr hrs min sec ms mph kph psi
+    Hz kHz Pa kPa kJ kW""".split()
+)
+_IMAGINARY = "i"
+
+
+def _compare_scalars(prediction: str, gold: str) -> Verdict:
+    """One value or equation against another; NotParsed if unreadable."""
+    name, value = _solved(prediction)
+    gold_name, gold_value = _solved(gold)
+    if name == gold_name or not (name and gold_name):
+        bare = (name or "=" not in prediction) and (
+            gold_name or "=" not in gold
+        )
+        if bare:
+            return _compare_quantities(value, gold_value)
+    answer, right = parse(prediction), parse(gold)
+    if len(answer.sides) > 2 or not answer.names:
+        return Verdict.UNKNOWN  # x = 10/2 = 5 or 3 + 4 = 7 may state a value
+    if gold_name and not name and not _has_letters(gold_value):
+        return Verdict.INVALID  # the equation is not solved yet
+    if len(answer.sides) == len(right.sides) == 2:
+        return _compare_equations(answer, right)
+    return Verdict.INVALID if len(right.sides) <= 2 else Verdict.UNKNOWN
+
+
+def _solved(text: str) -> tuple[str, str]:
+    """`("x", "5")` for `x = 5` or `5 = x`; `("", text)` for others."""
+    left, equals, right = (part.strip() for part in text.partition("="))
+    if equals and right and "=" not in right:
+        for name, value in ((left, right), (right, left)):
+            if _NAME.fullmatch(name) and name not in _COMMAND.sub("", value):
+                return name, value
+    return "", text
+
+
+def _has_letters(text: str) -> bool:
+    return _LETTER.search(_COMMAND.sub("", text)) is not None
+
+
+def _quantity(text: str) -> tuple[str, str]:
+    """`("5", "cm")` for `5 cm`, `5\\text{ cm}`; `("5", "$")` for `$5`."""
+    for sign in (r"\$", "$"):
+        if text.startswith(sign):
+            return text[len(sign) :].strip(), "$"
+    for sign in ("%", "°"):
+        if text.endswith(sign):
+            return text[:-1].rstrip(), sign
+    head, power = text, ""
+    match = _POWER.search(text[-4:])
+    if match:
+        head = text[: len(text) - len(match.group())].rstrip()
+        power = "^" + (match.group(1) or match.group(2))
+    if head.endswith("}"):
+        start = head.rfind("\\")
+        quoted = _TEXT.fullmatch(head[start:]) if start > 0 else None
+        if quoted:
+            unit = _unit(quoted.group(1).strip(), power)
+            return head[:start].rstrip(), unit
+    number = head.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    word = head[len(number) :]
+    if (len(word) > 3 or word in _UNITS) and number[-1:] not in ("", "\\"):
+        return number.rstrip(), _unit(word, power)
+    return text, ""
+
+
+def _unit(word: str, power: str) -> str:
+    return "°" if word == "degrees" else word.lower() + power
+
+
+def _compare_quantities(prediction: str, gold: str) -> Verdict:
+    text, unit = _quantity(prediction)
+    gold_text, gold_unit = _quantity(gold)
+    if gold_unit == "%":
+        percent, gold_percent = (
+            f"({part})/100" if sign == "%" else part
+            for part, sign in ((text, unit), (gold_text, gold_unit))
+        )
+        return _compare_values(percent, gold_percent)
+    verdict = _compare_values(text, gold_text)
+    if unit == "%" and not gold_unit and verdict is Verdict.INVALID:
+        return _compare_values(f"({text})/100", gold_text)
+    if unit == gold_unit:
+        return verdict
+    if gold_unit and (unit or verdict is Verdict.VALID):
+        return Verdict.UNKNOWN  # missing, or another name for it
+    if verdict is Verdict.INVALID and _has_letters(text + gold_text):
+        return Verdict.UNKNOWN  # the m of 5 m may be metres
+    return verdict
+
+
+def _compare_values(prediction: str, gold: str) -> Verdict:
+    right = _expression(gold)
+    if right is None:
+        return Verdict.UNKNOWN
+    answer = _expression(prediction)
+    if answer is None:
+        return Verdict.INVALID
+    if equal(answer, right):
+        return Verdict.VALID
+    decimal = _DECIMAL.fullmatch("".join(gold.split()))
+    if decimal and len(decimal.group(1)) > 1 and not isinstance(answer, Ratio):
+        half = Fraction(1, 2 * 10 ** len(decimal.group(1)))
+        if abs(answer - right) <= half:
+            # More decimals than the gold has may be right or a mistake.
+            return Verdict.UNKNOWN if "." in prediction else Verdict.VALID
+    if _may_be_imaginary(answer) or _may_be_imaginary(right):
+        return Verdict.UNKNOWN
+    return Verdict.INVALID
+
+
+def _expression(text: str) -> Value | None:
+    """The value of a text without `=`; None where it divides by zero."""
+    scientific = _SCIENTIFIC.fullmatch(text)
+    if scientific and len(text) <= DIGITS:
+        digits, exponent = scientific.groups()
+        return _lowest(Fraction(digits) * Fraction(10) ** int(exponent))
+    try:
+        line = parse(text)
+    except ZeroDivisionError:
+        return None
+    if len(line.sides) > 1:
+        raise NotParsed(f"an equation, not an expression: {text[:80]!r}")
+    return line.sides[0]
+
+
+def _may_be_imaginary(value: Value) -> bool:
+    """Could `i*i = -1` make this equal to another form?"""
+    if not isinstance(value, Ratio):
+        return False
+    if value.bottom != _ONE:
+        return _IMAGINARY in names_of(value)
+    return any(
+        name == _IMAGINARY and exponent > 1
+        for monomial in value.top
+        for name, exponent in monomial
+    )
+
+
+def _compare_equations(answer: Line, right: Line) -> Verdict:
+    one, other = difference(answer), difference(right)
+    if not isinstance(one, Ratio) or not isinstance(other, Ratio):
+        return Verdict.UNKNOWN
+    if one.bottom == other.bottom and proportional(one.top, other.top):
+        return Verdict.VALID
+    if is_linear(one) and is_linear(other):
+        return Verdict.INVALID
+    return Verdict.UNKNOWN
+
+
+# --- The parser -------------------------------------------------------------
+
+_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|\*\*|\S")
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+# Short words that are not products of variables.
+_WORDS = frozenset(
+    """an and are as at be but by can cos do exp for gcd get has if in is it
+    lcm let ln log max min mod no not of or sin so tan the to two we yes you
+    """.split()
+)
+_GREEK = frozenset(
+    r"""\alpha \beta \gamma \delta \epsilon \theta \lambda \mu \nu \pi \rho
+    \sigma \tau \phi \varphi \psi \omega""".split()
+)
+_COMMANDS = {
+    r"\cdot": "*",
+    r"\times": "*",
+    r"\div": "/",
+    r"\dfrac": r"\frac",
+    r"\tfrac": r"\frac",
+    "**": "^",
+} | dict.fromkeys(
+    [r"\left", r"\right", r"\,", r"\;", r"\:", r"\!", r"\ ", r"\quad"]
+    + [r"\(", r"\)", r"\[", r"\]", r"\displaystyle"],
+    "",
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_SUM, _PRODUCT, _EXPONENT = 1, 2, 3
+_BINDING = {
+    "+": _SUM,
+    "-": _SUM,
+    "*": _PRODUCT,
+    "/": _PRODUCT,
+    "^": _EXPONENT,
+}
+
+
+@functools.lru_cache(maxsize=4096)
+def parse(text: str) -> Line:
+    r"""Reads an expression, an equation, or a chain `a = b = c`.
+
+    `2x`, `2(x + 1)`, `xy^2` are products; `1/2x` is ambiguous and refused;
+    `2\frac{1}{2}` is the mixed number. Powers bind to the right, before signs.
+
+    Raises:
+        NotParsed: outside the grammar or over a budget.
+        ZeroDivisionError: it divides by zero.
+    """
+    if len(text) > LENGTH:
+        raise NotParsed(f"{len(text)} characters; at most {LENGTH} are read")
+    return _Parser(_tokens(text)).line()
+
+
+def _tokens(text: str) -> list[str]:
+    if not text.isascii():
+        text = text.translate(_UNICODE)
+        if not text.isascii():
+            raise NotParsed(f"characters outside ASCII: {ascii(text[:80])}")
+    text = text.strip().removesuffix(".")
+    if text[:1] == "$" and text[-1:] == "$":
+        text = text[1:-1]
+    if "," in text:
+        text = ungroup(text)
+    for word in _WORD.findall(text):
+        if word == "pi":
+            text = re.sub(r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi ", text)
+        elif len(word) > 3 or word.lower() in _WORDS:
+            raise NotParsed(f"a word, not a product of variables: {word[:80]}")
+    tokens = _TOKEN.findall(text)
+    if len(tokens) > TOKENS:
+        raise NotParsed(f"{len(tokens)} tokens; at most {TOKENS} are read")
+    if "\\" in text or "**" in text:
+        tokens = [_COMMANDS.get(token, token) for token in tokens]
+        tokens = [token for token in tokens if token]
+    tokens.append("")
+    return tokens
+
+
+class _Parser:
+    """Precedence climbing (Pratt 1973) that computes as it reads."""
+
+    def __init__(self, tokens: list[str]):
+        self.tokens = tokens
+        self.index = 0
+        self.depth = 0
+        self.names: set[str] = set()
+        self.algebra = _Algebra()
+
+    def line(self) -> Line:
+        sides = [self.expression(0)]
+        while self.tokens[self.index] == "=":
+            self.index += 1
+            sides.append(self.expression(0))
+        if self.tokens[self.index]:
+            self.refuse()
+        return Line(tuple(sides), frozenset(self.names))
+
+    def refuse(self):
+        token = self.tokens[self.index]
+        raise NotParsed(
+            f"unexpected {token[:80]!r} as token {self.index + 1}"
+            if token
+            else "the line ends too early"
+        )
+
+    def expression(self, minimum: int) -> Value:
+        """Reads operators that bind more tightly than `minimum`."""
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise NotParsed(f"nested deeper than {DEPTH}")
+        tokens = self.tokens
+        left = self.prefix()
+        divided = False
+        while True:
+            token = tokens[self.index]
+            binding = _BINDING.get(token)
+            if binding is None:
+                if not token or minimum >= _PRODUCT or not _is_factor(token):
+                    break
+                if divided:
+                    raise NotParsed("1/2x may be (1/2)x or 1/(2x)")
+                self.refuse_call()
+                left = self.algebra.multiply(left, self.expression(_PRODUCT))
+                continue
+            if binding <= minimum:
+                break
+            self.index += 1
+            if binding == _EXPONENT:  # binds to the right
+                right = self.expression(_PRODUCT)
+                left = self.algebra.power(left, right)
+                continue
+            right = self.expression(binding)
+            if token == "+":
+                left = self.algebra.add(left, right)
+            elif token == "-":
+                left = self.algebra.add(left, negate(right))
+            elif token == "*":
+                left = self.algebra.multiply(left, right)
+                divided = False
+            else:
+                left = self.algebra.divide(left, right)
+                divided = True
+        self.depth -= 1
+        return left
+
+    def prefix(self) -> Value:
+        """Reads one operand with the signs before it."""
+        token = self.tokens[self.index]
+        self.index += 1
+        first = token[:1]
+        if first.isdigit() or (first == "." and len(token) > 1):
+            value = _literal(token)
+            if self.tokens[self.index] == r"\frac" and type(value) is int:
+                return self.mixed(value)
+            return value
+        if first.isalpha() or token in _GREEK:
+            self.names.add(token)
+            return Ratio({((token, 1),): 1}, _ONE)
+        if token == "-":
+            return negate(self.expression(_PRODUCT))
+        if token == "+":
+            return self.expression(_PRODUCT)
+        if token in _CLOSING:
+            return self.group(_CLOSING[token])
+        if token == r"\frac":
+            return self.algebra.divide(*self.fraction())
+        self.index -= 1
+        self.refuse()
+
+    def group(self, closing: str) -> Value:
+        value = self.expression(0)
+        if self.tokens[self.index] != closing:
+            self.refuse()
+        self.index += 1
+        return value
+
+    def fraction(self) -> tuple[Value, Value]:
+        r"""The two arguments of `\frac`; `\frac12` is one half."""
+        token = self.tokens[self.index]
+        if len(token) == 2 and token.isdigit():
+            self.index += 1
+            return int(token[0]), int(token[1])
+        return self.argument(), self.argument()
+
+    def argument(self) -> Value:
+        token = self.tokens[self.index]
+        self.index += 1
+        if token == "{":
+            return self.group("}")
+        if len(token) == 1 and token.isdigit():
+            return int(token)
+        self.index -= 1
+        self.refuse()
+
+    def mixed(self, whole: int) -> Value:
+        r"""`2\frac{1}{3}` is a mixed number, `2\frac{x}{3}` a product."""
+        self.index += 1
+        top, bottom = self.fraction()
+        value = self.algebra.divide(top, bottom)
+        if type(top) is int and type(bottom) is int and 0 < top < bottom:
+            return self.algebra.add(whole, value)
+        return self.algebra.multiply(whole, value)
+
+    def refuse_call(self):
+        """`f(x)` is not a product."""
+        before, after = self.tokens[self.index - 1 : self.index + 1]
+        if after == "(" and before in ("f", "g", "h"):
+            raise NotParsed(f"{before}(...) is not a product")
+
+
+def _is_factor(token: str) -> bool:
+    """Can `token` begin the second factor of a product without a sign?"""
+    return (
+        token.isalpha() or token in "([" or token == r"\frac" or token in _GREEK
+    )
+
+
+def _literal(token: str) -> Number:
+    if len(token) > DIGITS:
+        raise NotParsed(f"{len(token)} digits; at most {DIGITS} are read")
+    whole, point, decimals = token.partition(".")
+    if not point:
+        return int(token)
+    return _lowest(Fraction(int(whole + decimals), 10 ** len(decimals)))
+
+
+# --- Exact values -----------------------------------------------------------
+
+
+def equal(one: Value, other: Value) -> bool:
+    """Are two values identical as rational functions?
+
+    Raises:
+        NotParsed: over a budget.
+    """
+    if not isinstance(one, Ratio) or not isinstance(other, Ratio):
+        return one == other  # a ratio is never a number
+    if one.bottom == other.bottom:
+        return one.top == other.top
+    algebra = _Algebra()
+    return algebra.product(one.top, other.bottom) == algebra.product(
+        other.top, one.bottom
+    )
+
+
+def difference(line: Line) -> Value:
+    """Left side minus right side of an equation.
+
+    Raises:
+        NotParsed: over a budget.
+    """
+    left, right = line.sides
+    return _Algebra().add(left, negate(right))
+
+
+def negate(value: Value) -> Value:
+    """Minus `value`."""
+    if isinstance(value, Ratio):
+        top = {monomial: -number for monomial, number in value.top.items()}
+        return Ratio(top, value.bottom)
+    return -value
+
+
+def proportional(one: Polynomial, other: Polynomial) -> bool:
+    """Is one a nonzero constant times the other?"""
+    if one.keys() != other.keys():
+        return False
+    items = iter(one.items())
+    monomial, first = next(items)
+    second = other[monomial]
+    return all(
+        number * second == other[monomial] * first for monomial, number in items
+    )
+
+
+def substitute(value: Value, name: str, number: Number) -> Value:
+    """`value` with a number in place of a variable.
+
+    Raises:
+        NotParsed: over a budget.
+        ZeroDivisionError: the denominator vanishes there.
+    """
+    if not isinstance(value, Ratio):
+        return value
+    algebra = _Algebra()
+    top, bottom = (
+        algebra.substitute(part, name, number)
+        for part in (value.top, value.bottom)
+    )
+    return _ratio(top, bottom)
+
+
+def names_of(value: Value) -> set[str]:
+    """The variables that `value` depends on."""
+    if not isinstance(value, Ratio):
+        return set()
+    return {name for part in value for monomial in part for name, _ in monomial}
+
+
+def is_linear(value: Ratio) -> bool:
+    """Is it a polynomial of degree one?"""
+    return value.bottom == _ONE and _degree(value.top) == 1
+
+
+class _Algebra:
+    """Exact operations within one budget of work."""
+
+    __slots__ = ("work",)
+
+    def __init__(self):
+        self.work = WORK
+
+    def add(self, one: Value, other: Value) -> Value:
+        if type(one) is int and type(other) is int:
+            return one + other
+        if not isinstance(one, Ratio) and not isinstance(other, Ratio):
+            return _lowest(one + other)
+        one, other = _as_ratio(one), _as_ratio(other)
+        if one.bottom is other.bottom or one.bottom == other.bottom:
+            return _ratio(self.sum(one.top, other.top), one.bottom)
+        return _ratio(
+            self.sum(
+                self.product(one.top, other.bottom),
+                self.product(other.top, one.bottom),
+            ),
+            self.product(one.bottom, other.bottom),
+        )
+
+    def multiply(self, one: Value, other: Value) -> Value:
+        if not isinstance(one, Ratio) and not isinstance(other, Ratio):
+            if type(one) is int and abs(one) < _SMALL:
+                if type(other) is int and abs(other) < _SMALL:
+                    return one * other
+            return _lowest(one * other)
+        one, other = _as_ratio(one), _as_ratio(other)
+        return _ratio(
+            self.product(one.top, other.top),
+            self.product(one.bottom, other.bottom),
+        )
+
+    def divide(self, one: Value, other: Value) -> Value:
+        if not isinstance(other, Ratio):
+            if type(one) is int and type(other) is int and other:
+                quotient, rest = divmod(one, other)
+                return Fraction(one, other) if rest else quotient
+            return self.multiply(one, _lowest(1 / Fraction(other)))
+        one = _as_ratio(one)
+        return _ratio(
+            self.product(one.top, other.bottom),
+            self.product(one.bottom, other.top),
+        )
+
+    def power(self, base: Value, exponent: Value) -> Value:
+        if isinstance(exponent, Ratio) or exponent.denominator != 1:
+            raise NotParsed("only integer exponents are read")
+        exponent = int(exponent)
+        size = abs(exponent)
+        if not isinstance(base, Ratio):
+            if exponent < 0:
+                base = _lowest(1 / Fraction(base))
+            elif exponent == 0 and base == 0:
+                raise ZeroDivisionError("0^0")
+            if base not in (0, 1, -1) and size * _bits(base) > BITS:
+                raise NotParsed(f"a power of more than {BITS} bits")
+            # Parity is all that matters where the size is not bounded.
+            return base**size if size <= BITS else base ** (2 + size % 2)
+        degree = max(_degree(base.top), _degree(base.bottom))
+        if size * max(1, degree) > DEGREE:
+            raise NotParsed(f"a power of a degree above {DEGREE}")
+        top, bottom = _ONE, _ONE
+        for _ in range(size):
+            top = self.product(top, base.top)
+            bottom = self.product(bottom, base.bottom)
+        return _ratio(top, bottom) if exponent >= 0 else _ratio(bottom, top)
+
+    def sum(self, one: Polynomial, other: Polynomial) -> Polynomial:
+        result = dict(one)
+        for monomial, number in other.items():
+            total = result.get(monomial, 0) + number
+            if total:
+                result[monomial] = total
+            else:
+                del result[monomial]
+        self.charge(len(other))
+        return _bounded(result)
+
+    def product(self, one: Polynomial, other: Polynomial) -> Polynomial:
+        if one is _ONE:
+            return other
+        if other is _ONE:
+            return one
+        self.charge(len(one) * len(other))
+        result: Polynomial = {}
+        for left, a in one.items():
+            for right, b in other.items():
+                monomial = _join(left, right)
+                result[monomial] = result.get(monomial, 0) + a * b
+        return _bounded({m: n for m, n in result.items() if n})
+
+    def substitute(
+        self, polynomial: Polynomial, name: str, number: Number
+    ) -> Polynomial:
+        result: Polynomial = {}
+        for monomial, coefficient in polynomial.items():
+            exponent = dict(monomial).get(name, 0)
+            rest = tuple(pair for pair in monomial if pair[0] != name)
+            if exponent:
+                factor = self.power(number, exponent)
+                coefficient = self.multiply(coefficient, factor)
+            result[rest] = result.get(rest, 0) + coefficient
+        return {m: n for m, n in result.items() if n}
+
+    def charge(self, work: int) -> None:
+        self.work -= work
+        if self.work < 0:
+            raise NotParsed(f"more than {WORK} products of coefficients")
+
+
+def _as_ratio(value: Value) -> Ratio:
+    if isinstance(value, Ratio):
+        return value
+    return Ratio({(): value} if value else {}, _ONE)
+
+
+def _ratio(top: Polynomial, bottom: Polynomial) -> Value:
+    """The quotient, as a number where it is one."""
+    if not bottom:
+        raise ZeroDivisionError("division by zero")
+    if not top:
+        return 0
+    if bottom is not _ONE:
+        if len(bottom) == 1 and () in bottom:
+            if bottom[()] != 1:
+                top = {
+                    m: _lowest(n / Fraction(bottom[()])) for m, n in top.items()
+                }
+            bottom = _ONE
+        elif proportional(top, bottom):
+            monomial = next(iter(top))
+            return _lowest(Fraction(top[monomial]) / bottom[monomial])
+    if bottom is _ONE and len(top) == 1 and () in top:
+        return _lowest(top[()])
+    return Ratio(top, bottom)
+
+
+def _lowest(number: Number) -> Number:
+    """An int where the number is whole; NotParsed if it is too long."""
+    if _bits(number) > BITS:
+        raise NotParsed(f"a number of more than {BITS} bits")
+    return int(number) if number.denominator == 1 else number
+
+
+def _bits(number: Number) -> int:
+    return max(number.numerator.bit_length(), number.denominator.bit_length())
+
+
+def _bounded(polynomial: Polynomial) -> Polynomial:
+    if len(polynomial) > TERMS:
+        raise NotParsed(f"more than {TERMS} terms")
+    for number in polynomial.values():
+        if type(number) is int and -_SMALL < number < _SMALL:
+            continue
+        if _bits(number) > COEFFICIENT_BITS:
+            raise NotParsed(f"a coefficient of over {COEFFICIENT_BITS} bits")
+    return polynomial
+
+
+def _join(one: Monomial, other: Monomial) -> Monomial:
+    """The product of two monomials."""
+    if not one:
+        return other
+    if not other:
+        return one
+    exponents = dict(one)
+    for name, exponent in other:
+        exponents[name] = exponents.get(name, 0) + exponent
+    if sum(exponents.values()) > DEGREE:
+        raise NotParsed(f"a degree above {DEGREE}")
+    return tuple(sorted(exponents.items()))
+
+
+def _degree(polynomial: Polynomial) -> int:
+    return max(
+        sum(exponent for _, exponent in monomial) for monomial in polynomial
+    )

@@ -1,0 +1,326 @@
+"""Is one step of a chain of thought a valid consequence of the ones before?
+
+A step is compared with a line before it, never with the answer: no function
+here solves a problem. A final answer is checked by substituting it.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from jaxlrm.verify.maths import (
+    Line,
+    NotParsed,
+    Number,
+    Ratio,
+    Value,
+    difference,
+    equal,
+    is_linear,
+    names_of,
+    parse,
+    proportional,
+    substitute,
+)
+from jaxlrm.verify.verdict import Verdict, combine
+
+
+class Relation(enum.Enum):
+    """How a line stands to the line before it.
+
+    Attributes:
+        EQUIVALENT: the same value, or the same solutions.
+        TRUE: holds on its own, such as `3 + 4 = 7`.
+        TRIVIAL: holds, but says nothing, such as `0 = 0` or a repeated line.
+        FALSE: another value, other solutions, or a wrong fact.
+        UNKNOWN: not decided.
+    """
+
+    EQUIVALENT = enum.auto()
+    TRUE = enum.auto()
+    TRIVIAL = enum.auto()
+    FALSE = enum.auto()
+    UNKNOWN = enum.auto()
+
+
+_VERDICTS = {
+    Relation.EQUIVALENT: Verdict.VALID,
+    Relation.TRUE: Verdict.VALID,
+    Relation.TRIVIAL: Verdict.INVALID,
+    Relation.FALSE: Verdict.INVALID,
+    Relation.UNKNOWN: Verdict.UNKNOWN,
+}
+
+
+def check_step(before: str, after: str) -> Verdict:
+    """Is the line `after` a valid consequence of the line `before`?
+
+    - An expression must keep its value.
+    - An equation must keep its solutions, none lost and none gained.
+    - A fact without unknowns (`3 + 4 = 7`) must hold, whatever stands before
+      it, and must say something: `0 = 0` does not follow from an equation.
+
+    Returns:
+        VALID or INVALID where shown; UNKNOWN where a line cannot be read, is
+        over a budget, or is of another sort. Never raises on any text.
+    """
+    return _VERDICTS[relate(before, after)]
+
+
+def check_chain(statement: str, steps: Sequence[str]) -> Verdict:
+    """The verdict on the last of `steps`.
+
+    It is compared with the latest earlier line of its sort (expression or
+    equation), or with the statement where there is none. A line that repeats
+    the statement or an earlier line, up to spaces, makes no progress: INVALID.
+    Earlier steps are taken as checked.
+
+    Args:
+        statement: the expression or equation that the problem states.
+        steps: the chain so far, at least one line.
+
+    Raises:
+        ValueError: there are no steps.
+    """
+    if not steps:
+        raise ValueError("no steps to check; give the chain and its last step")
+    *earlier, last = steps
+    earlier.insert(0, statement)
+    form = _squeeze(last)
+    if any(_squeeze(line) == form for line in earlier):
+        return _VERDICTS[Relation.TRIVIAL]
+    sort = _sort(last)
+    before = statement
+    for line in reversed(earlier):
+        if _sort(line) == sort:
+            before = line
+            break
+    return check_step(before, last)
+
+
+def check_answer(statement: str, steps: Sequence[str]) -> Verdict:
+    """The verdict on a finished chain whose last step claims the answer.
+
+    The last step must pass `check_chain` and be in solved form: one plain
+    number for an expression; `x = number` for an equation, and the number put
+    in the place of `x` must satisfy the statement. A plain number is an
+    integer, a decimal, or a fraction of integers that is not a whole number.
+
+    Args:
+        statement: the expression or equation that the problem states.
+        steps: the chain, at least one line.
+
+    Returns:
+        VALID; INVALID for a wrong or an unsolved last line; else UNKNOWN.
+
+    Raises:
+        ValueError: there are no steps.
+    """
+    verdict = check_chain(statement, steps)
+    if verdict is Verdict.INVALID:
+        return verdict
+    try:
+        problem = parse(statement)
+        parse(steps[-1])
+        name, root = _solved_form(steps[-1])
+        if root is None or bool(name) != (len(problem.sides) > 1):
+            return Verdict.INVALID
+        if name and not _satisfies(problem, name, root):
+            return Verdict.INVALID
+    except (NotParsed, ZeroDivisionError):
+        return Verdict.UNKNOWN
+    return verdict
+
+
+def check_solution(statement: str, steps: Sequence[str]) -> Verdict:
+    """The verdict on a whole chain: of all its steps and of its answer.
+
+    Args:
+        statement: the expression or equation that the problem states.
+        steps: the chain, at least one line.
+
+    Raises:
+        ValueError: there are no steps.
+    """
+    if not steps:
+        raise ValueError("no steps to check; give the whole chain")
+    verdicts = []
+    for number in range(1, len(steps)):
+        verdicts.append(check_chain(statement, steps[:number]))
+        if verdicts[-1] is Verdict.INVALID:
+            return Verdict.INVALID
+    return combine([*verdicts, check_answer(statement, steps)])
+
+
+def relate(before: str, after: str) -> Relation:
+    """How `after` stands to `before`; never raises on any text."""
+    try:
+        line = parse(after)
+    except NotParsed:
+        return Relation.UNKNOWN
+    except ZeroDivisionError:
+        return Relation.FALSE
+    try:
+        if len(line.sides) > 1 and not line.names:
+            return _relate_fact(before, after, line)
+        return _relate_lines(parse(before), line)
+    except (NotParsed, ZeroDivisionError):
+        return Relation.UNKNOWN
+
+
+# --- Lines ------------------------------------------------------------------
+
+_PLAIN = r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+_FRACTION = r"[-+]?(?:[0-9]+/[0-9]+|\\[dt]?frac\{[0-9]+\}\{[0-9]+\})"
+_PLAIN_NUMBER = re.compile(_PLAIN)
+_SOLVED = re.compile(
+    rf"(?:(?P<name>[A-Za-z])=)?"
+    rf"(?:(?P<plain>{_PLAIN})|(?P<fraction>{_FRACTION}))"
+    rf"(?:=(?P<last>[A-Za-z]))?"
+)
+
+
+def _squeeze(line: str) -> str:
+    return "".join(line.split())
+
+
+def _sort(line: str) -> str:
+    """What is compared with what: `equation`, `fact`, `expression`."""
+    try:
+        parsed = parse(line)
+    except (NotParsed, ZeroDivisionError):
+        return "unreadable"
+    if len(parsed.sides) == 1:
+        return "expression"
+    return "equation" if parsed.names else "fact"
+
+
+def _solved_form(line: str) -> tuple[str, Number | None]:
+    """`("x", 5)` for `x = 5` or `5 = x`, `("", 5)` for `5`.
+
+    The number is None where the line is in no solved form; `8/2` is not,
+    since the division is still to do.
+    """
+    match = _SOLVED.fullmatch(_squeeze(line).rstrip(".$").lstrip("$"))
+    if not match or (match["name"] and match["last"]):
+        return "", None
+    number = parse(match["plain"] or match["fraction"]).sides[0]
+    if match["fraction"] and number.denominator == 1:
+        return "", None
+    return match["name"] or match["last"] or "", number
+
+
+def _satisfies(problem: Line, name: str, root: Number) -> bool:
+    """The certificate: do all sides agree where `name` is `root`?"""
+    first, *others = (substitute(side, name, root) for side in problem.sides)
+    return not isinstance(first, Ratio) and all(
+        first == other for other in others
+    )
+
+
+# --- Relations --------------------------------------------------------------
+
+
+def _relate_fact(before: str, after: str, line: Line) -> Relation:
+    """`line` has no unknowns: it is true or false on its own."""
+    first, *others = line.sides
+    holds = all(equal(first, other) for other in others)
+    if holds and not _says_nothing(after):
+        return Relation.TRUE
+    # An equation without solutions may end in 1 = 0, an identity in 0 = 0.
+    constant = _constant_difference(before)
+    if constant is not None and holds == (constant == 0):
+        return Relation.EQUIVALENT
+    return Relation.TRIVIAL if holds else Relation.FALSE
+
+
+def _says_nothing(fact: str) -> bool:
+    """`7 = 7` and `3 + 4 = 3 + 4` say nothing; `8/2 = 4` does."""
+    sides = [side.removesuffix(".") for side in _squeeze(fact).split("=")]
+    return len(set(sides)) == 1 or all(
+        _PLAIN_NUMBER.fullmatch(side) for side in sides
+    )
+
+
+def _constant_difference(text: str) -> Number | None:
+    """Left minus right of an equation whose unknowns cancel, else None."""
+    try:
+        line = parse(text)
+        if len(line.sides) != 2 or not line.names:
+            return None
+        value = difference(line)
+    except (NotParsed, ZeroDivisionError):
+        return None
+    return None if isinstance(value, Ratio) else value
+
+
+def _relate_lines(old: Line, new: Line) -> Relation:
+    if len(old.sides) == len(new.sides) == 1:
+        same = equal(old.sides[0], new.sides[0])
+        return Relation.EQUIVALENT if same else Relation.FALSE
+    if len(old.sides) == len(new.sides) == 2:
+        return _relate_equations(difference(old), difference(new))
+    if len(old.sides) == 1:  # 2x + 3x = 5x about an expression
+        first, *others = new.sides
+        if all(equal(first, other) for other in others):
+            return Relation.TRUE
+    return Relation.UNKNOWN
+
+
+def _relate_equations(old: Value, new: Value) -> Relation:
+    """`old = 0` against `new = 0`: have they the same solutions?"""
+    if not isinstance(old, Ratio) or not isinstance(new, Ratio):
+        # Without unknowns left it holds always or never.
+        both = not isinstance(old, Ratio) and not isinstance(new, Ratio)
+        same = both and (old == 0) == (new == 0)
+        return Relation.EQUIVALENT if same else Relation.FALSE
+    if old.bottom == new.bottom and proportional(old.top, new.top):
+        return Relation.EQUIVALENT
+    if is_linear(old) and is_linear(new):
+        return Relation.FALSE
+    names = names_of(old) | names_of(new)
+    if len(names) != 1:
+        return Relation.UNKNOWN
+    (name,) = names
+    roots, new_roots = _real_roots(old, name), _real_roots(new, name)
+    if roots and new_roots:
+        return Relation.EQUIVALENT if roots == new_roots else Relation.FALSE
+    for one, other in ((roots, new), (new_roots, old)):
+        # A single root that the other equation does not have.
+        if one and one[1] == 0 and not _vanishes(other, name, one[0]):
+            return Relation.FALSE
+    return Relation.UNKNOWN
+
+
+def _real_roots(value: Ratio, name: str) -> tuple[Number, Number] | None:
+    """`(centre, square)` of the real roots `centre ± sqrt(square)`.
+
+    None where there are none, or they are not known: above degree two, or
+    where the denominator may vanish with the numerator.
+    """
+    powers = {m[0][1] if m else 0: number for m, number in value.top.items()}
+    if max(powers) > 2:
+        return None
+    c, b, a = (Fraction(powers.get(i, 0)) for i in range(3))
+    if a == 0:
+        centre, square = -c / b, Fraction(0)
+    else:
+        centre = -b / (2 * a)
+        square = centre * centre - c / a
+    if square < 0:
+        return None
+    if value.bottom != {(): 1} and (
+        square or not _vanishes(value, name, centre)
+    ):
+        return None
+    return centre, square
+
+
+def _vanishes(value: Ratio, name: str, root: Number) -> bool:
+    try:
+        return substitute(value, name, root) == 0
+    except ZeroDivisionError:
+        return False

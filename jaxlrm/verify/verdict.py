@@ -1,0 +1,39 @@
+"""The word of a symbolic verifier."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+
+class Verdict(enum.IntEnum):
+    """What a symbolic verifier found. Only INVALID speaks against a step.
+
+    Attributes:
+        UNKNOWN: not decided; the text could not be read, or is out of scope.
+        VALID: shown to be right.
+        INVALID: shown to be wrong, or to be of no use where use is asked.
+        TIMEOUT: the deadline passed; never counted as INVALID.
+        ERROR: the verifier failed (crash, memory); never counted as INVALID.
+    """
+
+    UNKNOWN = 0
+    VALID = 1
+    INVALID = 2
+    TIMEOUT = 3
+    ERROR = 4
+
+
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict of a whole from its parts.
+
+    INVALID if any part is, VALID if all parts are (so for no parts at all),
+    else UNKNOWN.
+    """
+    whole = Verdict.VALID
+    for verdict in verdicts:
+        if verdict is Verdict.INVALID:
+            return verdict
+        if verdict is not Verdict.VALID:
+            whole = Verdict.UNKNOWN
+    return whole

@@ -1,0 +1,1 @@
+"""Programs: flags and config in, one library call, results out."""

@@ -1,0 +1,59 @@
+"""Trains a model, or goes on with a run that was stopped.
+
+    python -m launch.train --config=configs/mini.py:xs --output=runs/xs
+
+The output folder holds `config.json` (the resolved configuration),
+`metrics.jsonl`, `checkpoints/` and, at the end, `model/`, which
+`launch.solve --model=runs/xs/model` takes.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+from absl import flags
+
+from . import flags as launch_flags
+
+_CONFIG = launch_flags.define_config()
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of the run.")
+flags.mark_flag_as_required("output")
+
+
+def main(argv: list[str]) -> int:
+    """Runs the training; 0 when it is complete."""
+    del argv
+    from jaxlrm.config import to_json
+    from jaxlrm.train import data, trainer
+
+    config, folder = _CONFIG.value, pathlib.Path(_OUTPUT.value)
+    resolved = json.dumps(to_json(config), indent=2) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "config.json"
+        if path.exists() and path.read_text() != resolved:
+            print(
+                f"{path} is of another run; choose another --output, or "
+                "delete it to go on from its checkpoint with this config",
+                file=sys.stderr,
+            )
+            return 2
+        path.write_text(resolved)
+        trainer.train(config, data.tokenizer(config), folder)
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    launch_flags.run(main)
+
+
+if __name__ == "__main__":
+    run()

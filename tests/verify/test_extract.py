@@ -1,0 +1,104 @@
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxlrm.verify.extract import bare_answer, extract_answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"So \boxed{5}.", "5"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed{3} no, wait: \boxed{4}", "4"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed {7}", "7"),
+        ("\\boxed{8} is what\nwe wanted", "8"),
+        (r"\boxed{3} and then \boxed{\frac{1}{", "3"),
+        ("16 - 3 = 13\n#### 13", "13"),
+        ("#### 12\n\nnext question", "12"),
+        ("The answer is 42.", "42"),
+        ("The answer is 3.5. Done.", "3.5"),
+        ("the final ANSWER IS: $x = 5$.", "x = 5"),
+        ("Answer: 17", "17"),
+        ("**Answer:** 17", "17"),
+        ("First the answer is 3.\nNo, the answer is 4.", "4"),
+        ("2x = 10\nx = 5\n\n", "x = 5"),
+        ("$x = 5$", "x = 5"),
+    ],
+)
+def test_extract(text, answer):
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  \n ",
+        r"\boxed{}",
+        r"the answer is \boxed{\frac{1}{2}",
+        "####",
+        "7" * 2000,
+    ],
+)
+def test_no_answer(text):
+    assert extract_answer(text) is None
+
+
+def test_only_the_end_of_a_long_text_is_read():
+    assert extract_answer("x" * 10**6 + "\n#### 5") == "5"
+    assert extract_answer(r"\boxed{1}" + "x\n" * 10**5 + "y") == "y"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"\boxed{" * 10**5,
+        r"\boxed{" + "{" * 10**6,
+        r"\boxed" + " " * 10**6,
+        "answer is " * 10**5,
+        "answer is\n" * 10**5,
+        "answer is. " * 10**5,
+        "}" * 10**6,
+    ],
+)
+def test_hostile_text_takes_linear_time(text):
+    start = time.perf_counter()
+    extract_answer(text)
+    assert time.perf_counter() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("x = -5", "-5"),
+        ("-5 = x", "-5"),
+        ("$x = 5$", "5"),
+        ("  7 ", "7"),
+        (r"x = \frac{1}{2}", r"\frac{1}{2}"),
+        ("y = 2x + 1", "y = 2x + 1"),
+        ("x = y = 2", "x = y = 2"),
+        ("2x = 10", "2x = 10"),
+        ("x =", "x ="),
+    ],
+)
+def test_bare_answer(text, answer):
+    assert bare_answer(text) == answer
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=r"\boxed{} #answer:is$=.5" + "\n", max_size=200))
+def test_any_text_gives_a_clean_answer_or_none(text):
+    answer = extract_answer(text)
+    assert answer is None or (answer and answer == answer.strip())
+    bare_answer(text)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="xy0123456789+-*/^ ", min_size=1).map(str.strip))
+def test_what_is_boxed_comes_out(text):
+    boxed = extract_answer(rf"so \boxed{{{text}}} holds")
+    assert boxed == (text.strip("* ") or None)

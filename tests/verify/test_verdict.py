@@ -1,0 +1,23 @@
+import pytest
+
+from jaxlrm.verify.verdict import Verdict, combine
+
+
+def test_members_are_small_integers_and_only_invalid_speaks_against():
+    assert [int(verdict) for verdict in Verdict] == [0, 1, 2, 3, 4]
+    assert Verdict.UNKNOWN == 0  # an array of zeros says nothing
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        ([], Verdict.VALID),
+        ([Verdict.VALID, Verdict.VALID], Verdict.VALID),
+        ([Verdict.VALID, Verdict.UNKNOWN], Verdict.UNKNOWN),
+        ([Verdict.VALID, Verdict.TIMEOUT], Verdict.UNKNOWN),
+        ([Verdict.ERROR, Verdict.VALID], Verdict.UNKNOWN),
+        ([Verdict.UNKNOWN, Verdict.INVALID], Verdict.INVALID),
+    ],
+)
+def test_combine(parts, whole):
+    assert combine(parts) is whole
