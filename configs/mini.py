@@ -1,11 +1,17 @@
 """The mini reasoner that ships with jaxlrm, trained on a laptop CPU.
 
     python -m launch.train --config=configs/mini.py:xs --output=runs/xs
+    python -m launch.rollouts --model=runs/xs/model --output=runs/rollouts.jsonl
+    python -m launch.train --config=configs/mini.py:xs_value --output=runs/value
 
-The presets in the order they are run:
+The presets, in the order they are run:
 
 - `xs`: imitates worked chains of thought.
+- `xs_value`: goes on with it at a falling learning rate, and learns on its own
+  chains (`launch.rollouts`) to tell which steps are right: the value head.
 """
+
+import dataclasses
 
 from jaxlrm.config import ModelConfig, OptimiserConfig, TrainConfig
 
@@ -26,13 +32,18 @@ XS = ModelConfig(
 
 def get_config(preset: str = "xs") -> TrainConfig:
     """The configuration of one stage of training."""
+    imitate = TrainConfig(model=XS, rows=32, length=256, steps=6000)
     stages = {
-        "xs": TrainConfig(
-            model=XS,
-            rows=32,
-            length=256,
-            steps=12000,
-            optimiser=OptimiserConfig(decay=3000),
+        "xs": imitate,
+        "xs_value": dataclasses.replace(
+            imitate,
+            model=dataclasses.replace(XS, value_head=True),
+            init="runs/xs/model",
+            rollouts="runs/rollouts.jsonl",
+            rollout_share=0.4,
+            steps=3000,
+            optimiser=OptimiserConfig(warmup=50, decay=2500),
+            seed=1,
         ),
     }
     if preset not in stages:

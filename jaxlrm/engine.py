@@ -8,6 +8,7 @@ import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -133,8 +134,11 @@ class Engine:
         *,
         progress: ProgressCallback | None = None,
         finished: Callable[[int, Solution], None] | None = None,
+        **changes: Any,
     ) -> list[Solution]:
         """Searches for the answers of all problems.
+
+            engine.solve(["Solve 3*x = 12 for x."], strategy="beam")
 
         Up to `config.batch` problems are searched side by side; a problem
         that ends makes room for the next. What is found does not depend on
@@ -147,11 +151,18 @@ class Engine:
             progress: called after each round.
             finished: called with a problem's number and solution as it ends,
                 in any order.
+            **changes: fields of `config` to replace, such as `strategy`,
+                `branches` or `seed`.
 
         Raises:
+            TypeError: `problems` is one string, or a change has no field.
             ValueError: the model cannot serve this configuration.
         """
-        config = config or SearchConfig()
+        if isinstance(problems, str):
+            raise TypeError(
+                "problems is one string; give a list of problems"
+            )
+        config = dataclasses.replace(config or SearchConfig(), **changes)
         if (
             config.verifiers in ("learned", "both")
             and self._reward is None

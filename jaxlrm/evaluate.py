@@ -490,9 +490,14 @@ def combinations(
     One strategy with one choice of verifiers is run as it is asked for. In a
     larger table greedy and majority, which choose by no score, are the
     baselines: they run once, without verifiers.
+
+    Raises:
+        ValueError: there are no strategies or no verifiers.
     """
     strategies = list(dict.fromkeys(strategies))
     verifiers = list(dict.fromkeys(verifiers))
+    if not strategies or not verifiers:
+        raise ValueError("name at least one strategy and one of verifiers")
     if len(strategies) == len(verifiers) == 1:
         return [(strategies[0], verifiers[0])]
     return [

@@ -165,12 +165,13 @@ def bind(
             memory = memory.replace(reward=other)
             score = jax.nn.sigmoid(value_logit(weights.reward, hidden))
         ended = jnp.where(written.answered, tree.ANSWER, tree.STEP)
+        kind = jnp.where(written.ended, ended, tree.OPEN)
         twigs = Twigs(
             leaf=leaf,
             key=keys,
             tokens=written.tokens,
             valid=written.valid,
-            kind=jnp.where(written.ended, ended, tree.OPEN),
+            kind=kind.astype(jnp.int32),  # weakly typed it compiles twice
             score=score,
         )
         return memory, twigs

@@ -18,15 +18,23 @@ from jaxlrm.solution import Solution, Thought
 from jaxlrm.verify.verdict import Verdict
 
 # Icon and word: colour alone tells some people nothing.
-_VERDICTS = {
+VERDICTS = {
     Verdict.VALID: ("✓", "valid"),
     Verdict.INVALID: ("✗", "invalid"),
     Verdict.UNKNOWN: ("?", "unknown"),
     Verdict.TIMEOUT: ("◷", "timeout"),
     Verdict.ERROR: ("!", "error"),
 }
-# Control characters have pictures from U+2400 on.
-_PICTURES = {i: 0x2400 + i for i in range(32) if i not in (9, 10)} | {127: 9249}
+# What could steer a terminal or turn the writing direction. Control characters
+# have pictures from U+2400 on; the others become U+FFFD.
+_VISIBLE = (
+    {i: 0x2400 + i for i in range(32) if chr(i) not in "\t\n"}
+    | {0x7F: 0x2421}
+    | dict.fromkeys(
+        (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
+        0xFFFD,
+    )
+)
 
 
 def render(solutions: Sequence[Solution]) -> str:
@@ -60,10 +68,14 @@ def render(solutions: Sequence[Solution]) -> str:
 # --- Text -------------------------------------------------------------------
 
 
+def visible(text: str) -> str:
+    """`text` with its invisible controls and broken characters replaced."""
+    return text.encode("utf-8", "replace").decode().translate(_VISIBLE)
+
+
 def _text(text: str) -> str:
     """`text` as HTML, whatever is in it."""
-    text = text.encode("utf-8", "replace").decode()
-    return html.escape(text.translate(_PICTURES))
+    return html.escape(visible(text))
 
 
 def _shorten(text: str, length: int) -> str:
@@ -75,7 +87,8 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%"
 
 
-def _bytes(number: int) -> str:
+def format_bytes(number: float) -> str:
+    """`3.15 MB` for 3145728."""
     for unit in ("B", "kB", "MB"):
         if number < 1000:
             return f"{number:.3g} {unit}"
@@ -83,7 +96,8 @@ def _bytes(number: int) -> str:
     return f"{number:,.3g} GB"
 
 
-def _plural(number: int, word: str) -> str:
+def plural(number: int, word: str) -> str:
+    """`1 token`, `2 tokens`."""
     return f"{number:,} {word}" + ("" if number == 1 else "s")
 
 
@@ -102,7 +116,7 @@ def _contents(solutions: Sequence[Solution]) -> str:
         for index, solution in enumerate(solutions)
     )
     return (
-        f"<nav><h1>{_plural(len(solutions), 'problem')}, {solved} solved</h1>"
+        f"<nav><h1>{plural(len(solutions), 'problem')}, {solved} solved</h1>"
         f"<ol>{rows}</ol></nav>\n"
     )
 
@@ -152,14 +166,14 @@ def _votes(solution: Solution) -> str:
     rows = "".join(
         f'<li><span class="text">{_text(_shorten(vote.answer, 60))}</span>'
         f"{_verdict(vote.verdict)}"
-        f"<span>{_plural(vote.count, 'chain')} · {_percent(vote.weight)}"
+        f"<span>{plural(vote.count, 'chain')} · {_percent(vote.weight)}"
         '</span><span class="bar">'
         f'<i style="width:{100 * min(vote.weight, 1):.1f}%"></i></span></li>'
         for vote in shown
     )
     more = len(solution.votes) - len(shown)
     if more:
-        rows += f"<li><span>and {_plural(more, 'other')}</span></li>"
+        rows += f"<li><span>and {plural(more, 'other')}</span></li>"
     rows = rows or "<li><span>no chain ended in an answer</span></li>"
     return (
         f'<div class="card"><h3>Votes</h3><ol class="votes">{rows}</ol></div>'
@@ -175,18 +189,20 @@ def _cost(solution: Solution) -> str:
     )
     tokens, cache, tree = solution.tokens, solution.cache, solution.tree
     rows = [
-        ("generator", f"{_plural(tokens.get('generator', 0), 'token')}"),
-        ("verifier", f"{_plural(tokens.get('verifier', 0), 'token')}"),
+        ("generator", f"{plural(tokens.get('generator', 0), 'token')}"),
+        ("verifier", f"{plural(tokens.get('verifier', 0), 'token')}"),
         ("time", f"{seconds.get('total', 0):.2f} s<small>{phases}</small>"),
     ]
     used, dense = cache.get("bytes", 0), cache.get("dense", 0)
     if used:
-        ratio = f"<small>dense {_bytes(dense)}, {dense / used:.1f} ×</small>"
-        rows.append(("cache", _bytes(used) + (ratio if dense else "")))
+        ratio = (
+            f"<small>dense {format_bytes(dense)}, {dense / used:.1f} ×</small>"
+        )
+        rows.append(("cache", format_bytes(used) + (ratio if dense else "")))
     rows.append(
         (
             "tree",
-            f"{_plural(tree.get('rounds', 0), 'round')}<small>"
+            f"{plural(tree.get('rounds', 0), 'round')}<small>"
             f"{tree.get('nodes', 0):,} kept, {tree.get('pruned', 0):,} pruned"
             "</small>",
         )
@@ -196,7 +212,7 @@ def _cost(solution: Solution) -> str:
 
 
 def _verdict(verdict: Verdict) -> str:
-    icon, word = _VERDICTS[verdict]
+    icon, word = VERDICTS[verdict]
     return f'<span class="verdict {word}"><b>{icon}</b> {word}</span>'
 
 
@@ -240,13 +256,13 @@ class _Forest(NamedTuple):
 
 def _meaning(thought: Thought) -> str:
     """The thought's data in words, for the map."""
-    _, word = _VERDICTS[thought.verdict]
+    _, word = VERDICTS[thought.verdict]
     parts = [
         f"round {thought.round + 1}",
         "no score" if thought.score is None else f"score {thought.score:.2f}",
         word,
         "kept" if thought.kept else "pruned",
-        _plural(thought.tokens, "token"),
+        plural(thought.tokens, "token"),
     ]
     if thought.count > 1:
         parts.append(f"written {thought.count} times")
@@ -309,7 +325,8 @@ def _map(solution: Solution, forest: _Forest, prefix: str) -> str:
     x, y = place[-1]
     picture = (
         f'<svg viewBox="0 0 {width:.0f} {height + 10:.0f}" '
-        f'width="{width:.0f}" height="{height + 10:.0f}" role="img" '
+        f'style="max-width:{width:.0f}px;min-width:{0.7 * width:.0f}px" '
+        'role="img" '
         'aria-label="Map of all thoughts, a column a round; the list below '
         f'has the same content"><g class="rounds">{rounds}</g>{edges}'
         f'<rect class="root" x="{x - 6}" y="{y - 6}" width="12" height="12" '
@@ -400,7 +417,7 @@ def _branch(
                 words += f", {share} invalid"
             yield f'<details class="cut"><summary>{words}</summary>'
             for index in cut:
-                yield _row("div", solution, forest, prefix, index)
+                yield _leaf(solution, forest, prefix, index)
                 yield from _branch(solution, forest, prefix, index)
             yield "</details>"
         if len(kept) != 1:
@@ -409,7 +426,7 @@ def _branch(
         yield _row("div", solution, forest, prefix, node)
     for index in kept:
         if not forest.children.get(index):
-            yield _row("div", solution, forest, prefix, index)
+            yield _leaf(solution, forest, prefix, index)
             continue
         won = index in forest.chain
         yield f'<details class="branch"{" open data-win" if won else ""}>'
@@ -419,12 +436,27 @@ def _branch(
         yield "</div></details>"
 
 
+def _leaf(solution: Solution, forest: _Forest, prefix: str, index: int) -> str:
+    """A thought that nothing follows; whole chains open and close."""
+    text = solution.thoughts[index].text.rstrip()
+    lines = text.count("\n") + 1
+    if lines <= 2 or index in forest.chain:
+        return _row("div", solution, forest, prefix, index)
+    last = text[text.rindex("\n") + 1 :]
+    row = _row("summary", solution, forest, prefix, index, f"… {last}")
+    return (
+        f'<details class="branch">{row}<div class="inner text">{_text(text)}'
+        "</div></details>"
+    )
+
+
 def _row(
     tag: str,
     solution: Solution,
     forest: _Forest,
     prefix: str,
     index: int,
+    text: str = "",
 ) -> str:
     thought = solution.thoughts[index]
     score = "–" if thought.score is None else f"{thought.score:.2f}"
@@ -434,13 +466,13 @@ def _row(
     if thought.count > 1:
         tags.append(f"×{thought.count}")
     tags.append(f"{thought.tokens} tok")
-    if tag == "summary":
+    if forest.below[index] and tag == "summary":
         tags.append(f"{forest.below[index]:,} below")
     classes = _classes(index, solution.thoughts, forest)
     return (
         f'<{tag} class="row {classes}" id="{prefix}t{index}">'
         f'<span class="round">{thought.round + 1}</span>'
-        f'<span class="text">{_text(thought.text)}</span>'
+        f'<span class="text">{_text(text or thought.text)}</span>'
         f'<span class="facts"><span class="score"{_score_style(thought)}>'
         f"{score}</span>{_verdict(thought.verdict)}"
         f'<span class="tags">{" · ".join(tags)}</span></span></{tag}>'
@@ -565,7 +597,7 @@ dt { color: var(--soft); } dd { margin: 0; }
   overflow-x: auto; background: var(--card); border: 1px solid var(--line);
   border-radius: 12px; padding: 10px 8px;
 }
-.map svg { display: block; margin: 0 auto; }
+.map svg { display: block; margin: 0 auto; width: 100%; height: auto; }
 .rounds text {
   font-size: 11px; fill: var(--soft); text-anchor: middle;
 }
@@ -610,15 +642,15 @@ button:hover { border-color: var(--accent); }
 .row.problem .round { color: var(--accent); }
 .row.win { border-left-color: var(--accent); background: var(--tint); }
 .row.win .text { font-weight: 600; }
-.row.cut .text { color: var(--soft); text-decoration: line-through
-  color-mix(in srgb, var(--soft) 45%, transparent); }
+.row.cut .text { color: var(--soft); }
+.row.cut .facts { opacity: .75; }
 .row:target, .row.found { outline: 2px solid var(--accent); }
 .round {
   font-size: 12px; color: var(--soft); min-width: 1.6em; text-align: right;
   font-variant-numeric: tabular-nums;
 }
 .facts {
-  display: grid; grid-template-columns: 3.4em 5.6em 11.5em; gap: 10px;
+  display: grid; grid-template-columns: 3.4em 6em 13em; gap: 10px;
   align-items: baseline; font-size: 13px;
 }
 .score {
@@ -634,6 +666,7 @@ details.branch > summary .round::before, details.cut > summary::before {
 }
 details[open].branch > summary .round::before,
 details[open].cut > summary::before { content: "▾"; }
+.inner.text { padding: 0 12px 8px 38px; border: 0; }
 .inner {
   margin-left: 13px; padding-left: 10px; border-left: 1px solid var(--line);
 }

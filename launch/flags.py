@@ -34,7 +34,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 
 from jaxlrm import config as config_lib
 
@@ -59,7 +59,14 @@ def run(
     parser = functools.partial(
         parse, module=main.__module__, positional=positional
     )
-    app.run(main, flags_parser=parser)
+
+    def quiet(argv: list[str]) -> Any:
+        # Libraries log every step they take; --verbosity=0 shows it.
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
+        return main(argv)
+
+    app.run(quiet, flags_parser=parser)
 
 
 def parse(

@@ -1,23 +1,27 @@
-"""The flags of `SearchConfig` that programs share."""
+"""The flags of a search that programs share, and the model they name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from jaxlrm.config import SearchConfig
 
+if TYPE_CHECKING:
+    from jaxlrm.engine import Engine
+
 # Flags defined here belong to the program that asks for them.
 flags.disclaim_key_flags()
 
 
-def define() -> Callable[..., SearchConfig]:
+def define_search() -> Callable[[str, str], SearchConfig]:
     """Defines the flags of a search but `--strategy` and `--verifiers`.
 
     Returns:
-        `(strategy, verifiers) -> config`, to be called once the flags are
-        parsed; ValueError if they cannot go together.
+        `(strategy, verifiers) -> config`, for when the flags are parsed;
+        ValueError if their values do not go together.
     """
     default = SearchConfig()
     holders = {
@@ -37,7 +41,13 @@ def define() -> Callable[..., SearchConfig]:
         "batch": flags.DEFINE_integer(
             "batch", default.batch, "Problems solved side by side."
         ),
-        "seed": flags.DEFINE_integer("seed", default.seed, "Of all sampling."),
+        "seed": flags.DEFINE_integer(
+            "seed",
+            default.seed,
+            "Of all sampling.",
+            lower_bound=0,
+            upper_bound=(1 << 32) - 1,  # what JAX takes without 64 bits
+        ),
     }
 
     def config(strategy: str, verifiers: str) -> SearchConfig:
@@ -47,8 +57,20 @@ def define() -> Callable[..., SearchConfig]:
     return config
 
 
-def define_model() -> flags.FlagHolder[str]:
-    """Defines `--model`."""
-    return flags.DEFINE_string(
+def define_model() -> Callable[[], Engine]:
+    """Defines `--model`.
+
+    Returns:
+        A function that loads it; FileNotFoundError or ValueError if it cannot.
+    """
+    model = flags.DEFINE_string(
         "model", "mini", "Name of a shipped model, or a model folder."
     )
+
+    def load() -> Engine:
+        from jaxlrm import engine
+
+        engine.enable_compilation_cache()
+        return engine.load(model.value)
+
+    return load

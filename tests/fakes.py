@@ -1,10 +1,16 @@
-"""An engine without a model, for the programs around it."""
+"""An engine without a model, for the programs around it.
+
+`python -m tests.fakes solve --problem=...` runs a program of launch/ with it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import random
+import sys
 import time
+import types
 
 from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
@@ -16,9 +22,9 @@ class Engine:
     """Solves at once, by words in the problem.
 
     `fail`: not searched; `unsolved`: a guess that it does not stand by;
-    `lost`: no chain ended; `slow`: a fifth of a second; `hang`: for ever;
-    `wrong`: the answer 6. All others: the answer 5. Problems finish in
-    reverse order, in batches.
+    `lost`: no chain ended; `slow`: a fifth of a second; `hang`: for ever,
+    which it says on stderr; `wrong`: the answer 6. All others: the answer
+    5. In a batch, problems finish in reverse order.
     """
 
     name = "fake"
@@ -71,8 +77,10 @@ def load(name="mini"):
 def _solve(problem: str, config: SearchConfig) -> Solution:
     if "slow" in problem:
         time.sleep(0.2)
-    while "hang" in problem:
-        time.sleep(0.05)
+    if "hang" in problem:
+        print("hanging", file=sys.stderr, flush=True)
+        while True:
+            time.sleep(0.05)
     if "fail" in problem:
         return _failure(problem, config)
     whole = solution(problem, strategy=config.strategy)
@@ -256,3 +264,15 @@ def _corrupt(text: str, rng: random.Random) -> str:
     digits = [i for i, c in enumerate(text) if c.isdigit()]
     place = rng.choice(digits)
     return text[:place] + rng.choice("123456789") + text[place + 1 :]
+
+
+def main() -> None:
+    """Runs a program with `load` in the place of the engine's."""
+    engine = types.ModuleType("jaxlrm.engine")
+    engine.load, engine.enable_compilation_cache = load, lambda: None
+    sys.modules["jaxlrm.engine"] = engine
+    importlib.import_module(f"launch.{sys.argv.pop(1)}").run()
+
+
+if __name__ == "__main__":
+    main()

@@ -140,6 +140,7 @@ def specs(config: ModelConfig) -> Transformer:
 
 
 def is_spec(x) -> bool:
+    """Whether a node of the tree that `specs` returns is one parameter."""
     return isinstance(x, ParamSpec)
 
 

@@ -1,12 +1,12 @@
 """Strategies: records of pure functions that the one loop calls.
 
-| name      | a round writes | kept                    | weight of an answer   |
-|-----------|----------------|-------------------------|-----------------------|
-| greedy    | a whole chain  | the likeliest chain     | 1                     |
-| majority  | whole chains   | all                     | 1                     |
-| best_of_n | whole chains   | all                     | score, the best takes all |
-| weighted  | whole chains   | all                     | score                 |
-| beam      | a step         | the best `B / width`    | score                 |
+| name      | a round writes | kept                 | an answer's weight   |
+|-----------|----------------|----------------------|----------------------|
+| greedy    | a whole chain  | the likeliest chain  | 1                    |
+| majority  | whole chains   | all                  | 1                    |
+| best_of_n | whole chains   | all                  | the best score's all |
+| weighted  | whole chains   | all                  | score                |
+| beam      | a step         | the best `B / width` | score                |
 
 A step found INVALID is dropped everywhere; without a symbolic verifier no step
 is.
@@ -108,7 +108,9 @@ def _beam(config: SearchConfig) -> Strategy:
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
         sound = first & (verdict != tree.INVALID)
-        keep = select.best(sound, twigs.score, beams)
+        # A proof outranks every score: it ends the search.
+        proof = (twigs.kind == ANSWER) & (verdict == tree.VALID)
+        keep = select.best(sound, jnp.where(proof, 2.0, twigs.score), beams)
         ran = (twigs.leaf >= 0).any(1, keepdims=True)
         trees = trees.replace(live=trees.live & ~ran)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)

@@ -24,7 +24,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxlrm import sharding
 from jaxlrm.checkpoint import Checkpoints
-from jaxlrm.config import ModelConfig, TrainConfig
+from jaxlrm.config import TrainConfig
 from jaxlrm.models import attention, hf, params
 from jaxlrm.text import Text
 from jaxlrm.train import data, losses, optimiser

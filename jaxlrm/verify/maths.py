@@ -30,7 +30,7 @@ COEFFICIENT_BITS = 1024  # of one coefficient of a polynomial
 TERMS = 256  # of one polynomial
 DEGREE = 32
 WORK = 20_000  # products of coefficients, for a whole line
-ITEMS = 32  # of a list
+ITEMS = 32  # of a list and its lists
 NESTING = 4  # of containers
 
 Number = int | Fraction
@@ -220,12 +220,11 @@ def _compare_reading(prediction: str, gold: str, nesting: int) -> Verdict:
             return _compare_scalars(prediction, gold)
         except (NotParsed, ZeroDivisionError):
             return Verdict.UNKNOWN
-    if nesting == 0:
+    # At every depth together: lists of lists are compared item by item.
+    if nesting == 0 or max(map(_separators, (prediction, gold))) >= ITEMS:
         return Verdict.UNKNOWN
     answer = answer or _Container("", [prediction])
     right = right or _Container("", [gold])
-    if len(answer.items) > ITEMS or len(right.items) > ITEMS:
-        return Verdict.UNKNOWN
     if len(answer.items) != len(right.items):
         items = answer.items + right.items
         readable = all(_readable(item, nesting) for item in items)
@@ -241,6 +240,10 @@ def _compare_reading(prediction: str, gold: str, nesting: int) -> Verdict:
     # (1, 2) is not [1, 2]; whether 1, 2 was meant as (1, 2) is not known.
     both = answer.kind and right.kind
     return Verdict.INVALID if both else Verdict.UNKNOWN
+
+
+def _separators(text: str) -> int:
+    return sum(map(text.count, (",", ";", " or ", " and ", "text")))
 
 
 def _container(text: str) -> _Container | None:
@@ -506,7 +509,6 @@ _BINDING = {
 }
 
 
-@functools.lru_cache(maxsize=4096)
 def parse(text: str) -> Line:
     r"""Reads an expression, an equation, or a chain `a = b = c`.
 
@@ -519,6 +521,12 @@ def parse(text: str) -> Line:
     """
     if len(text) > LENGTH:
         raise NotParsed(f"{len(text)} characters; at most {LENGTH} are read")
+    return _parse(text)
+
+
+# A line is read when it is written and again when the next one is compared.
+@functools.lru_cache(maxsize=4096)
+def _parse(text: str) -> Line:
     return _Parser(_tokens(text)).line()
 
 

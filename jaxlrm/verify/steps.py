@@ -76,7 +76,9 @@ def check_chain(statement: str, steps: Sequence[str]) -> Verdict:
     It is compared with the latest earlier line of its sort (expression or
     equation), or with the statement where there is none. A line that repeats
     the statement or an earlier line, up to spaces, makes no progress: INVALID.
-    Earlier steps are taken as checked.
+    An expression that carries out more than one operation at once is not
+    judged, since that would be to work the problem out: UNKNOWN. Earlier steps
+    are taken as checked.
 
     Args:
         statement: the expression or equation that the problem states.
@@ -98,6 +100,8 @@ def check_chain(statement: str, steps: Sequence[str]) -> Verdict:
         if _sort(line) == sort:
             before = line
             break
+    if sort == "expression" and _operations(before) > _operations(last) + 1:
+        return Verdict.UNKNOWN
     return check_step(before, last)
 
 
@@ -175,6 +179,7 @@ def relate(before: str, after: str) -> Relation:
 
 _PLAIN = r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _FRACTION = r"[-+]?(?:[0-9]+/[0-9]+|\\[dt]?frac\{[0-9]+\}\{[0-9]+\})"
+_OPERATOR = re.compile(r"(?<=[0-9A-Za-z)}])(?:\*\*|[-+*/^])")
 _PLAIN_NUMBER = re.compile(_PLAIN)
 _SOLVED = re.compile(
     rf"(?:(?P<name>[A-Za-z])=)?"
@@ -185,6 +190,11 @@ _SOLVED = re.compile(
 
 def _squeeze(line: str) -> str:
     return "".join(line.split())
+
+
+def _operations(line: str) -> int:
+    """Written operators between two operands; signs do not count."""
+    return len(_OPERATOR.findall(_squeeze(line)))
 
 
 def _sort(line: str) -> str:

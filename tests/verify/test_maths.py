@@ -186,6 +186,19 @@ def test_parse_keeps_the_names_that_cancel():
         parse("1/(x - x)")
 
 
+def test_lists_of_lists_are_bounded():
+    rows = [range(row, row + 30) for row in range(0, 900, 30)]
+    one, other = (
+        "{" + ",".join("{" + ",".join(map(str, r)) + "}" for r in part) + "}"
+        for part in (rows, rows[::-1])
+    )
+    start = time.perf_counter()
+    assert compare(one, other) is Verdict.UNKNOWN
+    assert time.perf_counter() - start < 1
+    assert is_equivalent(one, one)
+    assert is_equivalent("{{1,2},{3}}", "{{3},{2,1}}")
+
+
 def test_powers_of_units_have_no_size():
     assert parse("(-1)^" + "9" * 900).sides == (-1,)
     assert parse("1^(10^900)").sides == (1,)

@@ -90,7 +90,7 @@ def test_relations():
     assert relate("2x = 10", "hm") is Relation.UNKNOWN
 
 
-@pytest.mark.parametrize("bomb", ["9**9**9**9", "(" * 10**6, "1" * 10**9])
+@pytest.mark.parametrize("bomb", ["9**9**9**9", "(" * 10**6, "1" * 10**7])
 def test_bombs_are_unknown_and_quick(bomb):
     start = time.perf_counter()
     assert check_step("x = 1", bomb) is Verdict.UNKNOWN

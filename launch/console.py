@@ -1,15 +1,16 @@
-"""One line on stderr that says where a solve stands."""
+"""What programs say on a terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TextIO
 
 from jaxlrm.solution import Progress
 
 
 class LiveLine:
-    """A line that is rewritten in place; silent where stderr is no terminal.
+    """A line on stderr, rewritten in place; silent where it is no terminal.
 
     Usable as a context manager, which clears the line at the end.
     """
@@ -34,12 +35,20 @@ class LiveLine:
     def __enter__(self) -> LiveLine:
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *exception) -> None:
         self.clear()
 
 
+def _width() -> int:
+    try:
+        # Of stderr: stdout may be a file.
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
 def describe(progress: Progress) -> str:
-    """The text about a running solve."""
+    """The text of a line about a running solve."""
     parts = [f"round {progress.round}"]
     if progress.problems > 1:
         parts.append(f"{progress.finished}/{progress.problems} finished")
@@ -52,9 +61,28 @@ def describe(progress: Progress) -> str:
     return " · ".join(parts)
 
 
-def _width() -> int:
+def message(error: Exception) -> str:
+    """An error as one message for a person."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Is `stream` a terminal whose user has not refused colour?
+
+    See https://no-color.org.
+    """
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def write(text: str) -> None:
+    """Prints on stdout at once; ends quietly if nobody reads it."""
     try:
-        # Of stderr: stdout may be a file.
-        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
-    except (OSError, ValueError):
-        return 80
+        print(text, flush=True)
+    except BrokenPipeError:
+        # What is buffered would fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as a shell reports SIGPIPE

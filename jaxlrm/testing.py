@@ -1,0 +1,435 @@
+"""Fakes and tiny models for tests, of this package and of what plugs into it.
+
+A strategy is tested on a *script*: a tree of steps that a fake model writes
+word by word, so that the tree a search keeps can be written down by hand:
+
+    script = (
+        step("a", 0.9, answer("a1", 0.8)),
+        step("b", 0.2),
+    )
+    found = run_scripts(strategies.build(config), [script])
+    assert found.trees == [...]
+
+`learned` and `engine` make a random model of a few thousand parameters, with a
+tokenizer of single characters, where a real one is needed and its answers are
+not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxlrm.config import ModelConfig
+from jaxlrm.engine import Engine, Learned
+from jaxlrm.lockstep import Prompts
+from jaxlrm.models import params
+from jaxlrm.search import search, tree
+from jaxlrm.search.strategies import Strategy
+from jaxlrm.text import Text, train_tokenizer
+from jaxlrm.verify.verdict import Verdict
+
+_FREED = -1  # in place of the memory of a node that was let go
+_MARKS = {tree.STEP: "", tree.OPEN: " ..", tree.ANSWER: " END"}
+
+
+# --- Tiny models ------------------------------------------------------------
+
+
+@functools.cache
+def text() -> Text:
+    """A tokenizer of the printable ASCII characters, a token each.
+
+    A line is a step.
+    """
+    return train_tokenizer([], 128)
+
+
+def model_config(**changes) -> ModelConfig:
+    """A model of two layers that fits the tokenizer of `text`.
+
+    Args:
+        **changes: fields of `ModelConfig`.
+    """
+    shape = {
+        "vocab_size": 128,
+        "hidden_size": 16,
+        "num_layers": 2,
+        "num_heads": 4,
+        "num_kv_heads": 2,
+        "head_dim": 8,
+        "intermediate_size": 32,
+        "max_position_embeddings": 256,
+        "value_head": True,
+    }
+    return ModelConfig(**{**shape, **changes})
+
+
+def learned(seed: int = 0, **changes) -> Learned:
+    """A random model; its value head is random too, so that scores differ.
+
+    Args:
+        seed: of the parameters.
+        **changes: fields of `ModelConfig`.
+    """
+    config = model_config(**changes)
+    values = params.init(config, jax.random.key(seed))
+    if config.value_head:
+        kernel = jax.random.normal(
+            jax.random.key(seed + 1), (config.hidden_size,)
+        )
+        values = values.replace(
+            value_head=values.value_head.replace(kernel=kernel)
+        )
+    return Learned(config, jax.device_get(values))
+
+
+def engine(seed: int = 0, *, mesh=None, **changes) -> Engine:
+    """An engine with the model of `learned`."""
+    return Engine(learned(seed, **changes), text(), mesh=mesh, name="tiny")
+
+
+# --- Scripts ----------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A step that the fake model writes.
+
+    Attributes:
+        text: without the delimiter; what the tokenizer of `text` can write.
+        score: the learned verifier's.
+        then: what may follow; without anything the step is repeated for ever.
+        kind: `tree.STEP`, `tree.OPEN` or `tree.ANSWER`.
+        verdict: the symbolic verifier's; the same for the same text.
+    """
+
+    text: str
+    score: float = 0.5
+    then: tuple[Step, ...] = ()
+    kind: int = tree.STEP
+    verdict: Verdict = Verdict.UNKNOWN
+
+
+def step(
+    words: str,
+    score: float = 0.5,
+    *then: Step,
+    verdict: Verdict = Verdict.UNKNOWN,
+) -> Step:
+    """A step that ends with the delimiter."""
+    return Step(words, score, then, tree.STEP, verdict)
+
+
+def cut(words: str, score: float = 0.5, *then: Step) -> Step:
+    """A step that the limit cut: the next one goes on with it."""
+    return Step(words, score, then, tree.OPEN)
+
+
+def answer(
+    words: str, score: float = 0.5, *, verdict: Verdict = Verdict.UNKNOWN
+) -> Step:
+    """The last step of a chain."""
+    return Step(words, score, (), tree.ANSWER, verdict)
+
+
+Script = Sequence[Step]
+
+
+class Lines(NamedTuple):
+    """Scripts as arrays over their `M` places; a place is a step written.
+
+    The first places are the problems themselves.
+
+    Attributes:
+        tokens: `[M, S] int32`.
+        length: `[M] int32`.
+        kind: `[M] int32`.
+        score: `[M] float32`.
+        number: `[M] int32`, of steps that may follow.
+        follow: `[M, F] int32`, their places.
+    """
+
+    tokens: jax.Array
+    length: jax.Array
+    kind: jax.Array
+    score: jax.Array
+    number: jax.Array
+    follow: jax.Array
+
+
+@struct.dataclass
+class Memory:
+    """The fake's cache: which place of the script it has come to.
+
+    Attributes:
+        node: `[G, N] int32`, of each kept step.
+        twig: `[G, B] int32`, of each branch.
+    """
+
+    node: jax.Array
+    twig: jax.Array
+
+
+def compile_scripts(scripts: Sequence[Script], step_tokens: int) -> Lines:
+    """The weights of a fake model that writes these scripts.
+
+    Raises:
+        ValueError: a step is longer than `step_tokens`.
+    """
+    places: list[Step | None] = [None] * len(scripts)
+    follow: list[list[int]] = [[] for _ in scripts]
+
+    def add(found: Step) -> int:
+        place = len(places)
+        places.append(found)
+        follow.append([])
+        follow[place] = [add(child) for child in found.then] or [place]
+        return place
+
+    for root, script in enumerate(scripts):
+        follow[root] = [add(child) for child in script]
+    tokens = np.zeros((len(places), step_tokens), np.int32)
+    length = np.zeros(len(places), np.int32)
+    for place, found in enumerate(places):
+        ids = [] if found is None else _encode(found)
+        if len(ids) > step_tokens:
+            raise ValueError(
+                f"step {found.text!r} has {len(ids)} tokens with its end; "
+                f"step_tokens is {step_tokens}"
+            )
+        tokens[place, : len(ids)] = ids
+        length[place] = len(ids)
+    table = np.zeros((len(places), max(map(len, follow))), np.int32)
+    for place, children in enumerate(follow):
+        table[place, : len(children)] = children
+    return Lines(
+        jnp.asarray(tokens),
+        jnp.asarray(length),
+        jnp.array([s.kind if s else tree.STEP for s in places], jnp.int32),
+        jnp.array([s.score if s else 0.0 for s in places], jnp.float32),
+        jnp.array([len(children) for children in follow], jnp.int32),
+        jnp.asarray(table),
+    )
+
+
+def scripted_model(
+    slots: int, branches: int, *, sampled: bool = False
+) -> search.Model:
+    """A fake that writes scripts; its weights are those of `compile_scripts`.
+
+    What it writes depends on the leaf's path and on the branch's number among
+    the leaf's children: child `i` writes what the script has at place `i`,
+    from the start again after the last. It knows the number from the branch's
+    key, so it checks the keys as well: one that is no child's of the leaf
+    writes nothing. So does a branch that extends a node which was let go.
+
+    Args:
+        slots: `G`.
+        branches: `B`.
+        sampled: draw what to write from the branch's key instead.
+    """
+
+    def allocate(nodes: int) -> Memory:
+        return Memory(
+            jnp.full((slots, nodes), _FREED, jnp.int32),
+            jnp.full((slots, branches), _FREED, jnp.int32),
+        )
+
+    def prefill(weights: Lines, memory: Memory, prompts: Prompts, mask):
+        root = jnp.where(mask, prompts.tokens[:, 0], memory.node[:, 0])
+        fresh = jnp.where(mask[:, None], _FREED, memory.node)
+        return memory.replace(node=fresh.at[:, 0].set(root))
+
+    def extend(weights: Lines, memory: Memory, trees: tree.Tree, leaf, keys):
+        place = tree.at(memory.node, leaf)
+        number = weights.number[place]
+        if sampled:
+            draw = jax.vmap(jax.vmap(lambda key: jax.random.bits(key)))
+            known = jnp.ones(leaf.shape, bool)
+            chosen = (draw(keys) % number.astype(jnp.uint32)).astype(jnp.int32)
+        else:
+            ordinal, known = _ordinals(tree.at(trees.key, leaf), keys)
+            chosen = ordinal % number
+        place = jnp.where(
+            (place != _FREED) & known, weights.follow[place, chosen], _FREED
+        )
+        written = jnp.where(
+            (place == _FREED) | (leaf < 0), 0, weights.length[place]
+        )
+        steps = weights.tokens.shape[-1]
+        twigs = tree.Twigs(
+            leaf=leaf,
+            key=keys,
+            tokens=weights.tokens[place],
+            valid=jnp.arange(steps) < written[..., None],
+            kind=weights.kind[place],
+            score=weights.score[place],
+        )
+        return memory.replace(twig=place), twigs
+
+    def commit(memory: Memory, trees: tree.Tree, twigs, nodes) -> Memory:
+        del twigs
+        size = memory.node.shape[1]
+        rows = jnp.arange(slots)[:, None]
+        target = jnp.where(nodes >= 0, nodes, size)
+        node = memory.node.at[rows, target].set(memory.twig, mode="drop")
+        alive = tree.has_live_descendant(trees)
+        return memory.replace(node=jnp.where(alive, node, _FREED))
+
+    def _ordinals(parents, keys):
+        numbers = jnp.arange(4 * branches)
+        fold = jax.vmap(jax.random.fold_in, (None, 0))
+        children = jax.vmap(jax.vmap(lambda key: fold(key, numbers)))(parents)
+        data = jax.random.key_data
+        same = (data(children) == data(keys)[:, :, None]).all(-1)
+        return same.argmax(-1), same.any(-1)
+
+    return search.Model(allocate, prefill, extend, commit)
+
+
+class Found(NamedTuple):
+    """What a search made of scripts.
+
+    Attributes:
+        trees: the kept tree of each problem as text, see `outline`.
+        rounds: what the host saw, round by round.
+    """
+
+    trees: list[str]
+    rounds: list[search.Round]
+
+
+def run_scripts(
+    strategy: Strategy,
+    scripts: Sequence[Script],
+    *,
+    slots: int | None = None,
+    seed: int = 0,
+    keys: Sequence[jax.Array] | None = None,
+    sampled: bool = False,
+    verify: Callable[[search.Round], np.ndarray] | None = None,
+) -> Found:
+    """Searches scripts as the engine searches problems.
+
+    Args:
+        strategy: the search.
+        scripts: one a problem.
+        slots: `G`; by default one for each problem.
+        seed: of the root keys.
+        keys: the root keys, instead.
+        sampled: see `scripted_model`.
+        verify: instead of the verdicts that the scripts name.
+    """
+    slots = slots or len(scripts)
+    start, programs = _programs(strategy, slots, sampled)
+    if keys is None:
+        root = jax.random.key(seed)
+        keys = [jax.random.fold_in(root, i) for i in range(len(scripts))]
+
+    def stack(rows: list[int]) -> Prompts:
+        tokens = np.array(rows, np.int32)[:, None]
+        return Prompts(tokens, np.ones(len(rows), np.int32))
+
+    rounds = search.run(
+        programs,
+        compile_scripts(scripts, strategy.step_tokens),
+        start(),
+        list(zip(range(len(scripts)), keys, strict=True)),
+        stack,
+        verify or verdicts_of(scripts),
+    )
+    trees: dict[int, str] = {}
+    seen = []
+    for happened, state in rounds:
+        seen.append(happened)
+        for row in np.flatnonzero(happened.finished):
+            number = int(happened.problems[row])
+            if number >= 0:
+                trees[number] = outline(state.tree, row)
+    return Found([trees[number] for number in range(len(scripts))], seen)
+
+
+@functools.lru_cache(maxsize=64)
+def _programs(strategy: Strategy, slots: int, sampled: bool):
+    model = scripted_model(slots, strategy.branches, sampled=sampled)
+    start = functools.partial(search.initial, model, strategy, slots)
+    return jax.jit(start), search.compile_rounds(model, strategy)
+
+
+def verdicts_of(
+    scripts: Sequence[Script],
+) -> Callable[[search.Round], np.ndarray]:
+    """The symbolic verifier of scripts: it knows the verdict of each text.
+
+    Raises:
+        ValueError: the scripts give one text two verdicts.
+    """
+    known: dict[str, Verdict] = {}
+    waiting = [found for script in scripts for found in script]
+    while waiting:
+        found = waiting.pop()
+        waiting += found.then
+        if known.setdefault(found.text, found.verdict) is not found.verdict:
+            raise ValueError(
+                f"step {found.text!r} has verdicts {found.verdict.name} and "
+                f"{known[found.text].name}; one text has one"
+            )
+
+    def verify(seen: search.Round) -> np.ndarray:
+        twigs = seen.twigs
+        verdicts = np.zeros(twigs.leaf.shape, np.int32)
+        for row, branch in np.argwhere(twigs.leaf >= 0):
+            tokens = twigs.tokens[row, branch][twigs.valid[row, branch]]
+            verdicts[row, branch] = known[text().decode_step(tokens)]
+        return verdicts
+
+    return verify
+
+
+def outline(trees: tree.Tree, row: int = 0) -> str:
+    """One problem's kept tree as text.
+
+    A line a node, children below their parent and indented: its number, its
+    text (with `END` for an answer and `..` for a step that was cut), its
+    score, how many branches wrote it if not one, the verdict if not UNKNOWN:
+
+        1 a 0.9 x2
+          3 a1 END 0.8 VALID
+        2 b 0.2
+    """
+    fields = trees.replace(key=None)
+    one = jax.tree.map(lambda x: np.asarray(x)[row], fields)
+    size = int(one.size)
+    lines = []
+
+    def write(node: int) -> None:
+        if node:
+            words = text().decode_step(one.tokens[node, : one.length[node]])
+            line = f"{node} {words}{_MARKS[int(one.kind[node])]}"
+            line += f" {one.score[node]:.4g}"
+            if one.count[node] != 1:
+                line += f" x{one.count[node]}"
+            if one.verdict[node]:
+                line += f" {Verdict(int(one.verdict[node])).name}"
+            lines.append("  " * (int(one.depth[node]) - 1) + line)
+        for child in range(node + 1, size):
+            if one.parent[child] == node:
+                write(child)
+
+    write(0)
+    return "\n".join(lines)
+
+
+def _encode(found: Step) -> list[int]:
+    ids = text().encode(found.text)
+    if found.kind == tree.STEP:
+        return [*ids, *text().encode(text().step)]
+    return [*ids, text().end[0]] if found.kind == tree.ANSWER else ids

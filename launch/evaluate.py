@@ -1,0 +1,152 @@
+"""Measures accuracy and cost over a dataset.
+
+    python -m launch.evaluate --dataset=tasks:linear,arithmetic --output=runs/e
+
+The table of all strategies by verifiers:
+
+    python -m launch.evaluate --dataset=tasks:linear --output=runs/table \\
+        --strategy=greedy,majority,best_of_n,weighted,beam \\
+        --verifiers=learned,symbolic,both
+
+A dataset is a file of JSON lines {"id": str, "problem": str, "answer": str,
+"task": str?}, or `tasks:` and names of generated families, of which held-out
+problems are drawn.
+
+The output folder gets config.json, records.jsonl (a line a problem, as each
+finishes), summary.json and table.md, which is also printed. With several
+strategies or verifiers each pair has a folder of its own, STRATEGY-VERIFIERS,
+in it; greedy and majority choose by no score and are then run once, without
+verifiers. The same command goes on where a killed one stopped.
+
+Exit code: 0 when all is measured, 2 for bad input or flags, 130 if interrupted.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+from absl import flags
+
+from jaxlrm.config import SearchConfig
+
+from . import flags as launch_flags
+from . import search_flags
+
+_DRAWN = 200  # problems, where the dataset is drawn and has no end
+
+_DATASET = flags.DEFINE_string(
+    "dataset", None, "FILE.jsonl, or tasks:NAME,NAME.", required=True
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder of the results.", required=True
+)
+_STRATEGY = flags.DEFINE_list(
+    "strategy", SearchConfig.strategy, "Strategies, separated by commas."
+)
+_VERIFIERS = flags.DEFINE_list(
+    "verifiers",
+    SearchConfig.verifiers,
+    "Which verifiers judge (learned, symbolic, both, none), separated by "
+    "commas.",
+)
+_CONFIG = search_flags.define_search()
+_LOAD = search_flags.define_model()
+_LIMIT = flags.DEFINE_integer(
+    "limit",
+    None,
+    f"Problems in all; by default all of a file, or {_DRAWN} drawn ones.",
+    lower_bound=1,
+)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the evaluation and prints its table."""
+    del argv
+    from . import console
+
+    try:
+        _evaluate()
+    except (OSError, ValueError) as error:
+        print(console.message(error), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "interrupted; the same command goes on from here", file=sys.stderr
+        )
+        return 130
+    return 0
+
+
+def _evaluate() -> None:
+    from jaxlrm import evaluate
+
+    from . import console
+
+    examples = _read()
+    pairs = evaluate.combinations(_STRATEGY.value, _VERIFIERS.value)
+    configs = {pair: _CONFIG(*pair) for pair in pairs}
+    output = pathlib.Path(_OUTPUT.value)
+    output.mkdir(parents=True, exist_ok=True)
+    summaries = {}
+    with console.LiveLine() as live:
+        live.show("loading the model")
+        with _LOAD() as engine:
+            for pair, config in configs.items():
+                name = "-".join(pair)
+                folder = output if len(pairs) == 1 else output / name
+                line = _Line(live, name, len(examples))
+                summaries[pair] = evaluate.evaluate(
+                    engine,
+                    examples,
+                    config,
+                    folder,
+                    progress=line.progress,
+                    recorded=line.recorded,
+                )
+    table = evaluate.table(summaries, _CONFIG(*pairs[0]).branches)
+    (output / "table.md").write_text(table, "utf-8")
+    sys.stdout.reconfigure(errors="replace")
+    console.write(table.rstrip())
+
+
+def _read():
+    """The examples that the flags name."""
+    from jaxlrm import evaluate
+
+    kind, colon, names = _DATASET.value.partition(":")
+    if kind == "tasks" and colon:
+        names = [name.strip() for name in names.split(",") if name.strip()]
+        return evaluate.sample_dataset(names, _LIMIT.value or _DRAWN)
+    return evaluate.read_dataset(_DATASET.value)[: _LIMIT.value]
+
+
+class _Line:
+    """What the live line says about one run."""
+
+    def __init__(self, live, name: str, total: int):
+        self._live, self._name, self._total = live, name, total
+        self._records, self._round = "", ""
+
+    def recorded(self, records) -> None:
+        correct = sum(record["correct"] for record in records)
+        self._records = f"{len(records)}/{self._total}, {correct} correct"
+        self._show()
+
+    def progress(self, progress) -> None:
+        from . import console
+
+        self._round = f" · {console.describe(progress)}"
+        self._show()
+
+    def _show(self) -> None:
+        self._live.show(f"{self._name}: {self._records}{self._round}")
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    launch_flags.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,127 @@
+"""A solution as text for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jaxlrm import view
+from jaxlrm.solution import Solution
+from jaxlrm.verify.verdict import Verdict
+
+_BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
+_COLOURS = {Verdict.VALID: _GREEN, Verdict.INVALID: _RED}
+_WIDEST = 60  # of the column of steps
+_MOST_VOTES = 5
+_PROBLEM = 400  # characters of the problem that are repeated
+
+
+def report(
+    solution: Solution,
+    *,
+    gold: str | None = None,
+    correct: bool | None = None,
+    colour: bool = False,
+) -> str:
+    """The problem, the winning chain, the answer, the votes and the cost.
+
+    Args:
+        solution: of an engine.
+        gold: the right answer, if it is known.
+        correct: whether the solution's answer equals it.
+        colour: use ANSI escapes. All others, in any text, are made visible.
+    """
+
+    def paint(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[m" if colour else text
+
+    problem = solution.problem
+    if len(problem) > _PROBLEM:
+        problem = f"{problem[:_PROBLEM]}…"
+    lines = [paint(view.visible(problem), _BOLD), ""]
+    lines += _chain(solution, paint)
+    if solution.best_chain:
+        lines.append("")
+    rows = [("answer", _answer(solution, paint))]
+    if gold is not None:
+        word = paint("correct", _GREEN) if correct else paint("wrong", _RED)
+        rows.append(("gold", f"{view.visible(gold)}  {word}"))
+    rows += _votes(solution)
+    rows += [("cost", text) for text in _cost(solution)]
+    if solution.note:
+        rows.append(("note", paint(view.visible(solution.note), _YELLOW)))
+    last = ""
+    for name, text in rows:
+        label = "" if name == last else name
+        lines.append(f"  {paint(f'{label:<8}', _DIM)}{text}")
+        last = name
+    return "\n".join(lines) + "\n"
+
+
+def _chain(solution: Solution, paint) -> Iterator[str]:
+    steps = []
+    for index in solution.best_chain:
+        thought = solution.thoughts[index]
+        *above, last = view.visible(thought.text).split("\n")
+        steps += [(line, None) for line in above]
+        steps.append((last, thought))
+    width = max((len(line) for line, _ in steps), default=0)
+    width = min(width, _WIDEST)
+    scored = any(t is not None and t.score is not None for _, t in steps)
+    for line, thought in steps:
+        if thought is None:
+            yield f"  {line}"
+            continue
+        score = "" if thought.score is None else f"{thought.score:.2f}"
+        score = f"{paint(f'{score:4}', _DIM)}  " if scored else ""
+        icon, word = view.VERDICTS[thought.verdict]
+        verdict = paint(f"{icon} {word}", _COLOURS.get(thought.verdict, _DIM))
+        yield f"  {line:<{width}}  {score}{verdict}"
+
+
+def _answer(solution: Solution, paint) -> str:
+    if solution.answer is None:
+        return paint("none: not solved", _RED)
+    answer = paint(view.visible(solution.answer), _BOLD)
+    sure = f"{100 * solution.confidence:.0f} % sure"
+    if solution.solved:
+        return f"{answer}  {paint('solved', _GREEN)}, {sure}"
+    return f"{answer}  {paint('not solved', _RED)}: best guess, {sure}"
+
+
+def _votes(solution: Solution) -> Iterator[tuple[str, str]]:
+    votes = solution.votes[:_MOST_VOTES]
+    width = max((len(vote.answer) for vote in votes), default=0)
+    for vote in votes:
+        answer = view.visible(vote.answer)
+        chains = view.plural(vote.count, "chain")
+        share = f"{100 * vote.weight:3.0f} %"
+        yield "votes", f"{answer:<{min(width, _WIDEST)}}  {share}  {chains}"
+    more = len(solution.votes) - len(votes)
+    if more:
+        yield "votes", f"and {view.plural(more, 'other')}"
+
+
+def _cost(solution: Solution) -> Iterator[str]:
+    tokens, seconds = solution.tokens, solution.seconds
+    yield (
+        f"{tokens.get('generator', 0):,} generator tokens, "
+        f"{tokens.get('verifier', 0):,} verifier tokens"
+    )
+    phases = ", ".join(
+        f"{name} {value:.2f}"
+        for name, value in seconds.items()
+        if name != "total"
+    )
+    yield f"{seconds.get('total', 0):.2f} s: {phases}"
+    used, dense = solution.cache.get("bytes", 0), solution.cache.get("dense", 0)
+    if used:
+        yield (
+            f"cache {view.format_bytes(used)}; a dense one takes "
+            f"{view.format_bytes(dense)}, {dense / used:.1f} times as much"
+        )
+    tree = solution.tree
+    yield (
+        f"{view.plural(tree.get('rounds', 0), 'round')}, "
+        f"{tree.get('nodes', 0):,} thoughts kept, "
+        f"{tree.get('pruned', 0):,} pruned"
+    )

@@ -1,0 +1,65 @@
+"""Samples chains of thought and labels their steps, to train a value head.
+
+    python -m launch.rollouts --model=runs/xs/model --output=runs/rollouts.jsonl
+
+The file is appended to, so that several models and temperatures can share it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from absl import flags
+
+from . import flags as launch_flags
+
+_MODEL = flags.DEFINE_string("model", "mini", "Shipped model or folder.")
+_OUTPUT = flags.DEFINE_string("output", None, "JSON-lines file.")
+_TASKS = flags.DEFINE_list("tasks", "linear,arithmetic", "Families.")
+_PROBLEMS = flags.DEFINE_integer("problems", 4096, "Problems to draw.")
+_BRANCHES = flags.DEFINE_integer("branches", 8, "Chains a problem.")
+_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of sampling.")
+_SEED = flags.DEFINE_integer("seed", 0, "Of problems and sampling.")
+flags.mark_flag_as_required("output")
+
+
+def main(argv: list[str]) -> int:
+    """Writes the file."""
+    del argv
+    from jaxlrm import engine, tasks
+    from jaxlrm.train import rollouts
+
+    try:
+        for name in _TASKS.value:
+            tasks.get(name)
+        with engine.load(_MODEL.value) as loaded:
+            chains = rollouts.sample(
+                loaded,
+                _TASKS.value,
+                _OUTPUT.value,
+                problems=_PROBLEMS.value,
+                branches=_BRANCHES.value,
+                temperature=_TEMPERATURE.value,
+                seed=_SEED.value,
+                report=lambda done: print(
+                    f"{done}/{_PROBLEMS.value} problems",
+                    file=sys.stderr,
+                    flush=True,
+                ),
+            )
+    except (OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    print(f"{chains} chains in {_OUTPUT.value}")
+    return 0
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    launch_flags.run(main)
+
+
+if __name__ == "__main__":
+    run()

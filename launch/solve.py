@@ -1,0 +1,189 @@
+"""Solves problems by searching over chains of thought.
+
+    python -m launch.solve --problem="Solve 3*x + 4 = 19 for x."
+    python -m launch.solve --problems=problems.txt --format=json
+    echo "What is 2 - (7 + -4)?" | python -m launch.solve -
+
+Give --problem, once or several times, --problems=FILE, or - to read stdin. A
+file holds a problem a line; or, if it starts with {, a JSON object a line:
+{"problem": str, "answer": str?, "task": str?}. With an answer, the output says
+whether the one found is correct.
+
+For a person, progress goes to stderr (on a terminal) and the winning chain,
+the votes and the cost to stdout. --format=json prints an object a problem, one
+line each, in the order given. --html draws the trees of all problems, one after
+the other, on one page.
+
+"Solved" means that the system stands by its answer: with symbolic verifiers,
+that every step was checked. Else the answer is its best guess.
+
+Exit code: 0 if every problem was solved, 1 if some were not, 2 for bad input
+or flags, 130 if interrupted (what was finished is printed).
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+from absl import flags
+
+from jaxlrm.config import STRATEGIES, VERIFIERS, SearchConfig
+
+from . import flags as launch_flags
+from . import search_flags
+
+_LONGEST = 1 << 15  # characters of a problem; no model reads as many
+
+_PROBLEM = flags.DEFINE_multi_string(
+    "problem", [], "A problem; may be repeated."
+)
+_PROBLEMS = flags.DEFINE_string("problems", None, "File of problems.")
+_STRATEGY = flags.DEFINE_enum(
+    "strategy", SearchConfig.strategy, STRATEGIES, "How to search."
+)
+_VERIFIERS = flags.DEFINE_enum(
+    "verifiers",
+    SearchConfig.verifiers,
+    VERIFIERS,
+    "Which verifiers judge: learned scores, symbolic step checks, both, none.",
+)
+_CONFIG = search_flags.define_search()
+_LOAD = search_flags.define_model()
+_FORMAT = flags.DEFINE_enum(
+    "format", "text", ("text", "json"), "What to print."
+)
+_HTML = flags.DEFINE_string("html", None, "Write the trees to this page.")
+
+
+def main(argv: list[str]) -> int:
+    """Solves the problems and prints what came out."""
+    from . import console
+
+    try:
+        return _solve(argv)
+    except (OSError, ValueError) as error:
+        print(console.message(error), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _solve(argv: list[str]) -> int:
+    from jaxlrm import view
+
+    from . import console
+
+    # Everything that can be refused is, before the model is loaded.
+    examples = _read(argv)
+    config = _CONFIG(_STRATEGY.value, _VERIFIERS.value)
+    page = _HTML.value and _writable(pathlib.Path(_HTML.value))
+    sys.stdout.reconfigure(errors="replace")
+    solutions, printed, code = {}, 0, 0
+    with console.LiveLine() as live:
+
+        def finished(index, solution):
+            nonlocal printed
+            solutions[index] = solution
+            while printed in solutions:
+                live.clear()
+                _show(examples[printed], solutions[printed])
+                printed += 1
+
+        try:
+            live.show("loading the model")
+            with _LOAD() as engine:
+                live.show("compiling the search")
+                engine.solve(
+                    [example.problem for example in examples],
+                    config,
+                    progress=lambda now: live.show(console.describe(now)),
+                    finished=finished,
+                )
+        except KeyboardInterrupt:
+            code = 130
+    # After an interrupt, those that ended before an earlier one.
+    for index in sorted(solutions)[printed:]:
+        _show(examples[index], solutions[index])
+    if page and solutions:
+        ordered = [solutions[index] for index in sorted(solutions)]
+        page.write_text(view.render(ordered), "utf-8")
+    if code:
+        return code
+    return 0 if all(s.solved for s in solutions.values()) else 1
+
+
+def _read(argv: list[str]):
+    """The problems that the flags name."""
+    from jaxlrm import evaluate
+
+    named = _PROBLEMS.value is not None
+    if bool(_PROBLEM.value) + named + ("-" in argv[1:]) != 1:
+        raise ValueError("give one of --problem=TEXT, --problems=FILE or -")
+    if named:
+        path = pathlib.Path(_PROBLEMS.value)
+        examples = evaluate.read_problems(path.read_bytes(), str(path))
+    elif _PROBLEM.value:
+        examples = [
+            evaluate.Example(f"--problem {number}", text)
+            for number, text in enumerate(_PROBLEM.value, 1)
+        ]
+    else:
+        examples = evaluate.read_problems(sys.stdin.buffer.read(), "stdin")
+    for example in examples:
+        _check(example.problem, example.id)
+    return examples
+
+
+def _check(problem: str, name: str) -> None:
+    if not problem.strip():
+        raise ValueError(f"{name} is empty; give the problem's text")
+    if len(problem) > _LONGEST:
+        raise ValueError(
+            f"problem {name} has {len(problem):,} characters; at most "
+            f"{_LONGEST:,} are read"
+        )
+    try:
+        problem.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is not UTF-8 text") from None
+
+
+def _writable(path: pathlib.Path) -> pathlib.Path:
+    """Tries to open `path` for writing, and leaves it as it was."""
+    existed = path.exists()
+    path.open("ab").close()
+    if not existed:
+        path.unlink()
+    return path
+
+
+def _show(example, solution) -> None:
+    from jaxlrm import evaluate
+
+    from . import console, report
+
+    correct = None
+    if example.answer is not None:
+        correct = evaluate.is_correct(example, solution.answer)
+    if _FORMAT.value == "json":
+        console.write(json.dumps(solution.to_json(correct)))
+        return
+    console.write(
+        report.report(
+            solution,
+            gold=example.answer,
+            correct=correct,
+            colour=console.wants_colour(sys.stdout),
+        )
+    )
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    launch_flags.run(main, positional=("-",))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,293 @@
+"""Golden trees: what each strategy keeps of a script, written out by hand."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from jaxlrm.config import STRATEGIES, SearchConfig
+from jaxlrm.search import strategies, vote
+from jaxlrm.testing import answer, cut, run_scripts, step
+from jaxlrm.verify.verdict import Verdict
+
+INVALID, VALID = Verdict.INVALID, Verdict.VALID
+
+
+def build(strategy: str, **changes) -> strategies.Strategy:
+    sizes = {
+        "branches": 4,
+        "width": 2,
+        "step_tokens": 4,
+        "chain_tokens": 40,
+        "rounds": 6,
+    }
+    return strategies.build(
+        SearchConfig(strategy=strategy, **{**sizes, **changes})
+    )
+
+
+def grown(strategy: strategies.Strategy, *script) -> str:
+    return run_scripts(strategy, [script]).trees[0]
+
+
+def tree_of(text: str) -> str:
+    return inspect.cleandoc(text)
+
+
+def live_branches(found, problem: int = 0) -> list[int]:
+    """Branches in use in each round, the last (empty) one left out."""
+    return [
+        int((r.twigs.leaf[r.problems == problem] >= 0).sum())
+        for r in found.rounds
+        if not r.finished[r.problems == problem].all()
+    ]
+
+
+# --- One round of whole chains ----------------------------------------------
+
+CHAINS = (
+    answer("x=1", 0.3),
+    answer("x=2", 0.9, verdict=INVALID),
+    cut("x=10", 0.8),
+    answer("x=1", 0.3),
+)
+
+
+@pytest.mark.parametrize("name", ["majority", "best_of_n", "weighted"])
+def test_whole_chains(name):
+    found = run_scripts(build(name), [CHAINS])
+    assert found.trees == [
+        tree_of("""
+            1 x=1 END 0.3 x2
+            2 x=10 .. 0.8
+        """)
+    ]
+    assert live_branches(found) == [4]
+
+
+def test_greedy_takes_one_branch():
+    strategy = build("greedy")
+    assert strategy.greedy and strategy.branches == 1
+    found = run_scripts(strategy, [CHAINS])
+    assert found.trees == ["1 x=1 END 0.3"]
+    assert live_branches(found) == [1]
+
+
+def test_whole_chains_that_are_all_refuted_leave_the_root():
+    wrong = answer("x=2", 0.9, verdict=INVALID)
+    assert grown(build("majority"), wrong) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "weigh", "greedy", "whole"),
+    [
+        ("greedy", vote.count, True, True),
+        ("majority", vote.count, False, True),
+        ("best_of_n", vote.best, False, True),
+        ("weighted", vote.score_sum, False, True),
+        ("beam", vote.score_sum, False, False),
+    ],
+)
+def test_records(name, weigh, greedy, whole):
+    strategy = build(name)
+    assert strategy.vote is weigh
+    assert (strategy.greedy, strategy.whole) == (greedy, whole)
+    assert strategy.step_tokens == (40 if whole else 4)
+
+
+def test_every_strategy_has_a_record():
+    for name in STRATEGIES:
+        assert build(name).branches >= 1
+
+
+# --- Beam -------------------------------------------------------------------
+
+
+def test_beam():
+    """Scores rank, verdicts veto, duplicates merge, ties go to the first."""
+    script = (
+        step(
+            "a",
+            0.6,
+            step("a1", 0.2),
+            step(
+                "a2",
+                0.8,
+                answer("a3", 0.9),
+                step("a4", 0.1),
+            ),
+        ),
+        step(
+            "b",
+            0.9,
+            step("b1", 0.8, verdict=INVALID),
+            step(
+                "b2",
+                0.7,
+                step("b3", 0.5),
+                cut(
+                    "b4",
+                    0.6,
+                    answer("b5", 0.4),
+                    answer("b6", 0.4),
+                    answer("b5", 0.4),
+                    answer("b7", 0.4),
+                ),
+            ),
+        ),
+        step("a", 0.6, step("z")),
+        step("c", 0.3),
+    )
+    found = run_scripts(build("beam"), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.6 x2
+              3 a2 0.8
+                5 a3 END 0.9
+            2 b 0.9
+              4 b2 0.7
+                6 b4 .. 0.6
+                  7 b5 END 0.4 x2
+                  8 b6 END 0.4
+        """)
+    ]
+    assert live_branches(found) == [4, 4, 4, 4]
+
+
+def test_beam_gives_all_branches_to_the_leaves_that_are_left():
+    script = (
+        step("a", 0.5, step("a1"), step("a2"), step("a3"), step("a4", 0.9)),
+        *[step(word, verdict=INVALID) for word in "bcd"],
+    )
+    found = run_scripts(build("beam", rounds=2), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.5
+              2 a1 0.5
+              3 a4 0.9
+        """)
+    ]
+    assert live_branches(found) == [4, 4]
+    assert found.rounds[1].twigs.leaf.tolist() == [[1, 1, 1, 1]]
+
+
+def test_beam_ties_go_to_the_lower_branch():
+    script = [step(word) for word in "abcd"]
+    assert grown(build("beam", rounds=1), *script) == tree_of("""
+        1 a 0.5
+        2 b 0.5
+    """)
+
+
+def test_beam_ends_with_a_proven_answer():
+    script = (
+        answer("a", 0.9),
+        answer("b", 0.8, verdict=VALID),
+        step("c", 0.95),
+    )
+    found = run_scripts(build("beam", branches=8), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a END 0.9 x3
+            2 b END 0.8 x3 VALID
+            3 c 0.95 x2
+        """)
+    ]
+    assert live_branches(found) == [8]
+
+
+def test_beam_keeps_a_proven_answer_that_scores_low():
+    script = (
+        step("a", 0.9),
+        step("b", 0.8),
+        step("c", 0.7),
+        answer("d", 0.1, verdict=VALID),
+    )
+    found = run_scripts(build("beam"), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.9
+            2 d END 0.1 VALID
+        """)
+    ]
+
+
+def test_beam_goes_on_after_a_valid_step():
+    script = (step("a", 0.5, answer("b"), verdict=VALID),)
+    assert grown(build("beam"), *script).startswith("1 a 0.5 x4 VALID\n  2 b")
+
+
+def test_beam_ends_with_as_many_answers_as_beams():
+    script = (
+        answer("a", 0.9),
+        step("b", 0.8, step("b1", 0.5, answer("c", 0.5), step("d", 0.9))),
+    )
+    found = run_scripts(build("beam", rounds=9), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a END 0.9 x2
+            2 b 0.8 x2
+              3 b1 0.5 x4
+                4 c END 0.5 x2
+                5 d 0.9 x2
+        """)
+    ]
+    assert live_branches(found) == [4, 4, 4]
+
+
+def test_beam_ends_when_its_rounds_are_spent():
+    found = run_scripts(build("beam", rounds=3), [[step("a")]])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.5 x4
+              2 a 0.5 x4
+                3 a 0.5 x4
+        """)
+    ]
+
+
+def test_beam_ends_when_no_further_step_would_fit():
+    # Two characters and a newline: 9 tokens are written after three steps,
+    # and one of up to 4 is over 12.
+    found = run_scripts(
+        build("beam", chain_tokens=12, rounds=9), [[step("ab")]]
+    )
+    assert live_branches(found) == [4, 4, 4]
+    assert found.trees[0].count("ab") == 3
+
+
+def test_beam_ends_when_nothing_survives():
+    script = (step("a", 0.5, step("b", 0.9, verdict=INVALID)),)
+    found = run_scripts(build("beam"), [script])
+    assert found.trees == ["1 a 0.5 x4"]
+    assert live_branches(found) == [4, 4]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.TIMEOUT, Verdict.ERROR])
+@pytest.mark.parametrize("name", ["beam", "majority"])
+def test_only_invalid_speaks_against_a_step(name, verdict):
+    script = (answer("a", 0.9, verdict=verdict), answer("b", 0.8))
+    assert grown(build(name), *script) == tree_of(f"""
+        1 a END 0.9 x2 {verdict.name}
+        2 b END 0.8 x2
+    """)
+
+
+def test_beam_never_outgrows_its_nodes():
+    """Every round keeps as many as it may, none is dropped for space."""
+    script = [step(word, 0.5) for word in "abcd"]
+    strategy = build("beam", rounds=5)
+    found = run_scripts(strategy, [script])
+    kept = [int((r.nodes >= 0).sum()) for r in found.rounds]
+    assert kept == [0, 2, 2, 2, 2, 2]
+    assert max(int(r.nodes.max()) for r in found.rounds) == strategy.nodes - 1
+
+
+def test_beam_with_a_width_of_one_keeps_every_branch():
+    script = [step(word, 0.5) for word in "abcd"]
+    found = run_scripts(build("beam", width=1, rounds=2), [script])
+    leaves = [r.twigs.leaf.tolist() for r in found.rounds[:2]]
+    assert leaves == [[[0, 0, 0, 0]], [[1, 2, 3, 4]]]
+    np.testing.assert_array_equal(found.rounds[2].nodes, [[5, 6, 7, 8]])
