@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -158,10 +159,14 @@ class SearchConfig:
                 f"branches {self.branches} is not a multiple of width "
                 f"{self.width}; each kept step gets width children"
             )
-        if self.temperature < 0:
+        if not 0 <= self.temperature < math.inf:
             raise ValueError(
-                f"temperature {self.temperature} is negative; 0 is greedy, "
-                "1 samples as the model was trained"
+                f"temperature {self.temperature} is not a number from 0; 0 is "
+                "greedy, 1 samples as the model was trained"
+            )
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(
+                f"seed {self.seed} is not between 0 and 4294967295"
             )
         if self.top_k < 0:
             raise ValueError(f"top_k {self.top_k} is negative; 0 is all")

@@ -159,9 +159,7 @@ class Engine:
             ValueError: the model cannot serve this configuration.
         """
         if isinstance(problems, str):
-            raise TypeError(
-                "problems is one string; give a list of problems"
-            )
+            raise TypeError("problems is one string; give a list of problems")
         config = dataclasses.replace(config or SearchConfig(), **changes)
         if (
             config.verifiers in ("learned", "both")

@@ -479,7 +479,9 @@ COLUMNS = {
     "symbolic": "symbolic steps",
     "both": "both",
 }
-_NO_VERIFIER = ("greedy", "majority")
+# What each strategy can use; the others use everything. Greedy has nothing to
+# choose from, and majority chooses by no score.
+_USES = {"greedy": ("none",), "majority": ("none", "symbolic")}
 
 
 def combinations(
@@ -488,8 +490,8 @@ def combinations(
     """The runs behind a table of strategies by verifiers.
 
     One strategy with one choice of verifiers is run as it is asked for. In a
-    larger table greedy and majority, which choose by no score, are the
-    baselines: they run once, without verifiers.
+    larger table greedy and majority are the baselines: they run without
+    verifiers, and majority also on the chains that pass symbolic checks.
 
     Raises:
         ValueError: there are no strategies or no verifiers.
@@ -500,11 +502,13 @@ def combinations(
         raise ValueError("name at least one strategy and one of verifiers")
     if len(strategies) == len(verifiers) == 1:
         return [(strategies[0], verifiers[0])]
-    return [
-        (strategy, verifier)
-        for strategy in strategies
-        for verifier in (["none"] if strategy in _NO_VERIFIER else verifiers)
-    ]
+    def used(strategy: str) -> Iterable[str]:
+        uses = _USES.get(strategy)
+        if uses is None:
+            return verifiers
+        return dict.fromkeys(["none", *(v for v in verifiers if v in uses)])
+
+    return [(s, verifier) for s in strategies for verifier in used(s)]
 
 
 def table(

@@ -58,6 +58,7 @@ class _Page:
     Attributes:
         number: its number.
         statement: what it asks about, None if no family reads it.
+        outside: no family that the model was trained on reads it.
         started: when its slot was filled.
         entries: thoughts, parents first.
         nodes: the entry of each node of the tree; -1 is the problem.
@@ -66,6 +67,7 @@ class _Page:
 
     number: int
     statement: str | None
+    outside: bool
     started: float
     entries: list[_Entry] = dataclasses.field(default_factory=list)
     nodes: dict[int, int] = dataclasses.field(default_factory=lambda: {0: -1})
@@ -195,8 +197,12 @@ class Journal:
     def _page(self, row: int, number: int) -> _Page:
         if row not in self._pages:
             found = tasks.recognise(self._problems[number])
-            statement = found[1] if found else None
-            self._pages[row] = _Page(number, statement, self._mark)
+            family, statement = found if found else (None, None)
+            limits = self._text.tasks
+            outside = bool(limits) and (
+                family is None or family.name not in limits
+            )
+            self._pages[row] = _Page(number, statement, outside, self._mark)
         return self._pages[row]
 
     def _settle(self, page: _Page, nodes: np.ndarray) -> None:
@@ -281,10 +287,15 @@ class Journal:
         ]
 
     def _of_chain(self, page: _Page, index: int, verdict: Verdict) -> Verdict:
-        """An answer is VALID only if every step before it is."""
+        """An answer is VALID only if every step before it is.
+
+        And only if it is known what the first of them had to follow from.
+        """
         thought = page.entries[index].thought
         if thought.kind != "answer":
             return verdict
+        if page.statement is None and verdict is Verdict.VALID:
+            return Verdict.UNKNOWN
         verdicts = [verdict]
         parent = thought.parent
         while parent >= 0:
@@ -335,7 +346,13 @@ class Journal:
         proven = verdict is Verdict.VALID
         checked = self._pool is not None
         note = ""
-        if winner is None:
+        if page.outside:
+            confidence = 0.0
+            note = (
+                "the model was trained on other families of problems: "
+                + ", ".join(self._text.tasks)
+            )
+        elif winner is None:
             note = "no chain of thought came to an end within the budget"
         elif checked and page.statement is None:
             note = (
@@ -370,7 +387,7 @@ class Journal:
             },
             tree={
                 "rounds": page.rounds,
-                "nodes": 1 + sum(t.kept for t in thoughts),
+                "nodes": sum(t.kept for t in thoughts),
                 "pruned": sum(not t.kept for t in thoughts),
             },
         )

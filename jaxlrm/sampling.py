@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -16,15 +18,19 @@ def sample(
     """Draws a token a row.
 
     Inverts the cumulative distribution at one uniform number a row, so a
-    row's token depends on its own logits and key alone.
+    row's token depends on its own logits and key alone. First over groups of
+    tokens, then inside the one drawn: a vocabulary shared by devices is summed
+    where it lies, and no array as wide as it is accumulated.
 
     Args:
         logits: `[..., V] float32`.
         keys: `[...]` PRNG keys.
         temperature: 0 takes the likeliest token, the first on a tie.
-        top_k: keep this many likeliest tokens; 0 keeps all.
+        top_k: keep this many likeliest tokens, and those as likely as the
+            last of them; 0 keeps all.
         top_p: keep the likeliest tokens up to this total probability, at
-            least one (Holtzman et al. 2020).
+            least one, and those as likely as the last of them (Holtzman et
+            al. 2020).
 
     Returns:
         `[...] int32`.
@@ -32,19 +38,41 @@ def sample(
     if temperature == 0:
         return logits.argmax(-1).astype(jnp.int32)
     logits = restrict(logits / temperature, top_k, top_p)
-    cumulative = jnp.cumsum(jax.nn.softmax(logits), axis=-1)
+    # About the square root of V, and a power of two as a model axis is.
+    groups = math.gcd(logits.shape[-1], 1 << logits.shape[-1].bit_length() // 2)
+    size = logits.shape[-1] // groups
+    weights = jax.nn.softmax(logits).reshape(*keys.shape, groups, size)
     draw = jax.random.uniform
     for _ in range(keys.ndim):
         draw = jax.vmap(draw)
-    target = draw(keys)[..., None] * cumulative[..., -1:]
-    # Tokens of probability zero never win: their cumulative value equals
-    # their predecessor's.
-    return (
-        (cumulative <= target)
-        .sum(-1)
-        .astype(jnp.int32)
-        .clip(max=logits.shape[-1] - 1)
-    )
+    total = weights.sum(-1)
+    group, rest = _invert(total, draw(keys) * total.sum(-1))
+    # A masked sum instead of a gather: the weights may be on other devices.
+    chosen = jnp.arange(groups) == group[..., None]
+    inside = jnp.where(chosen[..., None], weights, 0).sum(-2)
+    return group * size + _invert(inside, rest)[0]
+
+
+def _invert(
+    weights: jax.Array, target: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Where the cumulative sum of `weights [..., X]` passes `target [...]`.
+
+    Returns:
+        The index `[...] int32`, always of a positive weight if there is one,
+        and what is left of the target there.
+    """
+    size = weights.shape[-1]
+    cumulative = jnp.cumsum(weights, axis=-1)
+    # The sum is made in parallel: rounded, it need not rise with the index,
+    # and may move at a weight of zero. The last resort is its highest point.
+    reached = jnp.where(weights > 0, cumulative, 0)
+    top = reached.max(-1, keepdims=True)
+    passed = (reached > target[..., None]) | (reached == top)
+    passed &= weights > 0
+    index = jnp.where(passed, jnp.arange(size), size - 1).min(-1)
+    before = jnp.take_along_axis(cumulative - weights, index[..., None], -1)
+    return index.astype(jnp.int32), target - before[..., 0]
 
 
 def restrict(logits: jax.Array, top_k: int, top_p: float) -> jax.Array:

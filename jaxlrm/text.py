@@ -42,10 +42,18 @@ class Text:
         padding: id used to pad arrays; its value never matters.
         prompt: template of a prompt; `{problem}` is the problem's text.
         step: text that ends a step.
+        tasks: the only families of problems that the model was trained on;
+            empty for a model without such a limit.
     """
 
     def __init__(
-        self, tokenizer, *, end: Sequence[str], prompt: str, step: str
+        self,
+        tokenizer,
+        *,
+        end: Sequence[str],
+        prompt: str,
+        step: str,
+        tasks: Sequence[str] = (),
     ):
         self._tokenizer = tokenizer
         self.vocab_size = tokenizer.get_vocab_size()
@@ -66,6 +74,7 @@ class Text:
         self.padding = ids[0]
         self.prompt = prompt
         self.step = step
+        self.tasks = tuple(tasks)
 
     @classmethod
     def load(cls, folder: str | pathlib.Path) -> Text:
@@ -105,8 +114,9 @@ class Text:
             "end": [self._tokenizer.id_to_token(i) for i in self.end],
             "prompt": self.prompt,
             "step": self.step,
+            "tasks": list(self.tasks),
         }
-        (folder / "text.json").write_text(json.dumps(settings, indent=2))
+        (folder / "text.json").write_text(json.dumps(settings, indent=2) + "\n")
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text` as it stands: no template, no special tokens."""
@@ -151,7 +161,9 @@ class Text:
         return table
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Text:
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, tasks: Sequence[str] = ()
+) -> Text:
     """A small byte-pair tokenizer for mathematics.
 
     Digits and brackets stay single, spaced operators are one token, runs of
@@ -160,6 +172,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Text:
     Args:
         texts: problems and steps to learn merges from.
         vocab_size: most tokens; fewer if the texts offer no more merges.
+        tasks: the families that the texts are of.
     """
     import tokenizers
     from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
@@ -177,4 +190,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Text:
             show_progress=False,
         ),
     )
-    return Text(tokenizer, end=[END], prompt="{problem}\n", step="\n")
+    return Text(
+        tokenizer, end=[END], prompt="{problem}\n", step="\n", tasks=tasks
+    )

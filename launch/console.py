@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from typing import NoReturn, TextIO
 
 from jaxlrm.solution import Progress
 
@@ -83,6 +86,28 @@ def write(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # What is buffered would fail again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)  # as a shell reports SIGPIPE
+        leave(141)  # as a shell reports SIGPIPE
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process without waiting for the device.
+
+    An ordinary exit while XLA still computes can crash in its threads.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets Ctrl-C end the process at once, while there is nothing to save.
+
+    Some modules swallow a KeyboardInterrupt that comes as they are imported.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: leave(130))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

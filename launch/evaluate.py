@@ -15,8 +15,9 @@ problems are drawn.
 The output folder gets config.json, records.jsonl (a line a problem, as each
 finishes), summary.json and table.md, which is also printed. With several
 strategies or verifiers each pair has a folder of its own, STRATEGY-VERIFIERS,
-in it; greedy and majority choose by no score and are then run once, without
-verifiers. The same command goes on where a killed one stopped.
+in it; greedy and majority choose by no score, so they then run without
+verifiers, and majority also on the chains that pass the symbolic checks. The
+same command goes on where a killed one stopped.
 
 Exit code: 0 when all is measured, 2 for bad input or flags, 130 if interrupted.
 """
@@ -30,8 +31,8 @@ from absl import flags
 
 from jaxlrm.config import SearchConfig
 
+from . import console, search_flags
 from . import flags as launch_flags
-from . import search_flags
 
 _DRAWN = 200  # problems, where the dataset is drawn and has no end
 
@@ -63,25 +64,21 @@ _LIMIT = flags.DEFINE_integer(
 def main(argv: list[str]) -> int:
     """Runs the evaluation and prints its table."""
     del argv
-    from . import console
-
     try:
         _evaluate()
     except (OSError, ValueError) as error:
         print(console.message(error), file=sys.stderr)
-        return 2
+        console.leave(2)
     except KeyboardInterrupt:
         print(
             "interrupted; the same command goes on from here", file=sys.stderr
         )
-        return 130
+        console.leave(130)
     return 0
 
 
 def _evaluate() -> None:
     from jaxlrm import evaluate
-
-    from . import console
 
     examples = _read()
     pairs = evaluate.combinations(_STRATEGY.value, _VERIFIERS.value)
@@ -134,8 +131,6 @@ class _Line:
         self._show()
 
     def progress(self, progress) -> None:
-        from . import console
-
         self._round = f" · {console.describe(progress)}"
         self._show()
 

@@ -122,6 +122,6 @@ def _cost(solution: Solution) -> Iterator[str]:
     tree = solution.tree
     yield (
         f"{view.plural(tree.get('rounds', 0), 'round')}, "
-        f"{tree.get('nodes', 0):,} thoughts kept, "
+        f"{view.plural(tree.get('nodes', 0), 'thought')} kept, "
         f"{tree.get('pruned', 0):,} pruned"
     )

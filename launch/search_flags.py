@@ -9,6 +9,8 @@ from absl import flags
 
 from jaxlrm.config import SearchConfig
 
+from . import console
+
 if TYPE_CHECKING:
     from jaxlrm.engine import Engine
 
@@ -68,9 +70,10 @@ def define_model() -> Callable[[], Engine]:
     )
 
     def load() -> Engine:
-        from jaxlrm import engine
+        with console.interruptible():
+            from jaxlrm import engine
 
-        engine.enable_compilation_cache()
-        return engine.load(model.value)
+            engine.enable_compilation_cache()
+            return engine.load(model.value)
 
     return load

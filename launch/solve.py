@@ -31,8 +31,8 @@ from absl import flags
 
 from jaxlrm.config import STRATEGIES, VERIFIERS, SearchConfig
 
+from . import console, search_flags
 from . import flags as launch_flags
-from . import search_flags
 
 _LONGEST = 1 << 15  # characters of a problem; no model reads as many
 
@@ -59,21 +59,17 @@ _HTML = flags.DEFINE_string("html", None, "Write the trees to this page.")
 
 def main(argv: list[str]) -> int:
     """Solves the problems and prints what came out."""
-    from . import console
-
     try:
         return _solve(argv)
     except (OSError, ValueError) as error:
         print(console.message(error), file=sys.stderr)
-        return 2
+        console.leave(2)
     except KeyboardInterrupt:
-        return 130
+        console.leave(130)
 
 
 def _solve(argv: list[str]) -> int:
     from jaxlrm import view
-
-    from . import console
 
     # Everything that can be refused is, before the model is loaded.
     examples = _read(argv)
@@ -110,7 +106,7 @@ def _solve(argv: list[str]) -> int:
         ordered = [solutions[index] for index in sorted(solutions)]
         page.write_text(view.render(ordered), "utf-8")
     if code:
-        return code
+        console.leave(code)
     return 0 if all(s.solved for s in solutions.values()) else 1
 
 
@@ -162,7 +158,7 @@ def _writable(path: pathlib.Path) -> pathlib.Path:
 def _show(example, solution) -> None:
     from jaxlrm import evaluate
 
-    from . import console, report
+    from . import report
 
     correct = None
     if example.answer is not None:

@@ -330,8 +330,14 @@ def test_summarise_nothing():
 
 def test_combinations_run_the_baselines_once():
     assert evaluate.combinations(
-        ["greedy", "beam", "beam"], ["learned", "both"]
-    ) == [("greedy", "none"), ("beam", "learned"), ("beam", "both")]
+        ["greedy", "majority", "beam", "beam"], ["symbolic", "both"]
+    ) == [
+        ("greedy", "none"),
+        ("majority", "none"),
+        ("majority", "symbolic"),
+        ("beam", "symbolic"),
+        ("beam", "both"),
+    ]
 
 
 def test_a_single_combination_is_run_as_asked():

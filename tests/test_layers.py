@@ -53,6 +53,9 @@ LAYERS = """
     search.search
     search
     calibrate
+    lockstep
+    solution             jax
+    journal
     engine
     plan
     train.*

@@ -23,69 +23,56 @@ class _Entry(NamedTuple):
 
     Attributes:
         name: tensor name; `{}` is the layer number.
-        read: from its layout to ours, given our shape.
+        shape: its shape there, given ours.
+        read: from its layout to ours.
         write: from our layout to its.
     """
 
     name: str
-    read: Callable[[np.ndarray, tuple[int, ...]], np.ndarray]
+    shape: Callable[[tuple[int, ...]], tuple[int, ...]]
+    read: Callable[[np.ndarray], np.ndarray]
     write: Callable[[np.ndarray], np.ndarray]
 
 
 def _same(name: str) -> _Entry:
-    return _Entry(name, lambda x, shape: x.reshape(shape), lambda x: x)
+    return _Entry(name, lambda ours: ours, lambda x: x, lambda x: x)
 
 
-def _flat(name: str) -> _Entry:
+def _linear(name: str) -> _Entry:
+    """A weight, `[out, in]` there."""
+    return _Entry(name, lambda ours: ours[::-1], lambda x: x.T, lambda x: x.T)
+
+
+def _row(name: str) -> _Entry:
+    """A parameter of the scalar head, which there has one row of outputs."""
     return _Entry(
-        name, lambda x, shape: x.reshape(shape), lambda x: x.reshape(-1)
+        name, lambda ours: (1, *ours), lambda x: x[0], lambda x: x[None]
     )
-
-
-def _linear(name: str, inputs: int) -> _Entry:
-    """A weight `[out, in]` there; ours has `inputs` leading input axes."""
-
-    def write(x):
-        rows = int(np.prod(x.shape[:inputs]))
-        return np.ascontiguousarray(x.reshape(rows, -1).T)
-
-    return _Entry(name, lambda x, shape: x.T.reshape(shape), write)
 
 
 _LAYER = "model.layers.{}."
 _LAYERS = {
     "attention_norm": _same(_LAYER + "input_layernorm.weight"),
-    "query": _linear(_LAYER + "self_attn.q_proj.weight", 1),
-    "key": _linear(_LAYER + "self_attn.k_proj.weight", 1),
-    "value": _linear(_LAYER + "self_attn.v_proj.weight", 1),
-    "output": _linear(_LAYER + "self_attn.o_proj.weight", 2),
-    "query_bias": _flat(_LAYER + "self_attn.q_proj.bias"),
-    "key_bias": _flat(_LAYER + "self_attn.k_proj.bias"),
-    "value_bias": _flat(_LAYER + "self_attn.v_proj.bias"),
+    "query": _linear(_LAYER + "self_attn.q_proj.weight"),
+    "key": _linear(_LAYER + "self_attn.k_proj.weight"),
+    "value": _linear(_LAYER + "self_attn.v_proj.weight"),
+    "output": _linear(_LAYER + "self_attn.o_proj.weight"),
+    "query_bias": _same(_LAYER + "self_attn.q_proj.bias"),
+    "key_bias": _same(_LAYER + "self_attn.k_proj.bias"),
+    "value_bias": _same(_LAYER + "self_attn.v_proj.bias"),
     "query_norm": _same(_LAYER + "self_attn.q_norm.weight"),
     "key_norm": _same(_LAYER + "self_attn.k_norm.weight"),
     "mlp_norm": _same(_LAYER + "post_attention_layernorm.weight"),
-    "gate": _linear(_LAYER + "mlp.gate_proj.weight", 1),
-    "up": _linear(_LAYER + "mlp.up_proj.weight", 1),
-    "down": _linear(_LAYER + "mlp.down_proj.weight", 1),
+    "gate": _linear(_LAYER + "mlp.gate_proj.weight"),
+    "up": _linear(_LAYER + "mlp.up_proj.weight"),
+    "down": _linear(_LAYER + "mlp.down_proj.weight"),
 }
 _WHOLE = {
     "embedding": _same("model.embed_tokens.weight"),
     "final_norm": _same("model.norm.weight"),
-    "unembedding": _linear("lm_head.weight", 1),
+    "unembedding": _linear("lm_head.weight"),
 }
-_HEAD = {
-    "kernel": _Entry(
-        "score.weight",
-        lambda x, shape: x.reshape(shape),
-        lambda x: x.reshape(1, -1),
-    ),
-    "bias": _Entry(
-        "score.bias",
-        lambda x, shape: x.reshape(shape),
-        lambda x: x.reshape(1),
-    ),
-}
+_HEAD = {"kernel": _row("score.weight"), "bias": _row("score.bias")}
 
 
 def _groups(tree: params.Transformer):
@@ -127,12 +114,12 @@ def from_tensors(config: ModelConfig, tensors) -> params.Transformer:
             )
         unread.discard(name)
         value = np.asarray(tensors[name])
-        if value.size != np.prod(shape):
+        if value.shape != entry.shape(shape):
             raise ValueError(
-                f"tensor {name} has shape {value.shape}, not the "
-                f"{int(np.prod(shape))} numbers that config.json asks for"
+                f"tensor {name} has shape {value.shape}, and config.json asks "
+                f"for {entry.shape(shape)}; is it of the same model?"
             )
-        return entry.read(value, shape)
+        return entry.read(value)
 
     def read(node, table, stacked):
         fields = {}

@@ -38,16 +38,20 @@ class ParamSpec:
 
 @struct.dataclass
 class Layers:
-    """The decoder's layers; every leaf has a leading axis `L`."""
+    """The decoder's layers; every leaf has a leading axis `L`.
+
+    Heads and head dimension are one axis, so that a projection is a plain
+    matrix product: a TPU would copy `[E, H, D]` into another layout first.
+    """
 
     attention_norm: jax.Array  # [L, E]
-    query: jax.Array  # [L, E, H, D]
-    key: jax.Array  # [L, E, K, D]
-    value: jax.Array  # [L, E, K, D]
-    output: jax.Array  # [L, H, D, E]
-    query_bias: jax.Array | None  # [L, H, D]
-    key_bias: jax.Array | None  # [L, K, D]
-    value_bias: jax.Array | None  # [L, K, D]
+    query: jax.Array  # [L, E, H * D]
+    key: jax.Array  # [L, E, K * D]
+    value: jax.Array  # [L, E, K * D]
+    output: jax.Array  # [L, H * D, E]
+    query_bias: jax.Array | None  # [L, H * D]
+    key_bias: jax.Array | None  # [L, K * D]
+    value_bias: jax.Array | None  # [L, K * D]
     query_norm: jax.Array | None  # [L, D]
     key_norm: jax.Array | None  # [L, D]
     mlp_norm: jax.Array  # [L, E]
@@ -78,8 +82,7 @@ class Transformer:
 def specs(config: ModelConfig) -> Transformer:
     """The `ParamSpec` of every parameter of this shape of model."""
     c = config
-    size, heads, kv_heads = c.hidden_size, c.num_heads, c.num_kv_heads
-    dim, mlp = c.head_dim, c.intermediate_size
+    size, dim, mlp = c.hidden_size, c.head_dim, c.intermediate_size
 
     def stacked(axes: str, *shape: int, fan_in: int) -> ParamSpec:
         names = tuple(axes.split())
@@ -90,31 +93,16 @@ def specs(config: ModelConfig) -> Transformer:
 
     # The residual stream is the sum of 2 L branches: keep its variance.
     depth = 2 * c.num_layers
+    wide, narrow = c.num_heads * dim, c.num_kv_heads * dim
     layers = Layers(
         attention_norm=stacked("embed", size, fan_in=-1),
-        query=stacked("embed heads head_dim", size, heads, dim, fan_in=size),
-        key=stacked(
-            "embed kv_heads head_dim", size, kv_heads, dim, fan_in=size
-        ),
-        value=stacked(
-            "embed kv_heads head_dim", size, kv_heads, dim, fan_in=size
-        ),
-        output=stacked(
-            "heads head_dim embed",
-            heads,
-            dim,
-            size,
-            fan_in=depth * heads * dim,
-        ),
-        query_bias=optional(
-            c.attention_bias, "heads head_dim", heads, dim, fan_in=0
-        ),
-        key_bias=optional(
-            c.attention_bias, "kv_heads head_dim", kv_heads, dim, fan_in=0
-        ),
-        value_bias=optional(
-            c.attention_bias, "kv_heads head_dim", kv_heads, dim, fan_in=0
-        ),
+        query=stacked("embed heads", size, wide, fan_in=size),
+        key=stacked("embed kv_heads", size, narrow, fan_in=size),
+        value=stacked("embed kv_heads", size, narrow, fan_in=size),
+        output=stacked("heads embed", wide, size, fan_in=depth * wide),
+        query_bias=optional(c.attention_bias, "heads", wide, fan_in=0),
+        key_bias=optional(c.attention_bias, "kv_heads", narrow, fan_in=0),
+        value_bias=optional(c.attention_bias, "kv_heads", narrow, fan_in=0),
         query_norm=optional(c.qk_norm, "head_dim", dim, fan_in=-1),
         key_norm=optional(c.qk_norm, "head_dim", dim, fan_in=-1),
         mlp_norm=stacked("embed", size, fan_in=-1),
@@ -164,10 +152,15 @@ def init(config: ModelConfig, key: jax.Array) -> Transformer:
 def shardings(config: ModelConfig, mesh: Mesh) -> Transformer:
     """A NamedSharding for every parameter."""
     sharding.check(config, mesh)
+    whole = {"heads": config.num_heads, "kv_heads": config.num_kv_heads}
 
     def place(spec: ParamSpec):
         wanted = sharding.partition(*spec.logical_axes)
-        return NamedSharding(mesh, sharding.fit(wanted, spec.shape, mesh))
+        units = [  # a head is never split
+            whole.get(name, size)
+            for name, size in zip(spec.logical_axes, spec.shape, strict=True)
+        ]
+        return NamedSharding(mesh, sharding.fit(wanted, units, mesh))
 
     return jax.tree.map(place, specs(config), is_leaf=is_spec)
 

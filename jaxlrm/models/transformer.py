@@ -76,7 +76,8 @@ def forward(
         own_values.append(values)
         parts = [part.layer(number) for part in context]
         mixed = attention(query, [*parts, Part(keys, values, mask)])
-        x = x + jnp.einsum("gbshd,hde->gbse", mixed, layer.output)
+        mixed = mixed.reshape(*mixed.shape[:3], -1)
+        x = x + jnp.einsum("gbsf,fe->gbse", mixed, layer.output)
         x = x + _mlp(config, layer, x)
         x = constrain(x, "problems", None, None, None)
     hidden = rms_norm(x, params.final_norm, config.rms_norm_eps)
@@ -143,13 +144,20 @@ def _project(config: ModelConfig, layer: Layers, x: jax.Array, angles):
     """Queries `[G, B, S, H, D]`, keys `[G, B, K, D, S]`, values
     `[G, B, K, S, D]`, both rotated where they should be."""
     normed = rms_norm(x, layer.attention_norm, config.rms_norm_eps)
-    query = jnp.einsum("gbse,ehd->gbshd", normed, layer.query)
-    keys = jnp.einsum("gbse,ekd->gbskd", normed, layer.key)
-    values = jnp.einsum("gbse,ekd->gbskd", normed, layer.value)
+    query, keys, values = (
+        jnp.einsum("gbse,ef->gbsf", normed, weight)
+        for weight in (layer.query, layer.key, layer.value)
+    )
     if config.attention_bias:
         query = query + layer.query_bias
         keys = keys + layer.key_bias
         values = values + layer.value_bias
+    # Without the barrier a TPU merges the split into heads with the product,
+    # and copies the stacked weights into the layout that this takes.
+    query, keys, values = (
+        x.reshape(*x.shape[:3], -1, config.head_dim)
+        for x in jax.lax.optimization_barrier((query, keys, values))
+    )
     if config.qk_norm:
         query = rms_norm(query, layer.query_norm, config.rms_norm_eps)
         keys = rms_norm(keys, layer.key_norm, config.rms_norm_eps)

@@ -187,24 +187,29 @@ def run(
     finished = np.ones(slots, bool)
     verdict = np.zeros((slots, branches), np.int32)
     coming = 0
-    while True:
-        problems[finished] = -1
-        fresh = np.flatnonzero(finished)[: len(queue) - coming]
-        if fresh.size:
-            problems[fresh] = coming + np.arange(fresh.size)
-            coming += fresh.size
-            mask = np.isin(np.arange(slots), fresh)
-            # Empty slots read some prompt too: its values never matter.
-            rows = [queue[max(number, 0)] for number in problems]
-            prompts = stack([prompt for prompt, _ in rows])
-            keys = jnp.stack([key for _, key in rows])
-            state = load(weights, state, prompts, keys, mask)
-        if (problems < 0).all():
-            return
-        state = step(weights, make_room(state), verdict)
-        twigs = jax.device_get(state.twigs.replace(key=None))
-        nodes = np.asarray(state.nodes)
-        finished = (twigs.leaf < 0).all(1)
-        seen = Round(problems.copy(), nodes, twigs, finished)
-        verdict = verify(seen)
-        yield seen, state
+    try:
+        while True:
+            problems[finished] = -1
+            fresh = np.flatnonzero(finished)[: len(queue) - coming]
+            if fresh.size:
+                problems[fresh] = coming + np.arange(fresh.size)
+                coming += fresh.size
+                mask = np.isin(np.arange(slots), fresh)
+                # Empty slots read some prompt too: its values never matter.
+                rows = [queue[max(number, 0)] for number in problems]
+                prompts = stack([prompt for prompt, _ in rows])
+                keys = jnp.stack([key for _, key in rows])
+                state = load(weights, state, prompts, keys, mask)
+            if (problems < 0).all():
+                return
+            state = step(weights, make_room(state), verdict)
+            twigs = jax.device_get(state.twigs.replace(key=None))
+            nodes = np.asarray(state.nodes)
+            finished = (twigs.leaf < 0).all(1)
+            seen = Round(problems.copy(), nodes, twigs, finished)
+            verdict = verify(seen)
+            yield seen, state
+    finally:
+        # An interpreter that exits while XLA computes crashes: wait for it.
+        leaves = jax.tree.leaves(state)
+        jax.block_until_ready([x for x in leaves if not x.is_deleted()])

@@ -58,7 +58,9 @@ class AddSubMultiple:
 
     def statement(self, text: str) -> str | None:
         match = _PHRASE.fullmatch(text.strip())
-        return match and match.group(1).strip()
+        if match is None or not re.search("[0-9]", match[1]):
+            return None
+        return match[1].strip()
 
 
 def _sample(rng: random.Random, value: int, count: int, entropy: float):

@@ -18,7 +18,7 @@ import re
 from jaxlrm.tasks import task
 
 _LETTERS = "abcdfghijklmnopqrstuvwxyz"
-_PHRASE = re.compile(r"Solve ([^?]{1,400}) for ([a-z])\.?")
+_PHRASE = re.compile(r"Solve ([-+*/^.()= 0-9a-z]{1,400}) for ([a-z])\.?")
 
 
 class LinearEquation:
@@ -43,7 +43,10 @@ class LinearEquation:
 
     def statement(self, text: str) -> str | None:
         match = _PHRASE.fullmatch(text.strip())
-        return match and match.group(1).strip()
+        if match is None or match[1].count("=") != 1:
+            return None
+        unknowns = set(filter(str.isalpha, match[1]))
+        return match[1].strip() if unknowns == {match[2]} else None
 
 
 def _sample_terms(rng: random.Random, entropy: float):

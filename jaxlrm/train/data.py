@@ -103,7 +103,7 @@ def tokenizer(config: TrainConfig) -> Text:
         for _ in range(5000)
     ]
     texts = [part for p in problems for part in (p.text, *p.steps)]
-    return train_tokenizer(texts, config.model.vocab_size)
+    return train_tokenizer(texts, config.model.vocab_size, config.tasks)
 
 
 def worked(text: Text, problem: tasks.Problem) -> Document:
@@ -120,19 +120,27 @@ def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
     finished chain has one label a step.
 
     Raises:
-        ValueError: a line lacks a field or has another number of labels.
+        ValueError: a line lacks a field or has another number of labels, or
+            there is none.
     """
     documents = []
     with open(path, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
-            record = json.loads(line)
-            steps, labels = record["steps"], record["labels"]
+            try:
+                record = json.loads(line)
+                problem = record["problem"]
+                steps, labels = record["steps"], record["labels"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{path}:{number}: {error!r}; a line is "
+                    '{"problem": str, "steps": [str], "labels": [0 or 1]}'
+                ) from error
             if not steps or len(steps) != len(labels):
                 raise ValueError(
                     f"{path}:{number}: {len(steps)} steps, {len(labels)} "
                     "labels; each step needs one"
                 )
-            tokens = text.encode_prompt(record["problem"])
+            tokens = text.encode_prompt(problem)
             ends = []
             for index, step in enumerate(steps):
                 tokens += text.encode(step)
@@ -140,6 +148,8 @@ def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
                 tokens += [text.end[0]] if last else text.encode(text.step)
                 ends.append(len(tokens) - 1)
             documents.append(Document(tokens, len(tokens), ends, labels))
+    if not documents:
+        raise ValueError(f"{path} has no lines; sample chains first")
     return documents
 
 
@@ -148,6 +158,9 @@ def pack(draw, rows: int, length: int) -> Batch:
 
     Each document goes to the first row with room for it. One longer than a
     row is left out.
+
+    Raises:
+        ValueError: all that were drawn are longer than a row.
     """
     shape = (rows, length)
     batch = Batch(
@@ -178,4 +191,9 @@ def pack(draw, rows: int, length: int) -> Batch:
         for end, label in zip(document.ends, document.labels, strict=True):
             batch.labels[row, begin + end] = label
             batch.label_weights[row, begin + end] = 1.0
+    if number == 0:
+        raise ValueError(
+            f"{misses} documents in a row have over {length} tokens, the last "
+            f"one {size}; lengthen the rows"
+        )
     return batch

@@ -43,18 +43,9 @@ def _matrices(model: ModelConfig) -> params.Transformer:
 
     None leaves a parameter to Adam. The leading axis (layers) is a batch.
     """
-    dimensions = contrib.MuonDimensionNumbers
-    split = dimensions(1, (2, 3))  # [L, E, heads, D]
-    whole = dimensions(1, 2)
-    matrices = {
-        "query": split,
-        "key": split,
-        "value": split,
-        "output": dimensions((1, 2), 3),
-        "gate": whole,
-        "up": whole,
-        "down": whole,
-    }
+    rows_and_columns = contrib.MuonDimensionNumbers(1, 2)
+    names = ("query", "key", "value", "output", "gate", "up", "down")
+    matrices = dict.fromkeys(names, rows_and_columns)
     declared = params.specs(model)
     nothing = jax.tree.map(lambda _: None, declared, is_leaf=params.is_spec)
     return nothing.replace(layers=nothing.layers.replace(**matrices))

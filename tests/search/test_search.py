@@ -1,0 +1,226 @@
+"""The loop: slots, queue, keys, and what the host is shown."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxlrm.config import SearchConfig
+from jaxlrm.lockstep import Prompts
+from jaxlrm.search import search, strategies
+from jaxlrm.testing import (
+    answer,
+    compile_scripts,
+    cut,
+    run_scripts,
+    scripted_model,
+    step,
+    verdicts_of,
+)
+from jaxlrm.verify.verdict import Verdict
+
+BEAM = strategies.build(
+    SearchConfig(
+        strategy="beam",
+        branches=4,
+        width=2,
+        step_tokens=4,
+        chain_tokens=40,
+        rounds=5,
+    )
+)
+MAJORITY = strategies.build(
+    SearchConfig(strategy="majority", branches=4, chain_tokens=4)
+)
+
+
+def chain(length: int, word: str):
+    """A script that takes this many rounds, whatever is drawn."""
+    script = (answer(f"{word}!", 0.9, verdict=Verdict.VALID),)
+    for depth in reversed(range(length - 1)):
+        script = (step(f"{word}{depth}", 0.5, *script),)
+    return script
+
+
+def bushy(word: str):
+    """A script where much is left to the draw."""
+    ends = [answer(f"{word}{i}", i / 10) for i in range(3)]
+    inner = [
+        step(f"{word}s", 0.3, *ends),
+        cut(f"{word}c", 0.6, *ends),
+        step(f"{word}t", 0.6, step(f"{word}u", 0.2), *ends),
+        step(f"{word}x", 0.9, verdict=Verdict.INVALID),
+    ]
+    return tuple(step(f"{word}{c}", 0.5, *inner) for c in "ABCDEFGH")
+
+
+SCRIPTS = [bushy("a"), chain(2, "b"), bushy("c"), chain(4, "d"), bushy("e")]
+KEYS = [jax.random.key(n) for n in range(len(SCRIPTS))]
+
+
+@functools.cache
+def alone(number: int, strategy=BEAM) -> str:
+    found = run_scripts(
+        strategy, [SCRIPTS[number]], keys=[KEYS[number]], sampled=True
+    )
+    return found.trees[0]
+
+
+@given(
+    order=st.permutations(range(len(SCRIPTS))),
+    slots=st.sampled_from([1, 2, 3, 7]),
+)
+@settings(max_examples=12)
+def test_a_tree_does_not_depend_on_what_is_beside_it(order, slots):
+    found = run_scripts(
+        BEAM,
+        [SCRIPTS[i] for i in order],
+        keys=[KEYS[i] for i in order],
+        slots=slots,
+        sampled=True,
+    )
+    assert found.trees == [alone(i) for i in order]
+
+
+def test_whole_chains_do_not_depend_on_what_is_beside_them():
+    scripts = [[answer(w + c) for c in "abcdefgh"] for w in "xyz"]
+    keys = KEYS[:3]
+    together = run_scripts(MAJORITY, scripts, keys=keys, slots=2, sampled=True)
+    for number, tree in enumerate(together.trees):
+        one = run_scripts(
+            MAJORITY, [scripts[number]], keys=[keys[number]], sampled=True
+        )
+        assert one.trees == [tree]
+
+
+def test_a_seed_gives_the_same_again_and_another_seed_another():
+    first, second, third = (
+        run_scripts(BEAM, SCRIPTS, slots=2, seed=seed, sampled=True).trees
+        for seed in (1, 1, 2)
+    )
+    assert first == second
+    assert [a != b for a, b in zip(first, third, strict=True)] == [
+        True,
+        False,  # nothing is left to the draw
+        True,
+        False,
+        True,
+    ]
+
+
+def test_equal_problems_with_unequal_keys_differ():
+    found = run_scripts(
+        BEAM, [SCRIPTS[0]] * 2, keys=KEYS[:2], slots=2, sampled=True
+    )
+    assert found.trees[0] != found.trees[1]
+
+
+def test_slots_are_refilled_from_the_queue_in_order():
+    lengths = [3, 1, 1, 2, 1]
+    scripts = [chain(n, "abcde"[i]) for i, n in enumerate(lengths)]
+    found = run_scripts(BEAM, scripts, slots=2)
+    # A problem of n steps has n rounds and a last one that finds it finished.
+    assert [r.problems.tolist() for r in found.rounds] == [
+        [0, 1],
+        [0, 1],
+        [0, 2],
+        [0, 2],
+        [3, 4],
+        [3, 4],
+        [3, -1],
+    ]
+    assert [r.finished.tolist() for r in found.rounds] == [
+        [False, False],
+        [False, True],
+        [False, False],
+        [True, True],
+        [False, False],
+        [False, True],
+        [True, True],
+    ]
+    for number, tree in enumerate(found.trees):
+        assert tree.count("END") == 1
+        assert len(tree.splitlines()) == lengths[number]
+
+
+def test_idle_rows_are_never_shown_as_alive():
+    scripts = [chain(n, "abc"[i]) for i, n in enumerate([4, 1, 2])]
+    asked = []
+
+    def verify(seen):
+        idle = seen.finished | (seen.problems < 0)
+        assert (seen.twigs.leaf[idle] == -1).all()
+        assert (seen.twigs.leaf[~idle] >= 0).any(1).all()
+        asked.append(int((seen.twigs.leaf >= 0).sum()))
+        return verdicts_of(scripts)(seen)
+
+    run_scripts(BEAM, scripts, slots=5, verify=verify)
+    # Four branches for each problem that is under way.
+    assert asked == [12, 8, 4, 4, 0]
+
+
+def test_what_the_host_is_shown():
+    """Nodes name what became of the twigs of the round before."""
+    script = (step("a", 0.2), step("b", 0.9, answer("c", 0.7)), step("d", 0.4))
+    found = run_scripts(BEAM, [script])
+    first, second, *_ = found.rounds
+    assert first.nodes.tolist() == [[-1] * 4]
+    assert second.nodes.tolist() == [[-1, 1, 2, -1]]
+    assert second.twigs.leaf.tolist() == [[1, 1, 2, 2]]
+    assert second.twigs.key is None
+    assert isinstance(second.twigs.tokens, np.ndarray)
+
+
+def test_a_refilled_slot_forgets_the_twigs_of_the_problem_before():
+    found = run_scripts(BEAM, [chain(2, "a"), bushy("b")], slots=1)
+    starts = [r for r in found.rounds if r.problems[0] == 1][:1]
+    assert starts[0].nodes.tolist() == [[-1] * 4]
+    assert starts[0].twigs.leaf.tolist() == [[0] * 4]
+
+
+def test_no_problems_no_rounds():
+    programs = search.compile_rounds(scripted_model(2, 4), BEAM)
+    state = jax.jit(
+        functools.partial(search.initial, scripted_model(2, 4), BEAM, 2)
+    )()
+
+    def never(*_):
+        raise AssertionError
+
+    assert not list(search.run(programs, None, state, [], never, never))
+
+
+def test_room_is_made_before_every_round():
+    model = scripted_model(1, BEAM.branches)
+    rooms = []
+
+    def make_room(state):
+        rooms.append(int(state.tree.size[0]))
+        return state
+
+    rounds = search.run(
+        search.compile_rounds(model, BEAM),
+        compile_scripts([chain(3, "a")], BEAM.step_tokens),
+        jax.jit(functools.partial(search.initial, model, BEAM, 1))(),
+        [(0, KEYS[0])],
+        lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
+        verdicts_of([chain(3, "a")]),
+        make_room,
+    )
+    count = sum(1 for _ in rounds)
+    assert count == 4
+    assert rooms == [1, 1, 2, 3]  # before the last round's steps are kept
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_failing_verifier_ends_the_loop(slots):
+    def verify(seen):
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        run_scripts(BEAM, [chain(2, "a")], slots=slots, verify=verify)

@@ -1,0 +1,520 @@
+"""The journal, fed with rounds written by hand."""
+
+from __future__ import annotations
+
+import types
+
+import numpy as np
+import pytest
+
+from jaxlrm.config import SearchConfig
+from jaxlrm.journal import Journal
+from jaxlrm.search import strategies, tree
+from jaxlrm.search.search import Round
+from jaxlrm.testing import text
+from jaxlrm.verify.verdict import Verdict
+
+PROBLEM = "Solve 2*x + 4 = 10 for x."
+B, S = 4, 40
+STEP, OPEN, ANSWER = "step", "open", "answer"
+KINDS = {STEP: tree.STEP, OPEN: tree.OPEN, ANSWER: tree.ANSWER}
+IDLE = (-1, "", STEP)
+UNKNOWN, VALID, INVALID = Verdict.UNKNOWN, Verdict.VALID, Verdict.INVALID
+
+
+class Pool:
+    """Judges at once, in this process."""
+
+    def __init__(self, verdict: Verdict | None = None):
+        self.verdict, self.asked = verdict, []
+
+    def start(self, function, jobs):
+        self.asked += jobs
+        found = [
+            self.verdict if self.verdict is not None else function(*job)
+            for job in jobs
+        ]
+        return types.SimpleNamespace(result=lambda: found)
+
+
+class Play:
+    """A journal and the rounds it is shown.
+
+    Attributes:
+        ended: numbers of the problems in the order they ended.
+        progress: what was reported.
+    """
+
+    def __init__(
+        self,
+        *problems: str,
+        strategy: str = "beam",
+        verifiers: str = "both",
+        pool: Pool | None = None,
+        slots: int = 1,
+        separate_reward: bool = False,
+        numbers=None,
+    ):
+        config = SearchConfig(
+            strategy=strategy, branches=B, width=2, verifiers=verifiers
+        )
+        self.ended, self.progress = [], []
+        symbolic = verifiers in ("both", "symbolic")
+        self.pool = (pool or Pool()) if symbolic else None
+        self.journal = Journal(
+            problems or [PROBLEM],
+            config,
+            text(),
+            self.pool,
+            progress=self.progress.append,
+            finished=lambda number, _: self.ended.append(number),
+        )
+        self.journal.begin(
+            strategies.build(config),
+            range(len(problems or [PROBLEM])) if numbers is None else numbers,
+            cache_bytes=1000,
+            dense_bytes=5000,
+            separate_reward=separate_reward,
+        )
+        self.slots = slots
+        self.nodes = np.full((slots, B), -1)
+
+    def round(self, *rows, problems=None, keep=None) -> list[list[Verdict]]:
+        """Shows what the slots wrote.
+
+        Args:
+            *rows: a list of `(leaf, text, kind)` or `(leaf, text, kind,
+                score)` for each slot; an empty list finds it finished.
+            problems: the place in the queue of each slot's problem.
+            keep: for each slot, the node of each branch of this round; told
+                with the next one.
+        """
+        problems = list(range(self.slots)) if problems is None else problems
+        shape = (self.slots, B)
+        leaf = np.full(shape, -1)
+        tokens = np.zeros((*shape, S), int)
+        valid = np.zeros((*shape, S), bool)
+        kind, score = np.zeros(shape, int), np.full(shape, 0.5)
+        for g, row in enumerate(rows):
+            for b, (node, words, name, *given) in enumerate(row):
+                ids = ids_of(words, name)
+                leaf[g, b] = node
+                tokens[g, b, : len(ids)] = ids
+                valid[g, b, : len(ids)] = True
+                kind[g, b] = KINDS[name]
+                if given:
+                    (score[g, b],) = given
+        twigs = tree.Twigs(leaf, None, tokens, valid, kind, score)
+        finished = (leaf < 0).all(1)
+        seen = Round(np.array(problems), self.nodes, twigs, finished)
+        verdicts = self.journal.verify(seen)
+        self.nodes = np.full(shape, -1)
+        for g, kept in enumerate(keep or []):
+            self.nodes[g, : len(kept)] = kept
+        return [[Verdict(v) for v in row] for row in verdicts]
+
+    def solution(self, number: int = 0):
+        return self.journal.solutions()[number]
+
+
+def ids_of(words: str, kind: str) -> list[int]:
+    ids = text().encode(words)
+    if kind == STEP:
+        return [*ids, *text().encode("\n")]
+    return [*ids, text().end[0]] if kind == ANSWER else ids
+
+
+def whole(*answers, strategy="majority", **options):
+    """The solution of one round of whole chains, all kept.
+
+    An answer is `(text, kind)`, `(text, kind, score)`.
+    """
+    play = Play(strategy=strategy, **options)
+    verdicts = play.round([(0, *answer) for answer in answers])[0]
+    node = 0
+    kept = []
+    for verdict, _ in zip(verdicts, answers, strict=False):
+        node += verdict is not INVALID
+        kept.append(node if verdict is not INVALID else -1)
+    play.nodes[0, : len(kept)] = kept
+    play.round([])
+    return play.solution()
+
+
+# --- Beams ------------------------------------------------------------------
+
+
+def solved_play(**options) -> Play:
+    play = Play(**options)
+    play.round(
+        [
+            (0, "2*x = 6", STEP, 0.75),
+            (0, "2*x = 14", STEP, 0.5),
+            (0, "2*x = 6", STEP, 0.75),
+            IDLE,
+        ],
+        keep=[[1, -1, -1, -1]],
+    )
+    play.round(
+        [
+            (1, "x = 3", ANSWER, 0.625),
+            (1, "x = 4", ANSWER, 0.5),
+            (1, "x = 3", ANSWER, 0.625),
+            (1, "x = 6/2", STEP, 0.25),
+        ],
+        keep=[[2, -1, -1, 3]],
+    )
+    play.round([])
+    return play
+
+
+def test_a_solved_problem():
+    play = solved_play()
+    found = play.solution()
+    fields = [
+        (t.parent, t.round, t.text, t.kind, t.score, t.verdict, t.kept)
+        for t in found.thoughts
+    ]
+    assert fields == [
+        (-1, 0, "2*x = 6", "step", 0.75, VALID, True),
+        (-1, 0, "2*x = 14", "step", 0.5, INVALID, False),
+        (0, 1, "x = 3", "answer", 0.625, VALID, True),
+        (0, 1, "x = 4", "answer", 0.5, INVALID, False),
+        (0, 1, "x = 6/2", "step", 0.25, VALID, True),
+    ]
+    assert (found.answer, found.verdict) == ("3", VALID)
+    assert (found.confidence, found.solved, found.note) == (1.0, True, "")
+    assert found.best_chain == (0, 2)
+    assert found.best_trace == ["2*x = 6", "x = 3"]
+    assert [(v.answer, v.weight, v.count) for v in found.votes] == [
+        ("3", 1.0, 2)
+    ]
+    assert found.tree == {"rounds": 2, "nodes": 4, "pruned": 2}
+    assert play.ended == [0]
+
+
+def test_duplicates_are_counted():
+    found = solved_play().solution()
+    assert [t.count for t in found.thoughts] == [2, 1, 2, 1, 1]
+
+
+def test_tokens_are_counted_exactly():
+    """Those of every branch, its delimiter too; the prompt's are not."""
+    spent = sum(
+        len(words) + 1
+        for words in (
+            *("2*x = 6", "2*x = 14", "2*x = 6"),
+            *("x = 3", "x = 4", "x = 3", "x = 6/2"),
+        )
+    )
+    play = solved_play()
+    assert play.solution().tokens == {"generator": spent, "verifier": 0}
+    assert [t.tokens for t in play.solution().thoughts] == [8, 9, 6, 6, 8]
+    assert play.progress[-1].tokens == spent
+    apart = solved_play(separate_reward=True).solution()
+    assert apart.tokens == {"generator": spent, "verifier": spent}
+
+
+def test_verdicts_that_the_search_is_told():
+    play = Play()
+    verdicts = play.round(
+        [
+            (0, "2*x = 14", STEP),
+            (0, "2*x = 6", STEP),
+            (0, "hence", STEP),
+            (0, "2*x = 14", STEP),
+        ]
+    )
+    # A duplicate is merged with the branch before it, and judged there.
+    assert verdicts == [[INVALID, VALID, UNKNOWN, UNKNOWN]]
+
+
+def test_equal_steps_of_different_leaves_are_no_duplicates():
+    play = Play()
+    play.round([(0, "2*x = 6", STEP), (0, "2*x + 3 = 9", STEP)], keep=[[1, 2]])
+    play.round([(1, "x = 3", ANSWER), (2, "x = 3", ANSWER)], keep=[[3, 4]])
+    play.round([])
+    found = play.solution()
+    assert [(t.parent, t.count) for t in found.thoughts] == [
+        (-1, 1),
+        (-1, 1),
+        (0, 1),
+        (1, 1),
+    ]
+    assert [(v.answer, v.count) for v in found.votes] == [("3", 2)]
+
+
+def test_a_cut_step_is_joined_with_its_continuation():
+    play = Play()
+    first = play.round([(0, "2*x", OPEN), (0, "2*", OPEN)], keep=[[1, 2]])
+    assert first[0][:2] == [UNKNOWN, UNKNOWN]
+    second = play.round(
+        [(1, " = 6", STEP), (1, " = 7", STEP), (2, "x =", OPEN)],
+        keep=[[3, -1, 4]],
+    )
+    assert second[0][:3] == [VALID, INVALID, UNKNOWN]
+    third = play.round([(3, "x = 3", ANSWER), (4, " 6", STEP)], keep=[[5, 6]])
+    assert third[0][:2] == [VALID, VALID]
+    play.round([])
+    found = play.solution()
+    assert (found.answer, found.solved) == ("3", True)
+    assert [t.text for t in found.thoughts] == [
+        *("2*x", "2*", "= 6", "= 7", "x =", "x = 3", "6"),
+    ]
+    assert found.best_chain == (0, 2, 5)
+
+
+def test_a_cut_answer_is_joined():
+    play = Play()
+    play.round([(0, "2*x = 6", STEP)], keep=[[1]])
+    play.round([(1, "x =", OPEN)], keep=[[2]])
+    assert play.round([(2, " 3", ANSWER)], keep=[[3]])[0][0] is VALID
+    play.round([])
+    assert play.solution().answer == "3"
+
+
+@pytest.mark.parametrize("kind", [STEP, ANSWER])
+@pytest.mark.parametrize("words", ["", "  "])
+def test_an_empty_step_is_invalid(words, kind):
+    assert Play().round([(0, words, kind)])[0][0] is INVALID
+
+
+def test_an_empty_end_of_a_cut_step_ends_it():
+    play = Play()
+    play.round([(0, "2*x = 6", OPEN)], keep=[[1]])
+    assert play.round([(1, "", STEP)])[0][0] is VALID
+
+
+def test_a_chain_is_valid_only_if_every_step_is():
+    play = Play()
+    play.round([(0, "so", STEP), (0, "2*x = 6", STEP)], keep=[[1, 2]])
+    verdicts = play.round(
+        [(1, "x = 3", ANSWER), (2, "x = 3", ANSWER)], keep=[[3, 4]]
+    )
+    assert verdicts[0][:2] == [UNKNOWN, VALID]
+    play.round([])
+    found = play.solution()
+    assert found.best_chain == (1, 3)
+    assert (found.verdict, found.votes[0].count) == (VALID, 1)
+
+
+def test_the_whole_chain_so_far_is_what_a_step_is_judged_by():
+    play = Play(pool=Pool(UNKNOWN))
+    play.round([(0, "2*x = 6", STEP)], keep=[[1]])
+    play.round([(1, "6/2 =", OPEN)], keep=[[2]])
+    play.round([(2, " 3", STEP)], keep=[[3]])
+    play.round([(3, "x = 3", ANSWER)], keep=[[4]])
+    statement = "2*x + 4 = 10"
+    assert play.pool.asked == [
+        (statement, ["2*x = 6"]),
+        (statement, ["2*x = 6", "6/2 = 3"]),
+        (statement, ["2*x = 6", "6/2 = 3", "x = 3"]),
+    ]
+
+
+# --- The outcome ------------------------------------------------------------
+
+
+def test_equivalent_answers_vote_together():
+    found = whole(
+        ("0.5", ANSWER),
+        ("1/3", ANSWER),
+        ("x = 1/2", ANSWER),
+        ("\\frac{1}{2}", ANSWER),
+        verifiers="none",
+    )
+    assert [(v.answer, v.weight, v.count) for v in found.votes] == [
+        ("0.5", 0.75, 3),
+        ("1/3", 0.25, 1),
+    ]
+    assert found.answer == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "answer", "weights"),
+    [
+        ("majority", "1", [2 / 4, 1 / 4, 1 / 4]),
+        ("weighted", "2", [0.75 / 1.75, 0.5 / 1.75, 0.5 / 1.75]),
+        ("best_of_n", "2", [1, 0, 0]),
+    ],
+)
+def test_strategies_weigh_differently(strategy, answer, weights):
+    found = whole(
+        ("x = 1", ANSWER, 0.25),
+        ("x = 2", ANSWER, 0.75),
+        ("x = 1", ANSWER, 0.25),
+        ("x = 3", ANSWER, 0.5),
+        strategy=strategy,
+        verifiers="learned",
+    )
+    assert found.answer == answer
+    assert [v.weight for v in found.votes] == pytest.approx(weights)
+    chain = next(t for t in found.thoughts if t.text == f"x = {answer}")
+    assert found.confidence == pytest.approx(weights[0] * chain.score)
+    assert found.solved == (found.confidence >= 0.5)
+    assert (found.verdict, found.note) == (UNKNOWN, "")
+
+
+def test_the_best_chain_of_the_winner_is_the_best_scored():
+    found = whole(
+        ("a\nx = 1", ANSWER, 0.5),
+        ("b\nx = 1", ANSWER, 0.75),
+        ("c\nx = 1", ANSWER, 0.75),
+        verifiers="learned",
+    )
+    assert found.best_chain == (1,)
+    assert found.best_trace == ["b", "x = 1"]
+
+
+def test_proven_chains_vote_alone():
+    found = whole(
+        ("why\nx = 5", ANSWER, 0.75),
+        ("why\nx = 5", ANSWER, 0.75),
+        ("2*x = 6\nx = 3", ANSWER, 0.25),
+    )
+    assert [t.verdict for t in found.thoughts] == [INVALID, VALID]
+    assert (found.answer, found.confidence, found.solved) == ("3", 1.0, True)
+    assert [(v.answer, v.weight) for v in found.votes] == [("3", 1.0)]
+
+
+def test_unproven_chains_vote_if_none_is_proven():
+    found = whole(("why\nx = 3", ANSWER, 0.75), ("2*x = 6", OPEN))
+    assert (found.answer, found.verdict) == ("3", UNKNOWN)
+    assert found.confidence == 0.75
+    assert not found.solved  # it could be checked, and was not proven
+    assert "guess" in found.note
+
+
+def test_a_guess_when_nothing_survives():
+    found = whole(("x = 5", ANSWER, 0.75), ("x = 6", ANSWER, 0.5))
+    assert not any(t.kept for t in found.thoughts)
+    assert (found.answer, found.verdict) == ("5", INVALID)
+    assert (found.confidence, found.solved) == (0.0, False)
+    assert "guess" in found.note
+    assert found.tree == {"rounds": 1, "nodes": 1, "pruned": 2}
+
+
+def test_no_answer_when_no_chain_ended():
+    found = whole(("2*x = 6", OPEN))
+    assert found.answer is None and found.votes == ()
+    assert (found.confidence, found.solved) == (0.0, False)
+    assert (found.best_chain, found.best_trace) == ((), [])
+    assert "no chain of thought came to an end" in found.note
+
+
+def test_a_false_step_refutes_a_whole_chain():
+    found = whole(("2*x = 8\nx = 4\nx = 3", ANSWER))
+    assert found.thoughts[0].verdict is INVALID
+
+
+@pytest.mark.parametrize("verifiers", ["learned", "none"])
+def test_without_symbolic_verifiers_nothing_is_judged(verifiers):
+    found = whole(("x = 5", ANSWER, 0.75), verifiers=verifiers)
+    assert found.thoughts[0].verdict is UNKNOWN
+    assert found.solved and found.note == ""
+
+
+@pytest.mark.parametrize("verifiers", ["symbolic", "none"])
+def test_without_learned_verifiers_nothing_is_scored(verifiers):
+    play = Play(verifiers=verifiers)
+    play.round([(0, "x = 3", ANSWER, 0.25)], keep=[[1]])
+    play.round([])
+    assert play.solution().thoughts[0].score is None
+    assert play.solution().confidence == 1.0
+    assert play.progress[0].best_score is None
+
+
+@pytest.mark.parametrize("strategy", ["beam", "majority"])
+def test_an_unrecognised_problem(strategy):
+    """Its steps are compared with each other; nothing proves an answer."""
+    play = Play("How much is half of six?", strategy=strategy)
+    if strategy == "beam":
+        first = play.round(
+            [(0, "6/2", STEP, 0.75), (0, "12/3", STEP)], keep=[[1, 2]]
+        )
+        assert first[0][:2] == [UNKNOWN, UNKNOWN]
+        second = play.round(
+            [(1, "3", ANSWER, 0.75), (2, "3", ANSWER)], keep=[[3, -1]]
+        )
+        assert second[0][:2] == [UNKNOWN, INVALID]
+    else:
+        verdicts = play.round(
+            [(0, "6/2\n3", ANSWER, 0.75), (0, "12/3\n3", ANSWER)],
+            keep=[[1, -1]],
+        )
+        assert verdicts[0][:2] == [UNKNOWN, INVALID]
+    play.round([])
+    found = play.solution()
+    assert (found.answer, found.verdict) == ("3", UNKNOWN)
+    assert (found.confidence, found.solved) == (0.75, False)
+    assert "no known family" in found.note
+
+
+def test_an_unrecognised_problem_with_one_line():
+    play = Play("How much is half of six?")
+    assert play.round([(0, "3", ANSWER)], keep=[[1]])[0][0] is UNKNOWN
+
+
+@pytest.mark.parametrize("verdict", [Verdict.TIMEOUT, Verdict.ERROR])
+def test_a_verifier_that_fails_proves_nothing(verdict):
+    found = whole(("x = 3", ANSWER, 0.75), pool=Pool(verdict))
+    assert found.thoughts[0].verdict is verdict
+    assert (found.answer, found.solved) == ("3", False)
+    assert found.confidence == 0.75
+    assert found.votes[0].verdict is verdict
+
+
+# --- Several problems -------------------------------------------------------
+
+
+def test_problems_side_by_side():
+    problems = [PROBLEM, "Solve x + 1 = 3 for x.", "Solve x + 2 = 9 for x."]
+    play = Play(*problems, slots=2)
+    play.round([(0, "2*x = 6", STEP)], [(0, "x = 2", ANSWER)], keep=[[1], [1]])
+    play.round([(1, "x = 3", ANSWER)], [], keep=[[2], []])
+    assert play.ended == [1]
+    play.round([], [(0, "x = 7", ANSWER)], problems=[0, 2], keep=[[], [1]])
+    assert play.ended == [1, 0]
+    play.round([], [], problems=[-1, 2])
+    assert play.ended == [1, 0, 2]
+    found = play.journal.solutions()
+    assert [s.problem for s in found] == problems
+    assert [s.answer for s in found] == ["3", "2", "7"]
+    assert [s.tree["rounds"] for s in found] == [2, 1, 1]
+    assert [s.tokens["generator"] for s in found] == [14, 6, 6]
+    assert [p.finished for p in play.progress] == [0, 1, 2, 3]
+    assert [p.branches for p in play.progress] == [2, 1, 1, 0]
+    assert [p.round for p in play.progress] == [1, 2, 3, 4]
+    assert {p.problems for p in play.progress} == {3}
+
+
+def test_the_queue_may_skip_problems():
+    play = Play("", PROBLEM, numbers=[1])
+    play.journal.refuse(0, "the problem is empty")
+    play.round([(0, "x = 3", ANSWER)], keep=[[1]])
+    play.round([])
+    empty, solved = play.journal.solutions()
+    assert (empty.answer, empty.note) == (None, "the problem is empty")
+    assert not empty.solved and empty.tokens == {"generator": 0, "verifier": 0}
+    assert solved.answer == "3"
+    assert play.ended == [0, 1]
+
+
+def test_cache_figures():
+    play = Play()
+    play.round([(0, "2*x = 6", STEP)], keep=[[1]])
+    for used in (8, 20, 12):
+        play.journal.measure(np.array([used]), 2000)
+    play.round([])
+    assert play.solution().cache == {
+        "bytes": 2000,
+        "dense": 5000,
+        "peak_slots": 20,
+    }
+
+
+def test_seconds_add_up():
+    seconds = solved_play().solution().seconds
+    assert all(value >= 0 for value in seconds.values())
+    parts = seconds["model"] + seconds["verify"]
+    assert parts == pytest.approx(seconds["total"], abs=0.05)

@@ -1,0 +1,232 @@
+"""Documents and how they are packed into rows."""
+
+from __future__ import annotations
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlrm import tasks
+from jaxlrm.config import TrainConfig
+from jaxlrm.testing import model_config, text
+from jaxlrm.train import data
+from jaxlrm.train.data import Batch, Document
+
+ROWS, LENGTH = 3, 12
+
+DOCUMENTS = st.lists(
+    st.integers(2, LENGTH + 2).flatmap(
+        lambda size: st.builds(
+            Document,
+            tokens=st.lists(
+                st.integers(1, 99), min_size=size, max_size=size
+            ).map(tuple),
+            start=st.integers(1, size),
+            ends=st.just(()),
+            labels=st.just(()),
+        )
+    ),
+    min_size=1,
+    max_size=15,
+)
+
+
+def drawn(documents):
+    """Draws the documents in order, from the start again after the last."""
+    number = -1
+
+    def draw():
+        nonlocal number
+        number += 1
+        return documents[number % len(documents)]
+
+    return draw
+
+
+def first_fit(documents, rows: int, length: int, misses: int = 8):
+    """Which documents each row gets, by the book."""
+    packed = [[] for _ in range(rows)]
+    draw = drawn(documents)
+    while misses:
+        document = draw()
+        for row in packed:
+            used = sum(len(d.tokens) for d in row)
+            if used + len(document.tokens) <= length:
+                row.append(document)
+                break
+        else:
+            misses -= 1
+    return packed
+
+
+@given(DOCUMENTS)
+def test_packing(documents):
+    expected = first_fit(documents, ROWS, LENGTH)
+    if not any(expected):
+        with pytest.raises(ValueError, match="lengthen the rows"):
+            data.pack(drawn(documents), ROWS, LENGTH)
+        return
+    batch = data.pack(drawn(documents), ROWS, LENGTH)
+    for leaf in batch:
+        assert leaf.shape == (ROWS, LENGTH)
+    numbers = set()
+    for row, contents in enumerate(expected):
+        begin = 0
+        for document in contents:
+            size = len(document.tokens)
+            here = slice(begin, begin + size)
+            tokens = np.array(document.tokens)
+            assert (batch.tokens[row, here] == tokens).all()
+            assert (batch.positions[row, here] == np.arange(size)).all()
+            (number,) = set(batch.documents[row, here].tolist())
+            numbers.add(number)
+            # A token is learned at the place of the one before it.
+            inner = slice(begin, begin + size - 1)
+            assert (batch.targets[row, inner] == tokens[1:]).all()
+            learned = np.arange(1, size) >= document.start
+            assert (batch.weights[row, inner] == learned).all()
+            assert batch.weights[row, begin + size - 1] == 0
+            begin += size
+        assert not batch.documents[row, begin:].any()
+        assert not batch.weights[row, begin:].any()
+    count = sum(map(len, expected))
+    assert numbers == set(range(1, count + 1))
+    assert not batch.label_weights.any()
+
+
+def test_labels_stand_at_the_ends_of_steps():
+    judged = Document((5, 6, 7, 8, 9), 5, (2, 4), (1, 0))
+    batch = data.pack(drawn([judged]), 1, 11)
+    assert not batch.weights.any()
+    places = np.flatnonzero(batch.label_weights[0]).tolist()
+    assert places == [2, 4, 7, 9]
+    assert batch.labels[0, places].tolist() == [1, 0, 1, 0]
+
+
+def stream(**changes) -> data.Stream:
+    options = {"rows": 4, "length": 160, "seed": 3}
+    return data.Stream(
+        text(), ("linear", "arithmetic"), **{**options, **changes}
+    )
+
+
+def equal(one: Batch, other: Batch) -> bool:
+    return jax.tree.all(jax.tree.map(np.array_equal, one, other))
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    first, second = stream(), stream()
+    later = second.batch(7)
+    assert equal(first.batch(0), second.batch(0))
+    assert equal(first.batch(7), later)
+    assert not equal(first.batch(0), later)
+    assert not equal(first.batch(0), stream(seed=4).batch(0))
+
+
+def test_batches_are_nearly_full_and_of_all_tasks():
+    found = stream()
+    batches = [found.batch(step) for step in range(8)]
+    full = np.mean([(batch.documents > 0).mean() for batch in batches])
+    assert full > 0.75
+    prompts = "".join(
+        text().decode(row.tolist()) for batch in batches for row in batch.tokens
+    )
+    assert "Solve" in prompts and "What is" in prompts
+
+
+def test_rollouts_share_the_batch():
+    rollout = Document(range(5, 65), 60, (30, 59), (1, 0))
+
+    def judged(share) -> float:
+        found = stream(rollouts=[rollout], rollout_share=share)
+        batches = [found.batch(step) for step in range(10)]
+        labelled = sum(b.label_weights.sum() / 2 for b in batches)
+        return labelled / sum(b.documents.max(1).max() for b in batches)
+
+    assert judged(0.0) == 0
+    assert 0.25 < judged(0.5) < 0.75
+    assert judged(1.0) == 1
+
+
+def test_a_worked_chain():
+    problem = tasks.Problem("2 + 3 - 1", "4", "arithmetic", ("5 - 1", "4"))
+    document = data.worked(text(), problem)
+    prompt = text().encode_prompt(problem.text)
+    assert list(document.tokens[: document.start]) == prompt
+    assert document.tokens[-1] in text().end
+    assert text().decode(document.tokens[document.start :]) == "5 - 1\n4"
+    assert not document.ends and not document.labels
+
+
+def write(path, *lines):
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def test_rollouts(tmp_path):
+    record = {"problem": "1 + 2", "steps": ["3 + 0", "3"], "labels": [1, 0]}
+    path = write(tmp_path / "rollouts.jsonl", json.dumps(record))
+    (document,) = data.read_rollouts(path, text())
+    assert document.start == len(document.tokens)  # not to be imitated
+    assert list(document.labels) == [1, 0]
+    first, last = document.ends
+    tokens = list(document.tokens)
+    assert text().decode(tokens[: first + 1]) == "1 + 2\n3 + 0\n"
+    assert text().decode(tokens[: last + 1]) == "1 + 2\n3 + 0\n3"
+    assert last == len(tokens) - 1 and tokens[last] in text().end
+    worked = data.worked(
+        text(), tasks.Problem("1 + 2", "3", "arithmetic", ("3 + 0", "3"))
+    )
+    assert tokens == list(worked.tokens)  # what the model will have written
+
+
+@pytest.mark.parametrize(
+    ("lines", "match"),
+    [
+        (['{"problem": "1", "steps": ["2"]}'], ":1: .*labels"),
+        (['{"steps": ["2"], "labels": [1]}'], ":1: .*problem"),
+        (["{"], ":1: "),
+        (["[]"], ":1: "),
+        (['{"problem": "1", "steps": ["2"], "labels": []}'], "1 steps, 0"),
+        (['{"problem": "1", "steps": [], "labels": []}'], "0 steps"),
+        (
+            [
+                '{"problem": "1", "steps": ["2"], "labels": [1]}',
+                '{"problem": "1", "steps": ["2"], "labels": [1, 1]}',
+            ],
+            ":2: 1 steps, 2 labels",
+        ),
+        ([], "no lines"),
+    ],
+)
+def test_errors_of_rollouts(tmp_path, lines, match):
+    with pytest.raises(ValueError, match=match):
+        data.read_rollouts(write(tmp_path / "r.jsonl", *lines), text())
+
+
+def test_missing_rollouts(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        data.read_rollouts(tmp_path / "none.jsonl", text())
+
+
+def test_a_new_tokenizer_is_a_function_of_the_configuration(tmp_path):
+    config = TrainConfig(model_config(vocab_size=112))
+    first, second = data.tokenizer(config), data.tokenizer(config)
+    sentence = "Solve 2*x = 10 for x.\n"
+    assert first.encode(sentence) == second.encode(sentence)
+    assert first.decode(first.encode(sentence)) == sentence
+    assert first.vocab_size <= 112
+    first.save(tmp_path)
+    again = data.tokenizer(
+        TrainConfig(model_config(vocab_size=112), init=str(tmp_path))
+    )
+    assert again.encode(sentence) == first.encode(sentence)
+
+
+def test_unknown_task():
+    with pytest.raises(ValueError, match="unknown task 'chess'"):
+        data.Stream(text(), ("chess",), rows=1, length=9, seed=0)
