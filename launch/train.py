@@ -33,14 +33,17 @@ def main(argv: list[str]) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "config.json"
-        if path.exists() and path.read_text() != resolved:
+        if not path.exists():
+            whole = path.with_suffix(".tmp")  # never half a config
+            whole.write_text(resolved)
+            whole.replace(path)
+        elif path.read_text() != resolved:
             print(
                 f"{path} is of another run; choose another --output, or "
                 "delete it to go on from its checkpoint with this config",
                 file=sys.stderr,
             )
             return 2
-        path.write_text(resolved)
         trainer.train(config, data.tokenizer(config), folder)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)

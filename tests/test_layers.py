@@ -23,6 +23,7 @@ LAYERS = """
     text                 jax
     verify.verdict       jax
     verify.extract       jax
+    verify.exact         jax
     verify.maths         jax
     verify.steps         jax
     verify.sandbox       jax

@@ -15,8 +15,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from jaxlrm.config import ModelConfig
+
+_BLOCK = 1024  # slots of the trunk that a commit rewrites at a time
 
 
 class Part(NamedTuple):
@@ -195,24 +198,24 @@ def gather_stem(cache: Cache, path: jax.Array) -> tuple[Cache, jax.Array]:
     slots = cache.stem.slots
     source = _numbers(path, slots)  # [G, W, T]
     problems, groups, _ = source.shape
-    flat = source.reshape(problems, 1, 1, -1)
 
-    def keys(trunk):  # [G, 1, K, D, P] -> [G, W, K, D, T]
-        taken = jnp.take_along_axis(trunk[:, 0], flat, axis=-1)
-        taken = taken.reshape(*taken.shape[:-1], groups, slots)
-        return jnp.moveaxis(taken, 3, 1)
+    def take(trunk, source, axis):
+        index = jnp.moveaxis(source.reshape(problems, -1, 1, 1, 1), 1, axis)
+        taken = jnp.take_along_axis(trunk, index, axis)
+        shape = (*taken.shape[:axis], groups, slots, *taken.shape[axis + 1 :])
+        return jnp.moveaxis(taken.reshape(shape), axis, 1)[:, :, 0]
 
-    def values(trunk):  # [G, 1, K, P, D] -> [G, W, K, T, D]
-        taken = jnp.take_along_axis(
-            trunk[:, 0], flat.reshape(problems, 1, -1, 1), axis=2
-        )
-        taken = taken.reshape(*taken.shape[:2], groups, slots, -1)
-        return jnp.moveaxis(taken, 2, 1)
-
-    stem = Segment(
-        tuple(map(keys, cache.trunk.keys)),
-        tuple(map(values, cache.trunk.values)),
-    )
+    keys, values = [], []
+    for old_keys, old_values in zip(
+        cache.trunk.keys, cache.trunk.values, strict=True
+    ):
+        layer = take(old_keys, source, 4), take(old_values, source, 3)
+        # A TPU copies what it gathers from into another layout: one layer
+        # after the other.
+        layer, source = jax.lax.optimization_barrier((layer, source))
+        keys.append(layer[0])
+        values.append(layer[1])
+    stem = Segment(tuple(keys), tuple(values))
     length = path.sum(-1, dtype=jnp.int32)
     return cache.replace(stem=stem), length
 
@@ -242,39 +245,76 @@ def commit(
     stored = (nodes >= 0) & alive[rows, jnp.maximum(nodes, 0)]
     stored = (valid & stored[..., None]).reshape(nodes.shape[0], -1)
 
-    slots, tokens = owner.shape[1], stored.shape[1]
-    if slots == 0:  # a search of one round keeps nothing but prompts
+    if owner.shape[1] == 0:  # a search of one round keeps only prompts
         return cache.replace(hidden=hidden)
-    free = _numbers(owner < 0, slots, missing=slots)  # [G, P]
-    rank = jnp.cumsum(stored, axis=1) - 1
-    target = jnp.take_along_axis(free, jnp.clip(rank, 0, slots - 1), axis=1)
-    target = jnp.where(stored & (rank < slots), target, slots)  # [G, B * S]
-    writer = jnp.repeat(nodes, tokens // nodes.shape[1], axis=1)
-    owner = owner.at[rows, target].set(writer, mode="drop")
-
-    def keys(trunk, twig):  # [G, 1, K, D, P], [G, B, K, D, S]
-        flat = jnp.moveaxis(twig, 1, 3)  # [G, K, D, B, S]
-        flat = flat.reshape(*flat.shape[:3], -1)
-
-        def put(trunk, target, flat):
-            return trunk.at[..., target].set(flat, mode="drop")
-
-        return jax.vmap(put)(trunk[:, 0], target, flat)[:, None]
-
-    def values(trunk, twig):  # [G, 1, K, P, D], [G, B, K, S, D]
-        flat = jnp.moveaxis(twig, 1, 2)
-        flat = flat.reshape(*flat.shape[:2], -1, flat.shape[-1])
-
-        def put(trunk, target, flat):
-            return trunk.at[:, target].set(flat, mode="drop")
-
-        return jax.vmap(put)(trunk[:, 0], target, flat)[:, None]
-
+    # The first token to store goes into the first free slot, and so on.
+    tokens = stored.shape[1]
+    order = _numbers(stored, tokens, missing=-1)  # [G, B * S]
+    free = owner < 0
+    rank = jnp.cumsum(free, axis=1) - 1
+    source = jnp.take_along_axis(order, jnp.clip(rank, 0, tokens - 1), axis=1)
+    source = jnp.where(free & (rank < tokens), source, -1)  # [G, P]
+    writer = jnp.take_along_axis(
+        nodes, jnp.maximum(source, 0) // cache.twig.slots, axis=1
+    )
+    owner = jnp.where(source < 0, owner, writer)
     trunk = Segment(
-        tuple(map(keys, cache.trunk.keys, cache.twig.keys)),
-        tuple(map(values, cache.trunk.values, cache.twig.values)),
+        tuple(
+            _store(trunk, jnp.moveaxis(twig, 1, 3), source, axis=4)
+            for trunk, twig in zip(
+                cache.trunk.keys, cache.twig.keys, strict=True
+            )
+        ),
+        tuple(
+            _store(trunk, jnp.moveaxis(twig, 1, 2), source, axis=3)
+            for trunk, twig in zip(
+                cache.trunk.values, cache.twig.values, strict=True
+            )
+        ),
     )
     return cache.replace(trunk=trunk, owner=owner, hidden=hidden)
+
+
+def _store(
+    trunk: jax.Array, twig: jax.Array, source: jax.Array, axis: int
+) -> jax.Array:
+    """Writes tokens into the slots of one layer, in place.
+
+    It goes through the slots in blocks. One scatter would do, but a TPU wants
+    the slots to come first for that, and copies all of them there and back.
+
+    Args:
+        trunk: keys or values `[G, 1, ...]` with the slots on `axis`.
+        twig: the same of all branches, `[G, ...]` with axes `B` and `S` in
+            place of the slots.
+        source: `[G, P] int32`, token of `B * S` to write in each slot; -1
+            for none.
+        axis: of the slots.
+    """
+    twig = twig.reshape(*trunk.shape[:axis], -1, *trunk.shape[axis + 1 :])
+    slots = source.shape[1]
+    size = min(slots, _BLOCK)
+
+    def cut(x, block, axis):
+        return jax.lax.dynamic_slice_in_dim(x, block * size, size, axis)
+
+    def write(block, trunk):
+        index = cut(source, block, 1).reshape(-1, size, 1, 1, 1)
+        index = jnp.moveaxis(index, 1, axis)
+        new = jnp.take_along_axis(twig, jnp.maximum(index, 0), axis)
+        new = with_layout_constraint(new, Layout((0, 1, 2, 3, 4)))
+        new = jnp.where(index < 0, cut(trunk, block, axis), new)
+        return jax.lax.dynamic_update_slice_in_dim(
+            trunk, new, block * size, axis
+        )
+
+    # The last block is shifted to end with the slots: it may write again
+    # what the one before it wrote.
+    written = (source >= 0).any(0)
+    block = jnp.arange(slots) // size
+    first = jnp.where(written, block, slots).min()
+    last = jnp.where(written, block, -1).max()
+    return jax.lax.fori_loop(first, last + 1, write, trunk)
 
 
 def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:

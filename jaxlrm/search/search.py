@@ -152,7 +152,12 @@ def compile_rounds(model: Model, strategy: Strategy, shardings=None):
         strategy: the search.
         shardings: of the state, so that it stays where it is.
     """
-    settings = {"donate_argnums": 1, "out_shardings": shardings}
+    # What is overwritten without being read is donated too, if it is kept.
+    settings = {
+        "donate_argnums": 1,
+        "out_shardings": shardings,
+        "keep_unused": True,
+    }
     step = jax.jit(functools.partial(advance, model, strategy), **settings)
     load = jax.jit(functools.partial(refill, model), **settings)
     return step, load

@@ -8,11 +8,14 @@ killed and started again ends with the parameters it would have had.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import json
 import pathlib
+import signal
 import sys
+import threading
 import time
 
 import jax
@@ -63,7 +66,7 @@ def make_step(config: TrainConfig):
             gradients, state.moments, state.params
         )
         values = optax.apply_updates(state.params, updates)
-        metrics["gradient_norm"] = optax.global_norm(gradients)
+        metrics["gradient_norm"] = optax.tree.norm(gradients)
         return State(state.step + 1, values, moments), metrics
 
     return step
@@ -80,15 +83,22 @@ def initial_state(config: TrainConfig, mesh) -> State:
             functools.partial(params.init, config.model), out_shardings=places
         )
         values = draw(jax.random.key(config.seed))
-    optimise = optimiser.build(config.model, config.optimiser, config.steps)
-    moments = jax.jit(optimise.init)(values)
     everywhere = NamedSharding(mesh, PartitionSpec())
+    optimise = optimiser.build(config.model, config.optimiser, config.steps)
+    # A moment lies where its parameter does: the end of its path is the
+    # parameter's path. What is left is counters.
+    known = dict(jax.tree.leaves_with_path(places))
 
-    def place(leaf):  # scalars are born on one device
-        return leaf if leaf.ndim else jax.device_put(leaf, everywhere)
+    def place(path, _):
+        ends = (path[start:] for start in range(len(path)))
+        return next((known[end] for end in ends if end in known), everywhere)
 
+    shapes = jax.eval_shape(optimise.init, values)
+    moments = jax.jit(
+        optimise.init, out_shardings=jax.tree.map_with_path(place, shapes)
+    )(values)
     step = jax.device_put(jnp.zeros((), jnp.int32), everywhere)
-    return State(step, values, jax.tree.map(place, moments))
+    return State(step, values, moments)
 
 
 def _read_init(config: TrainConfig) -> params.Transformer:
@@ -146,23 +156,21 @@ def train(
 def _loop(config, mesh, stream, state, begin, checkpoints, folder):
     step = make_step(config)
     log = _Log(folder / "metrics.jsonl", config, begin)
-    try:
-        with concurrent.futures.ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(stream.batch, begin)
-            for number in range(begin + 1, config.steps + 1):
-                batch = sharding.spread(mesh, coming.result())
-                coming = reader.submit(stream.batch, number)
-                state, metrics = step(state, batch)
-                log.add(number, metrics)
-                if number % config.checkpoint_every == 0:
-                    checkpoints.save(number, state)
-    except KeyboardInterrupt:
-        if not state.step.is_deleted():  # given to a step that was cut short
-            number = int(state.step)
-            if number > (checkpoints.latest() or 0):
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as reader,
+        _interrupts() as asked,
+    ):
+        coming = reader.submit(stream.batch, begin)
+        for number in range(begin + 1, config.steps + 1):
+            batch = sharding.spread(mesh, coming.result())
+            coming = reader.submit(stream.batch, number)
+            state, metrics = step(state, batch)
+            log.add(number, metrics)
+            if number % config.checkpoint_every == 0 or asked.is_set():
                 checkpoints.save(number, state)
-            _say(f"interrupted at step {number}; run again to go on")
-        raise
+            if asked.is_set():
+                _say(f"interrupted at step {number}; run again to go on")
+                raise KeyboardInterrupt
     if (checkpoints.latest() or 0) < config.steps:
         checkpoints.save(config.steps, state)
     model = folder / "model"
@@ -170,6 +178,33 @@ def _loop(config, mesh, stream, state, begin, checkpoints, folder):
     stream.text.save(model)
     _say(f"done: {model}")
     return log.last
+
+
+@contextlib.contextmanager
+def _interrupts():
+    """Ctrl-C sets the event that this yields; a second one ends at once.
+
+    An exception in the middle of a step would lose the state, which the step
+    was given to overwrite.
+    """
+    asked = threading.Event()
+    python = signal.default_int_handler
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not python
+    ):
+        yield asked  # it is not for us to change what Ctrl-C does
+        return
+
+    def ask(*_):
+        signal.signal(signal.SIGINT, python)
+        asked.set()
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, python)
 
 
 class _Log:
@@ -185,7 +220,9 @@ class _Log:
         if path.exists():  # lines past the checkpoint will be written again
             lines = path.read_text().splitlines()
             kept = [s for s in lines if _step_of(s) <= begin]
-            path.write_text("".join(line + "\n" for line in kept))
+            rewritten = path.with_suffix(".tmp")
+            rewritten.write_text("".join(line + "\n" for line in kept))
+            rewritten.replace(path)
 
     def add(self, step: int, metrics: dict) -> None:
         self._pending.append(metrics)

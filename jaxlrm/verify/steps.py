@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from jaxlrm.verify.maths import (
+from jaxlrm.verify.exact import (
     Line,
     NotParsed,
     Number,

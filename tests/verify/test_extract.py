@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm.verify.extract import bare_answer, extract_answer
@@ -89,7 +89,6 @@ def test_bare_answer(text, answer):
     assert bare_answer(text) == answer
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=r"\boxed{} #answer:is$=.5" + "\n", max_size=200))
 def test_any_text_gives_a_clean_answer_or_none(text):
     answer = extract_answer(text)
@@ -97,7 +96,6 @@ def test_any_text_gives_a_clean_answer_or_none(text):
     bare_answer(text)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="xy0123456789+-*/^ ", min_size=1).map(str.strip))
 def test_what_is_boxed_comes_out(text):
     boxed = extract_answer(rf"so \boxed{{{text}}} holds")

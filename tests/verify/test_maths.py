@@ -1,14 +1,13 @@
-import operator
 import time
-from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlrm.verify import is_equivalent, maths
-from jaxlrm.verify.maths import NotParsed, compare, parse
+from jaxlrm.verify import is_equivalent
+from jaxlrm.verify.maths import compare
 from jaxlrm.verify.verdict import Verdict
+from tests.verify.bombs import BOMBS
 
 EQUAL = [
     ("7", "7.0"),
@@ -124,66 +123,13 @@ def test_undecided_is_unknown_and_not_equal(prediction, gold):
     assert not is_equivalent(prediction, gold)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "9**9**9**9",
-        "2^" * 1000 + "2",
-        "(" * 10**6,
-        "(" * 2000 + "1" + ")" * 2000,
-        "1" * 10**6,
-        "-" * 4000 + "1",
-        "10^" + "9" * 900,
-        "(x+1)^1000000",
-        "(a+b+c+d+e+f)^5*" * 200 + "1",
-        "+".join(f"1/(x+y/{i})" for i in range(1, 99)),
-        "*".join(f"((9^2000+{i})/(7^2000+{i}))" for i in range(1, 99)),
-        "1,111" * 800,
-        "(1," * 1000,
-        r"\frac" * 800,
-        "{" * 4000,
-        "\N{ARABIC-INDIC DIGIT THREE}",
-        "__import__('os').system('true')",
-        "\ud800",
-    ],
-)
+@pytest.mark.parametrize("text", BOMBS)
 def test_bombs_return_quickly(text):
     start = time.perf_counter()
-    with pytest.raises(NotParsed):
-        parse(text)
     assert not is_equivalent(text, "1")
     assert not is_equivalent("1", text)
     assert not is_equivalent(f"{text}, {text}", f"{text}, 1")
     assert time.perf_counter() - start < 2
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "3 +",
-        "3 4",
-        "x2",
-        "(1+2]",
-        "a word",
-        "1.2.3",
-        "=5",
-        "2^x",
-        "4^(1/2)",
-    ],
-)
-def test_outside_the_grammar(text):
-    with pytest.raises(NotParsed):
-        parse(text)
-
-
-def test_parse_keeps_the_names_that_cancel():
-    line = parse("x - x = 0")
-    assert line.sides == (0, 0)
-    assert line.names == {"x"}
-    assert parse("1/3").sides == (Fraction(1, 3),)
-    with pytest.raises(ZeroDivisionError):
-        parse("1/(x - x)")
 
 
 def test_lists_of_lists_are_bounded():
@@ -199,11 +145,6 @@ def test_lists_of_lists_are_bounded():
     assert is_equivalent("{{1,2},{3}}", "{{3},{2,1}}")
 
 
-def test_powers_of_units_have_no_size():
-    assert parse("(-1)^" + "9" * 900).sides == (-1,)
-    assert parse("1^(10^900)").sides == (1,)
-
-
 def _binary(inner):
     return st.builds(
         "{} {} {}".format, inner, st.sampled_from("+-*"), inner
@@ -216,7 +157,6 @@ EXPRESSIONS = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(EXPRESSIONS)
 def test_reflexive(text):
     spaced = text.replace("*", r" \cdot ").replace("(", r"\left( ")
@@ -224,13 +164,11 @@ def test_reflexive(text):
     assert is_equivalent(spaced.replace(")", r"\right)"), f"${text}$")
 
 
-@settings(deadline=None)
 @given(EXPRESSIONS, EXPRESSIONS)
 def test_symmetric(one, other):
     assert compare(one, other) is compare(other, one)
 
 
-@settings(deadline=None)
 @given(EXPRESSIONS, st.integers(1, 9))
 def test_rewriting_keeps_the_value_and_adding_changes_it(text, number):
     assert is_equivalent(f"({text}) + {number} - {number}", text)
@@ -238,34 +176,6 @@ def test_rewriting_keeps_the_value_and_adding_changes_it(text, number):
     assert compare(f"{text} + {number}", text) is Verdict.INVALID
 
 
-def _computed(inner):
-    """Pairs of a text and its value."""
-    operations = {"+": operator.add, "-": operator.sub, "*": operator.mul}
-    return st.builds(
-        lambda a, sign, b: (
-            f"({a[0]} {sign} {b[0]})",
-            operations[sign](a[1], b[1]),
-        ),
-        inner,
-        st.sampled_from(list(operations)),
-        inner,
-    )
-
-
-@settings(deadline=None)
-@given(
-    st.recursive(
-        st.fractions(-99, 99, max_denominator=9).map(lambda q: (f"({q})", q)),
-        _computed,
-        max_leaves=12,
-    )
-)
-def test_arithmetic_agrees_with_python(pair):
-    text, value = pair
-    assert parse(text).sides == (value,)
-
-
-@settings(deadline=None)
 @given(
     st.text(
         alphabet=r"0123456789xyi+-*/^(){}[]=,.%$\ " + "frac text{}or",
@@ -277,9 +187,3 @@ def test_compare_never_raises(text, gold):
     assert compare(text, gold) in Verdict
     assert compare(gold, text) in Verdict
     assert compare(text, text) in (Verdict.VALID, Verdict.UNKNOWN)
-
-
-def test_budgets_hold_for_values(monkeypatch):
-    monkeypatch.setattr(maths, "WORK", 10)
-    with pytest.raises(NotParsed, match="products"):
-        parse("(a+b+c+d)*(e+f+g+h)")

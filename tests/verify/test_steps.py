@@ -1,13 +1,14 @@
 import time
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jaxlrm.verify.steps import (
     Relation,
     check_answer,
     check_chain,
+    check_solution,
     check_step,
     relate,
 )
@@ -123,7 +124,7 @@ def test_chain_refuses_lines_without_progress():
     assert check_chain("2x = 10", repeated) is Verdict.INVALID
 
 
-@pytest.mark.parametrize("check", [check_chain, check_answer])
+@pytest.mark.parametrize("check", [check_chain, check_answer, check_solution])
 def test_chain_needs_a_step(check):
     with pytest.raises(ValueError, match="no steps"):
         check("2x = 10", [])
@@ -162,11 +163,22 @@ def test_answer(statement, steps, verdict):
     assert check_answer(statement, steps) is verdict
 
 
+def test_a_solution_is_all_its_steps_and_its_answer():
+    assert check_solution(STATEMENT, CHAIN) is Verdict.VALID
+    assert check_solution(STATEMENT, CHAIN[:-1]) is Verdict.INVALID
+    wrong_fact = ["-11 - 4 = -14", *CHAIN[1:]]
+    assert check_answer(STATEMENT, wrong_fact) is Verdict.VALID
+    assert check_solution(STATEMENT, wrong_fact) is Verdict.INVALID
+    prose = ["collect the terms", *CHAIN]
+    assert check_solution(STATEMENT, prose) is Verdict.UNKNOWN
+    # Two wrong steps that cancel.
+    assert check_solution("1 + 2 + 3", ["3 + 4", "7"]) is Verdict.INVALID
+
+
 SMALL = st.integers(-50, 50)
 NONZERO = SMALL.filter(bool)
 
 
-@settings(deadline=None)
 @given(NONZERO, SMALL, NONZERO, SMALL)
 def test_a_step_and_its_inverse_are_valid(a, b, factor, shift):
     equation = f"{a}*x + {b} = 0"
@@ -176,7 +188,6 @@ def test_a_step_and_its_inverse_are_valid(a, b, factor, shift):
     assert check_step(f"{a}*(x + {b})", f"{a}*x + {a * b}") is Verdict.VALID
 
 
-@settings(deadline=None)
 @given(NONZERO, NONZERO, NONZERO)
 def test_a_wrong_number_is_invalid(a, b, error):
     assume(a + error)
@@ -188,7 +199,6 @@ def test_a_wrong_number_is_invalid(a, b, error):
     assert check_step(equation, fact) is Verdict.INVALID
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40), st.text(alphabet="x=0123+-*/ ^(.)", max_size=40))
 def test_checks_never_raise(one, other):
     for before, after in ((one, other), (other, one), (other, other)):
