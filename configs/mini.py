@@ -41,8 +41,8 @@ def get_config(preset: str = "xs") -> TrainConfig:
             init="runs/xs/model",
             rollouts="runs/rollouts.jsonl",
             rollout_share=0.4,
-            steps=3000,
-            optimiser=OptimiserConfig(warmup=50, decay=2500),
+            steps=2500,
+            optimiser=OptimiserConfig(warmup=50, decay=2300),
             seed=1,
         ),
     }

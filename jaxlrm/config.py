@@ -159,6 +159,11 @@ class SearchConfig:
                 f"branches {self.branches} is not a multiple of width "
                 f"{self.width}; each kept step gets width children"
             )
+        if self.strategy == "beam" and self.step_tokens > self.chain_tokens:
+            raise ValueError(
+                f"step_tokens {self.step_tokens} is over chain_tokens "
+                f"{self.chain_tokens}; no step would fit into a chain"
+            )
         if not 0 <= self.temperature < math.inf:
             raise ValueError(
                 f"temperature {self.temperature} is not a number from 0; 0 is "
@@ -194,6 +199,12 @@ class OptimiserConfig:
 
     def __post_init__(self):
         _require_positive(self, "learning_rate", "adam_learning_rate", "clip")
+        for name in ("warmup", "decay"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; it is a number of "
+                    "steps, 0 for none"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

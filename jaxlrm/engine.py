@@ -98,6 +98,7 @@ class Engine:
         self._mesh = mesh or sharding.make_mesh()
         self._generator = generator.config
         self._reward = reward and reward.config
+        self._dtype = generator.params.embedding.dtype
         self._weights = lockstep.Weights(
             self._place(generator),
             reward and self._place(reward),
@@ -108,7 +109,11 @@ class Engine:
 
     def _place(self, model: Learned) -> params.Transformer:
         places = params.shardings(model.config, self._mesh)
-        return jax.tree.map(jax.device_put, model.params, places)
+        # One dtype, so that all of them fit into the caches.
+        values = jax.tree.map(
+            lambda x: x.astype(self._dtype, copy=False), model.params
+        )
+        return jax.tree.map(jax.device_put, values, places)
 
     def __enter__(self) -> Engine:
         return self
@@ -200,10 +205,16 @@ class Engine:
         """`(number, tokens)` of the problems that can be searched."""
         prompts = []
         for number, problem in enumerate(problems):
-            tokens = self._text.encode_prompt(problem)
             if not problem.strip():
                 journal.refuse(number, "the problem is empty")
-            elif len(tokens) > room:
+                continue
+            try:
+                problem.encode()
+            except UnicodeEncodeError as error:
+                journal.refuse(number, f"the problem is no text: {error}")
+                continue
+            tokens = self._text.encode_prompt(problem)
+            if len(tokens) > room:
                 journal.refuse(
                     number,
                     f"the problem has {len(tokens)} tokens and this model "
@@ -236,6 +247,7 @@ class Engine:
             decoding,
             sizes,
             learned=config.verifiers in ("learned", "both"),
+            dtype=self._dtype,
         )
         blank = functools.partial(
             search.initial, model, strategy, sizes.problems
@@ -326,7 +338,7 @@ class Engine:
         shape = self._generator
         slots = sizes.prompt + config.chain_tokens
         per_slot = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
-        return strategy.branches * slots * per_slot * 4
+        return strategy.branches * slots * per_slot * self._dtype.itemsize
 
 
 def load(

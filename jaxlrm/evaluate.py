@@ -502,6 +502,7 @@ def combinations(
         raise ValueError("name at least one strategy and one of verifiers")
     if len(strategies) == len(verifiers) == 1:
         return [(strategies[0], verifiers[0])]
+
     def used(strategy: str) -> Iterable[str]:
         uses = _USES.get(strategy)
         if uses is None:

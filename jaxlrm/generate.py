@@ -83,6 +83,7 @@ def write_step(
     start: jax.Array,
     keys: jax.Array,
     active: jax.Array,
+    half: jax.Array,
 ) -> Written:
     """Samples until every branch has ended its step or written `S` tokens.
 
@@ -101,6 +102,8 @@ def write_step(
         start: `[G, B] int32`, position of the first token.
         keys: `[G, B]` PRNG keys; a token's folds in its position.
         active: `[G, B] bool`, rows that are to write at all.
+        half: `[G, B] bool`, rows whose last token was the first half of a
+            delimiter, in a step that is to go on.
     """
     shape = (*active.shape, decoding.steps)
     fold = jax.vmap(jax.vmap(jax.random.fold_in))
@@ -154,5 +157,5 @@ def write_step(
         hidden=hidden,
         twig=twig,
     )
-    carry = (jnp.zeros((), jnp.int32), active, nothing, written)
+    carry = (jnp.zeros((), jnp.int32), active, half, written)
     return jax.lax.while_loop(unfinished, body, carry)[-1]

@@ -346,7 +346,7 @@ class Journal:
         proven = verdict is Verdict.VALID
         checked = self._pool is not None
         note = ""
-        if page.outside:
+        if page.outside and not proven:  # a proof needs no trust
             confidence = 0.0
             note = (
                 "the model was trained on other families of problems: "

@@ -89,6 +89,7 @@ def bind(
     sizes: Sizes,
     *,
     learned: bool,
+    dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> search.Model:
     """The model side of the loop.
 
@@ -100,6 +101,7 @@ def bind(
         decoding: how tokens are sampled.
         sizes: of the caches at the start; they may grow between rounds.
         learned: whether steps are scored at all.
+        dtype: of the caches; that of the parameters.
     """
 
     def allocate(nodes: int) -> Memory:
@@ -114,6 +116,7 @@ def bind(
                 branches=strategy.branches,
                 groups=strategy.groups,
                 nodes=nodes,
+                dtype=dtype,
             )
 
         scored = learned and reward is not None
@@ -142,6 +145,7 @@ def bind(
             start,
             keys,
             leaf >= 0,
+            _half_delimiter(weights.tables, trees, leaf),
         )
         cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
         memory = memory.replace(generator=cache)
@@ -203,6 +207,16 @@ def _read_prompt(
         hidden[:, 0], (prompts.length - 1)[:, None, None], axis=1
     )
     return cache_lib.start(cache, mask, segment, prompts.length, last[:, 0])
+
+
+def _half_delimiter(tables: Tables, trees: Tree, leaf: jax.Array) -> jax.Array:
+    """`[G, B] bool`: the token limit cut the leaf inside its delimiter."""
+    last = jnp.maximum(tree.at(trees.length, leaf) - 1, 0)
+    token = jnp.take_along_axis(
+        tree.at(trees.tokens, leaf), last[..., None], axis=-1
+    )
+    cut = tree.at(trees.kind, leaf) == tree.OPEN
+    return cut & tables.starts[token[..., 0]]
 
 
 def _context(

@@ -81,10 +81,16 @@ def check(config: ModelConfig, mesh) -> None:
     """
     ways = mesh.shape["model"]
     if config.num_heads % ways:
-        fitting = [n for n in range(1, ways) if config.num_heads % n == 0]
+        devices = ways * mesh.shape["data"]
+        fitting = ", ".join(
+            f"{devices // n}x{n}"
+            for n in range(1, devices + 1)
+            if devices % n == 0 and config.num_heads % n == 0
+        )
         raise ValueError(
             f"{config.num_heads} query heads cannot be split over a model "
-            f"axis of {ways}; these sizes fit: {fitting}"
+            f"axis of {ways}; of {devices} devices these meshes (data x model) "
+            f"fit: {fitting}"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import types
 
 import numpy as np
@@ -54,17 +55,20 @@ class Play:
         slots: int = 1,
         separate_reward: bool = False,
         numbers=None,
+        trained_on=(),
     ):
         config = SearchConfig(
             strategy=strategy, branches=B, width=2, verifiers=verifiers
         )
         self.ended, self.progress = [], []
+        tokenizer = copy.copy(text())
+        tokenizer.tasks = tuple(trained_on)
         symbolic = verifiers in ("both", "symbolic")
         self.pool = (pool or Pool()) if symbolic else None
         self.journal = Journal(
             problems or [PROBLEM],
             config,
-            text(),
+            tokenizer,
             self.pool,
             progress=self.progress.append,
             finished=lambda number, _: self.ended.append(number),
@@ -189,7 +193,7 @@ def test_a_solved_problem():
     assert [(v.answer, v.weight, v.count) for v in found.votes] == [
         ("3", 1.0, 2)
     ]
-    assert found.tree == {"rounds": 2, "nodes": 4, "pruned": 2}
+    assert found.tree == {"rounds": 2, "nodes": 3, "pruned": 2}
     assert play.ended == [0]
 
 
@@ -391,7 +395,7 @@ def test_a_guess_when_nothing_survives():
     assert (found.answer, found.verdict) == ("5", INVALID)
     assert (found.confidence, found.solved) == (0.0, False)
     assert "guess" in found.note
-    assert found.tree == {"rounds": 1, "nodes": 1, "pruned": 2}
+    assert found.tree == {"rounds": 1, "nodes": 0, "pruned": 2}
 
 
 def test_no_answer_when_no_chain_ended():
@@ -448,6 +452,36 @@ def test_an_unrecognised_problem(strategy):
     assert (found.answer, found.verdict) == ("3", UNKNOWN)
     assert (found.confidence, found.solved) == (0.75, False)
     assert "no known family" in found.note
+
+
+@pytest.mark.parametrize(
+    ("problem", "words", "confidence", "solved"),
+    [
+        (PROBLEM, "x = 3", 0.75, True),
+        ("What is 1 + 2?", "3", 0.0, False),
+        ("How much is half of six?", "3", 0.0, False),
+    ],
+)
+def test_confidence_outside_the_families_of_the_model(
+    problem, words, confidence, solved
+):
+    play = Play(
+        problem, verifiers="learned", strategy="majority", trained_on=["linear"]
+    )
+    play.round([(0, words, ANSWER, 0.75)], keep=[[1]])
+    play.round([])
+    found = play.solution()
+    assert (found.answer, found.confidence) == ("3", confidence)
+    assert found.solved is solved
+    assert ("other families of problems: linear" in found.note) is not solved
+
+
+def test_a_proof_stands_outside_the_families_of_the_model():
+    play = Play("What is 1 + 2?", trained_on=["linear"])
+    play.round([(0, "3", ANSWER, 0.75)], keep=[[1]])
+    play.round([])
+    found = play.solution()
+    assert (found.confidence, found.solved, found.note) == (1.0, True, "")
 
 
 def test_an_unrecognised_problem_with_one_line():

@@ -52,7 +52,7 @@ def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
     result = functools.reduce(
         _merge,
         (
-            _over_blocks(scaled, part._replace(mask=_widen(part.mask, full)))
+            _over_blocks(scaled, part._replace(mask=_widen(part, full)))
             for part in parts
         ),
     )
@@ -60,10 +60,11 @@ def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
     return mixed.reshape(query.shape).astype(query.dtype)
 
 
-def _widen(mask: jax.Array, shape: tuple[int, int, int]) -> jax.Array:
+def _widen(part: Part, shape: tuple[int, int, int]) -> jax.Array:
     """`[G, B, S or 1, T]`: one row serves all steps if it did before."""
-    mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)
-    return jnp.broadcast_to(mask, (*shape[:2], *mask.shape[2:]))
+    mask = part.mask.reshape((1,) * (4 - part.mask.ndim) + part.mask.shape)
+    slots = part.keys.shape[-1]
+    return jnp.broadcast_to(mask, (*shape[:2], mask.shape[2], slots))
 
 
 def _over_blocks(query: jax.Array, part: Part) -> _Partial:

@@ -234,15 +234,17 @@ def commit(
         valid: `[G, B, S] bool`, the twig's slots that hold a token.
         alive: `[G, N] bool`, nodes that a live node stands on.
     """
-    rows = jnp.arange(nodes.shape[0])[:, None]
     owned = cache.owner >= 0
     needed = jnp.take_along_axis(alive, jnp.maximum(cache.owner, 0), axis=1)
     owner = jnp.where(owned & needed, cache.owner, -1)
 
     capacity = alive.shape[1]
     kept = jnp.where(nodes >= 0, nodes, capacity)
-    hidden = cache.hidden.at[rows, kept].set(cache.twig_hidden, mode="drop")
-    stored = (nodes >= 0) & alive[rows, jnp.maximum(nodes, 0)]
+    hidden = jax.vmap(
+        lambda all, nodes, new: all.at[nodes].set(new, mode="drop")
+    )(cache.hidden, kept, cache.twig_hidden)
+    stored = jnp.take_along_axis(alive, jnp.maximum(nodes, 0), axis=1)
+    stored &= nodes >= 0
     stored = (valid & stored[..., None]).reshape(nodes.shape[0], -1)
 
     if owner.shape[1] == 0:  # a search of one round keeps only prompts
@@ -302,7 +304,12 @@ def _store(
         index = cut(source, block, 1).reshape(-1, size, 1, 1, 1)
         index = jnp.moveaxis(index, 1, axis)
         new = jnp.take_along_axis(twig, jnp.maximum(index, 0), axis)
-        new = with_layout_constraint(new, Layout((0, 1, 2, 3, 4)))
+        # For other devices the constraint would gather all shards.
+        new = jax.lax.platform_dependent(
+            new,
+            tpu=lambda x: with_layout_constraint(x, Layout((0, 1, 2, 3, 4))),
+            default=lambda x: x,
+        )
         new = jnp.where(index < 0, cut(trunk, block, axis), new)
         return jax.lax.dynamic_update_slice_in_dim(
             trunk, new, block * size, axis

@@ -157,8 +157,12 @@ _ARCHITECTURES = {  # model_type: (bias on q, k, v; norm on q, k)
 }
 
 
-def to_json(config: ModelConfig) -> dict:
+def to_json(config: ModelConfig, dtype: str = "float32") -> dict:
     """The `config.json` that `transformers` reads.
+
+    Args:
+        config: shape of the model.
+        dtype: of the parameters.
 
     Raises:
         ValueError: no known architecture has this shape.
@@ -186,7 +190,7 @@ def to_json(config: ModelConfig) -> dict:
         "rope_theta": config.rope_theta,
         "max_position_embeddings": config.max_position_embeddings,
         "tie_word_embeddings": config.tie_word_embeddings,
-        "torch_dtype": "float32",
+        "torch_dtype": dtype,
         "value_head": config.value_head,
     }
 
@@ -195,8 +199,8 @@ def from_json(data: dict) -> ModelConfig:
     """A `ModelConfig` out of a Hugging Face `config.json`.
 
     Raises:
-        ValueError: an unknown architecture, a missing field or a kind of
-            rotary scaling that is not supported.
+        ValueError: an unknown architecture, a missing field, or a kind of
+            rotary scaling or attention that is not supported.
     """
     kind = data.get("model_type")
     if kind not in _ARCHITECTURES:
@@ -207,6 +211,12 @@ def from_json(data: dict) -> ModelConfig:
     rope = data.get("rope_parameters") or data.get("rope_scaling") or {}
     if rope.get("rope_type", rope.get("type", "default")) != "default":
         raise ValueError(f"rotary scaling {rope} is not supported yet")
+    layers = set(data.get("layer_types") or ()) - {"full_attention"}
+    if data.get("use_sliding_window") or layers:
+        raise ValueError(
+            f"sliding-window attention {sorted(layers)} is not supported; "
+            "only full attention is"
+        )
     bias, qk_norm = _ARCHITECTURES[kind]
     bias = bool(data.get("attention_bias", bias))
     try:
@@ -236,15 +246,16 @@ def save(
     folder: str | pathlib.Path, config: ModelConfig, values
 ) -> pathlib.Path:
     """Writes `config.json` and `model.safetensors`."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as serialise
 
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(
-        json.dumps(to_json(config), indent=2) + "\n"
+        json.dumps(to_json(config, str(values.embedding.dtype)), indent=2)
+        + "\n"
     )
     path = folder / "model.safetensors"
-    save_file(to_tensors(values), path, metadata={"format": "pt"})
+    path.write_bytes(serialise(to_tensors(values), {"format": "pt"}))
     return path
 
 

@@ -133,10 +133,11 @@ def advance(
     tree, nodes = strategy.update(state.tree, state.twigs, verdict)
     cache = model.commit(state.cache, tree, state.twigs, nodes)
     leaf, ordinal = strategy.select(tree)
-    rows = jnp.arange(leaf.shape[0])[:, None]
     target = jnp.where(leaf < 0, tree.children.shape[1], leaf)
     tree = tree.replace(
-        children=tree.children.at[rows, target].add(1, mode="drop")
+        children=jax.vmap(lambda n, leaf: n.at[leaf].add(1, mode="drop"))(
+            tree.children, target
+        )
     )
     fold = jax.vmap(jax.vmap(jax.random.fold_in))
     keys = fold(tree_lib.at(tree.key, leaf), ordinal)

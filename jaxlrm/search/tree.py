@@ -135,10 +135,25 @@ def select_problems(mask: jax.Array, new, old):
     return jax.tree.map(pick, new, old)
 
 
+# Problems are mapped over, never indexed: so devices that share them need not
+# talk to each other.
+
+
 def at(values: jax.Array, nodes: jax.Array) -> jax.Array:
     """`values [G, N, ...]` of `nodes [G, B]`; -1 reads node 0."""
-    rows = jnp.arange(values.shape[0])[:, None]
-    return values[rows, jnp.maximum(nodes, 0)]
+    return jax.vmap(lambda values, nodes: values[nodes])(
+        values, jnp.maximum(nodes, 0)
+    )
+
+
+def put(values: jax.Array, nodes: jax.Array, new: jax.Array) -> jax.Array:
+    """`values [G, N, ...]` with `new [G, B, ...]` at `nodes [G, B]`.
+
+    A node that is N or more is left out.
+    """
+    return jax.vmap(
+        lambda values, nodes, new: values.at[nodes].set(new, mode="drop")
+    )(values, nodes, new)
 
 
 def add(
@@ -163,26 +178,21 @@ def add(
     capacity = tree.parent.shape[1]
     nodes = tree.size[:, None] + jnp.cumsum(keep, 1, dtype=jnp.int32) - 1
     nodes = jnp.where(keep & (nodes < capacity), nodes, capacity)
-    rows = jnp.arange(nodes.shape[0])[:, None]
-
-    def put(field, values):
-        return field.at[rows, nodes].set(values, mode="drop")
-
     length = twigs.length
     tree = tree.replace(
         size=jnp.minimum(tree.size + keep.sum(1), capacity),
-        parent=put(tree.parent, twigs.leaf),
-        depth=put(tree.depth, at(tree.depth, twigs.leaf) + 1),
-        end=put(tree.end, at(tree.end, twigs.leaf) + length),
-        length=put(tree.length, length),
-        kind=put(tree.kind, twigs.kind),
-        live=put(tree.live, twigs.kind != ANSWER),
-        children=put(tree.children, 0),
-        count=put(tree.count, count),
-        score=put(tree.score, twigs.score),
-        verdict=put(tree.verdict, verdict),
-        key=put(tree.key, twigs.key),
-        tokens=put(tree.tokens, twigs.tokens),
+        parent=put(tree.parent, nodes, twigs.leaf),
+        depth=put(tree.depth, nodes, at(tree.depth, twigs.leaf) + 1),
+        end=put(tree.end, nodes, at(tree.end, twigs.leaf) + length),
+        length=put(tree.length, nodes, length),
+        kind=put(tree.kind, nodes, twigs.kind),
+        live=put(tree.live, nodes, twigs.kind != ANSWER),
+        children=put(tree.children, nodes, jnp.zeros_like(nodes)),
+        count=put(tree.count, nodes, count),
+        score=put(tree.score, nodes, twigs.score),
+        verdict=put(tree.verdict, nodes, verdict),
+        key=put(tree.key, nodes, twigs.key),
+        tokens=put(tree.tokens, nodes, twigs.tokens),
     )
     return tree, jnp.where(nodes < capacity, nodes, -1)
 
@@ -207,11 +217,12 @@ def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
 
 def has_live_descendant(tree: Tree) -> jax.Array:
     """`[G, N] bool`: the node, or one below it, may still be extended."""
-    rows = jnp.arange(tree.parent.shape[0])[:, None]
     parent = jnp.where(tree.parent < 0, tree.parent.shape[1], tree.parent)
 
     def step(_, alive):
-        return alive.at[rows, parent].max(alive, mode="drop")
+        return jax.vmap(
+            lambda alive, parent: alive.at[parent].max(alive, mode="drop")
+        )(alive, parent)
 
     return jax.lax.fori_loop(0, tree.depth.max(), step, tree.live)
 

@@ -95,7 +95,10 @@ class Stream:
 def tokenizer(config: TrainConfig) -> Text:
     """That of the model to start from, or a new one for these families."""
     if config.init:
-        return Text.load(config.init)
+        text = Text.load(config.init)
+        if text.tasks:
+            text.tasks = tuple(dict.fromkeys((*text.tasks, *config.tasks)))
+        return text
     rng = random.Random(f"{config.seed}/tokenizer")
     problems = [
         tasks.get(name).sample(rng)

@@ -73,9 +73,9 @@ def alone(number: int, strategy=BEAM) -> str:
 
 @given(
     order=st.permutations(range(len(SCRIPTS))),
-    slots=st.sampled_from([1, 2, 3, 7]),
+    slots=st.sampled_from([1, 2, 7]),
 )
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_tree_does_not_depend_on_what_is_beside_it(order, slots):
     found = run_scripts(
         BEAM,

@@ -258,6 +258,12 @@ def test_beam_ends_when_no_further_step_would_fit():
     assert found.trees[0].count("ab") == 3
 
 
+def test_a_step_must_fit_into_a_chain():
+    with pytest.raises(ValueError, match="step_tokens 4 is over chain_tokens"):
+        build("beam", chain_tokens=3)
+    assert build("majority", chain_tokens=3).step_tokens == 3
+
+
 def test_beam_ends_when_nothing_survives():
     script = (step("a", 0.5, step("b", 0.9, verdict=INVALID)),)
     found = run_scripts(build("beam"), [script])

@@ -104,3 +104,9 @@ def test_schedule(warmup, decay, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     if decay:
         assert rate(8) == 0
+
+
+@pytest.mark.parametrize("name", ["warmup", "decay"])
+def test_a_number_of_steps_is_not_negative(name):
+    with pytest.raises(ValueError, match=f"{name} is -1"):
+        OptimiserConfig(**{name: -1})

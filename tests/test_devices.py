@@ -1,0 +1,227 @@
+"""One device and eight simulated ones write the same, and share the work."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import random
+import re
+
+import jax
+import numpy as np
+import pytest
+
+import jaxlrm
+from jaxlrm import lockstep, sharding, tasks, testing
+from jaxlrm.config import SearchConfig
+from jaxlrm.generate import Decoding
+from jaxlrm.models import params
+from jaxlrm.search import search, strategies
+
+MESHES = [(8, 1), (4, 2), (2, 4)]
+BEAM = SearchConfig(
+    strategy="beam",
+    branches=16,
+    width=4,
+    chain_tokens=96,
+    step_tokens=32,
+    rounds=3,
+    verifiers="learned",
+)
+MAJORITY = dataclasses.replace(BEAM, strategy="majority")
+each_mesh = pytest.mark.parametrize(
+    "mesh", MESHES, ids=lambda mesh: "x".join(map(str, mesh))
+)
+
+
+def problems(count: int = 8) -> list[str]:
+    rng = random.Random(1)
+    names = ("linear", "arithmetic")
+    return [tasks.get(names[i % 2]).sample(rng).text for i in range(count)]
+
+
+@functools.cache
+def on_one_device():
+    with jaxlrm.load() as engine:
+        return {
+            config: engine.solve(problems(), config)
+            for config in (BEAM, MAJORITY)
+        }
+
+
+def assert_same(one, other) -> None:
+    plain = [
+        [dataclasses.replace(t, score=None) for t in solution.thoughts]
+        for solution in (one, other)
+    ]
+    assert plain[0] == plain[1]
+    scores = [[t.score for t in s.thoughts] for s in (one, other)]
+    np.testing.assert_allclose(*scores, rtol=0, atol=1e-5)
+    assert one.answer == other.answer
+    assert one.cache == other.cache
+
+
+@each_mesh
+def test_a_mesh_grows_the_same_trees(mesh):
+    with jaxlrm.load(mesh=sharding.make_mesh(*mesh)) as engine:
+        found = engine.solve(problems(), BEAM)
+    for one, other in zip(on_one_device()[BEAM], found, strict=True):
+        assert_same(one, other)
+
+
+def test_a_mesh_writes_the_same_whole_chains():
+    with jaxlrm.load(mesh=sharding.make_mesh(4, 2)) as engine:
+        found = engine.solve(problems(), MAJORITY)
+    for one, other in zip(on_one_device()[MAJORITY], found, strict=True):
+        assert_same(one, other)
+
+
+def test_fewer_problems_than_devices():
+    """Slots without a problem are idle, and slots are refilled."""
+    config = SearchConfig(
+        strategy="beam",
+        branches=4,
+        width=2,
+        chain_tokens=32,
+        step_tokens=8,
+        rounds=3,
+        verifiers="learned",
+        batch=4,
+    )
+    asked = problems(5)
+    with testing.engine() as engine:
+        expected = engine.solve(asked, config)
+    with testing.engine(mesh=sharding.make_mesh(4, 2)) as engine:
+        first = engine.solve(asked, config)
+        alone = engine.solve(asked[:1], config)
+    for one, other in zip(expected, first, strict=True):
+        assert_same(one, other)
+    assert_same(expected[0], alone[0])
+
+
+# --- Where things lie -------------------------------------------------------
+
+
+def assert_shared(name: str, leaf, mesh, axis: int, mesh_axis: str) -> None:
+    """Each device holds its part of `axis`, and no more."""
+    ways = mesh.shape[mesh_axis]
+    part = leaf.sharding.shard_shape(leaf.shape)
+    assert part[axis] * ways == leaf.shape[axis], (name, leaf.sharding)
+
+
+@each_mesh
+def test_parameters_lie_as_declared(mesh):
+    mesh = sharding.make_mesh(*mesh)
+    with jaxlrm.load(mesh=mesh) as engine:
+        placed = engine._weights.generator
+        config = engine._generator
+    declared = params.specs(config)
+    heads = {"heads": config.num_heads, "kv_heads": config.num_kv_heads}
+
+    def check(spec, leaf):
+        part = leaf.sharding.shard_shape(leaf.shape)
+        for axis, name in enumerate(spec.logical_axes):
+            units = heads.get(name, leaf.shape[axis])
+            ways = 1
+            if name is not None and sharding.LOGICAL_AXES[name] == "model":
+                ways = mesh.shape["model"]
+            if units % ways:
+                ways = 1  # replicated, such as two key/value heads over four
+            assert part[axis] * ways == leaf.shape[axis], (spec, leaf.sharding)
+
+    jax.tree.map(check, declared, placed, is_leaf=params.is_spec)
+
+
+def tiny_search(mesh, *, reward: bool):
+    """A small beam search on a mesh: weights, first state and programs."""
+    config = SearchConfig(
+        strategy="beam", branches=4, width=2, chain_tokens=32, step_tokens=8
+    )
+    strategy = strategies.build(config)
+    shape = testing.model_config()
+    bound = lockstep.bind(
+        shape,
+        shape if reward else None,
+        strategy,
+        Decoding(8, 1.0),
+        lockstep.Sizes(problems=8, prompt=16, trunk=64, stem=32),
+        learned=True,
+    )
+    with testing.engine(mesh=mesh) as engine:
+        weights = engine._weights
+    if reward:
+        weights = weights._replace(reward=weights.generator)
+    blank = functools.partial(search.initial, bound, strategy, 8)
+    places = lockstep.placements(mesh, jax.eval_shape(blank))
+    state = jax.jit(blank, out_shardings=places)()
+    return weights, state, search.compile_rounds(bound, strategy, places)
+
+
+@functools.cache
+def searched():
+    """The state after two rounds on a 4x2 mesh."""
+    mesh = sharding.make_mesh(4, 2)
+    weights, state, (step, load) = tiny_search(mesh, reward=True)
+    prompts = lockstep.Prompts(
+        np.tile(np.arange(3, 19, dtype=np.int32), (8, 1)),
+        np.arange(9, 17, dtype=np.int32),
+    )
+    with jax.set_mesh(mesh):
+        prompts = sharding.spread(mesh, prompts)
+        keys = jax.random.split(jax.random.key(0), 8)
+        state = load(weights, state, prompts, keys, np.ones(8, bool))
+        for _ in range(2):
+            state = step(weights, state, np.zeros((8, 4), np.int32))
+    return mesh, state
+
+
+def test_the_state_stays_shared():
+    """Problems over `data`, key/value heads over `model`, round by round."""
+    mesh, state = searched()
+    names = []
+    for path, leaf in jax.tree.leaves_with_path(state):
+        name = jax.tree_util.keystr(path)
+        names.append(name)
+        assert_shared(name, leaf, mesh, 0, "data")
+        if ".keys" in name or ".values" in name:
+            assert_shared(name, leaf, mesh, 2, "model")
+    # Every segment of both caches was looked at.
+    for cache in ("generator", "reward"):
+        for segment in ("prompt", "trunk", "stem", "twig"):
+            keys = [n for n in names if f".{cache}.{segment}.keys" in n]
+            assert len(keys) == testing.model_config().num_layers
+
+
+def test_a_cache_that_grew_is_still_shared():
+    mesh, state = searched()
+    with jax.set_mesh(mesh):
+        memory = lockstep.grow(state.cache, trunk=128, stem=32)
+    for path, leaf in jax.tree.leaves_with_path(memory):
+        assert_shared(jax.tree_util.keystr(path), leaf, mesh, 0, "data")
+    for cache in (memory.generator, memory.reward):
+        assert cache.trunk.slots == 128 and cache.owner.shape == (8, 128)
+        for leaf in jax.tree.leaves((cache.trunk, cache.stem)):
+            assert_shared("grown", leaf, mesh, 2, "model")
+
+
+def test_problems_need_not_talk_to_each_other():
+    """What crosses the data axis is whether anyone is still at it.
+
+    That is a bit for each loop, the depth of the deepest tree, and a bit for
+    each trunk slot: does any problem write it?
+    """
+    mesh = sharding.make_mesh(8, 1)
+    weights, state, (step, _) = tiny_search(mesh, reward=False)
+    with jax.set_mesh(mesh):
+        verdict = np.zeros((8, 4), np.int32)
+        program = step.lower(weights, state, verdict).compile().as_text()
+    collectives = re.compile(
+        r"= (?P<shape>.*?) (?P<name>all-reduce|all-gather|all-to-all|"
+        r"collective-permute|reduce-scatter)(?:-start)?\("
+    )
+    found = list(collectives.finditer(program))
+    assert found  # else their names have changed
+    for match in found:
+        assert match["name"] == "all-reduce", match[0]
+        arrays = re.findall(r"\w+\[[0-9,]*\]", match["shape"])
+        assert set(arrays) <= {"pred[]", "s32[]", "pred[64]"}, match[0]

@@ -1,0 +1,396 @@
+"""The engine on the shipped model: whole solves, and what it refuses.
+
+What the model answers is not tested, only that it is the same thing however
+it is asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import jaxlrm
+from jaxlrm import engine as engine_lib
+from jaxlrm import lockstep, sharding, tasks, testing
+from jaxlrm.config import SearchConfig
+from jaxlrm.models import hf
+from jaxlrm.text import Text
+from jaxlrm.verify.verdict import Verdict
+
+# Without symbolic checks no step is vetoed: the deepest trees.
+BEAM = SearchConfig(
+    strategy="beam",
+    branches=16,
+    width=4,
+    chain_tokens=128,
+    step_tokens=32,
+    rounds=5,
+    verifiers="learned",
+)
+MAJORITY = dataclasses.replace(BEAM, strategy="majority")
+TINY = SearchConfig(
+    strategy="majority", branches=2, chain_tokens=8, verifiers="learned"
+)
+
+
+def draw(seed: int) -> list[str]:
+    rng = random.Random(seed)
+    names = ("linear", "arithmetic")
+    return [tasks.get(names[i % 2]).sample(rng).text for i in range(8)]
+
+
+PROBLEMS = draw(0)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with jaxlrm.load() as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    with testing.engine() as loaded:
+        yield loaded
+
+
+@pytest.fixture(scope="module")
+def together(engine):
+    """All problems side by side, by each strategy."""
+    return {
+        config.strategy: engine.solve(PROBLEMS, config)
+        for config in (BEAM, MAJORITY)
+    }
+
+
+def assert_same_tree(one, other, *, scores: float = 1e-5) -> None:
+    assert one.problem == other.problem
+    plain = [
+        [dataclasses.replace(t, score=None) for t in solution.thoughts]
+        for solution in (one, other)
+    ]
+    assert plain[0] == plain[1]
+    np.testing.assert_allclose(
+        [t.score for t in one.thoughts],
+        [t.score for t in other.thoughts],
+        rtol=0,
+        atol=scores,
+    )
+    for name in ("answer", "verdict", "best_chain", "tokens", "tree", "note"):
+        assert getattr(one, name) == getattr(other, name), name
+
+
+# --- The same however it is asked -------------------------------------------
+
+
+@pytest.mark.parametrize("config", [BEAM, MAJORITY], ids=lambda c: c.strategy)
+def test_a_problem_alone_has_the_tree_it_has_in_a_batch(
+    engine, together, config
+):
+    alone = engine.solve(PROBLEMS, config, batch=1)
+    for one, expected in zip(alone, together[config.strategy], strict=True):
+        assert_same_tree(one, expected)
+
+
+def test_slots_order_and_memory_do_not_matter(together, monkeypatch):
+    """Two slots, whose rounds mix, and no paths gathered for the leaves."""
+    monkeypatch.setattr(lockstep, "prefers_stem", lambda *_, **__: False)
+    order = [5, 2, 7, 0, 3, 6, 1, 4, 5]
+    with jaxlrm.load() as other:
+        found = other.solve([PROBLEMS[i] for i in order], BEAM, batch=2)
+    for one, number in zip(found, order, strict=True):
+        assert_same_tree(one, together["beam"][number])
+
+
+def test_a_longer_problem_beside_does_not_matter(engine, together):
+    """It makes the prompts of all slots longer."""
+    longer = "What is " + " + ".join(["1"] * 60) + "?"
+    found = engine.solve([PROBLEMS[0], longer], MAJORITY)
+    assert_same_tree(found[0], together["majority"][0])
+
+
+def test_a_seed_gives_the_same_again(engine, together):
+    again = engine.solve(PROBLEMS, BEAM)
+    for one, other in zip(again, together["beam"], strict=True):
+        assert_same_tree(one, other, scores=0)
+
+
+def test_another_seed_gives_other_trees(engine, together):
+    others = engine.solve(PROBLEMS, BEAM, seed=1)
+    same = [
+        [t.text for t in one.thoughts] == [t.text for t in other.thoughts]
+        for one, other in zip(others, together["beam"], strict=True)
+    ]
+    assert not all(same)
+
+
+def test_a_beam_of_one_writes_what_greedy_decoding_writes(tiny):
+    """Through commits, gathers and a trunk that grows, token by token."""
+    problem = "Solve 2*x = 10 for x."
+    (greedy,) = tiny.solve([problem], TINY, strategy="greedy", chain_tokens=170)
+    (beam,) = tiny.solve(
+        [problem],
+        strategy="beam",
+        branches=1,
+        width=1,
+        temperature=0.0,
+        chain_tokens=170,
+        step_tokens=18,
+        rounds=99,
+        verifiers="learned",
+    )
+    (chain,) = greedy.thoughts
+    assert chain.tokens > 100  # this model does not come to an end
+    joined = "".join(t.text for t in beam.thoughts)
+    assert len(beam.thoughts) >= 9
+    # Spaces at the ends of a step are not part of its text.
+    words = "".join(chain.text.split())
+    assert words.startswith("".join(joined.split()))
+    assert beam.cache["peak_slots"] > 128  # so many it began with
+
+
+def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
+    engine, together
+):
+    """The same model as generator and as judge: two caches, one score."""
+    with jaxlrm.load(reward="mini") as apart:
+        found = apart.solve(PROBLEMS, BEAM)
+    for one, expected in zip(found, together["beam"], strict=True):
+        tokens = expected.tokens["generator"]
+        assert one.tokens == {"generator": tokens, "verifier": tokens}
+        expected = dataclasses.replace(expected, tokens=one.tokens)
+        assert_same_tree(one, expected, scores=1e-4)
+
+
+# --- What a solve reports ---------------------------------------------------
+
+
+def test_solutions_hang_together(together):
+    for solution in together["beam"]:
+        for number, thought in enumerate(solution.thoughts):
+            assert thought.parent < number
+            assert 0 < thought.score < 1
+            assert thought.verdict is Verdict.UNKNOWN  # nobody was asked
+            if thought.parent >= 0:
+                parent = solution.thoughts[thought.parent]
+                assert parent.kept and parent.kind != "answer"
+                assert thought.round == parent.round + 1
+        rounds = {t.round for t in solution.thoughts}
+        assert rounds == set(range(solution.tree["rounds"]))
+        for round_number in rounds:
+            wrote = [t for t in solution.thoughts if t.round == round_number]
+            assert sum(t.count for t in wrote) == BEAM.branches
+        spent = sum(t.tokens * t.count for t in solution.thoughts)
+        assert solution.tokens == {"generator": spent, "verifier": 0}
+        assert 0 < solution.cache["bytes"] < solution.cache["dense"]
+
+
+def test_symbolic_verdicts_veto(engine):
+    found = engine.solve(PROBLEMS, BEAM, verifiers="both")
+    thoughts = [t for solution in found for t in solution.thoughts]
+    verdicts = {t.verdict for t in thoughts}
+    assert verdicts & {Verdict.VALID, Verdict.INVALID}
+    for thought in thoughts:
+        if thought.verdict is Verdict.INVALID:
+            assert not thought.kept
+    for solution in found:
+        if solution.solved:
+            assert solution.verdict is Verdict.VALID
+            assert solution.confidence == 1.0
+
+
+def test_callbacks(tiny):
+    problems = [f"What is {i} + 1?" for i in range(5)]
+    progress, finished = [], {}
+    found = tiny.solve(
+        problems,
+        TINY,
+        batch=2,
+        progress=progress.append,
+        finished=finished.__setitem__,
+    )
+    assert finished == dict(enumerate(found))
+    assert [p.round for p in progress] == list(range(1, len(progress) + 1))
+    assert progress[-1].finished == progress[-1].problems == 5
+    assert progress[-1].tokens == sum(s.tokens["generator"] for s in found)
+
+
+# --- Problems that cannot be solved -----------------------------------------
+
+
+def test_bad_problems_beside_good_ones(tiny):
+    bad = {
+        "": "empty",
+        " \n": "empty",
+        "1 + " * 100: "has room for 248",
+        "What is \ud800?": "no text",
+    }
+    good = ["What is 1 + 2?", "\x00 你好 <eos>"]
+    alone = tiny.solve(good, TINY)
+    found = tiny.solve([good[0], *bad, good[1]], TINY)
+    assert_same_tree(found[0], alone[0])
+    assert_same_tree(found[-1], alone[1])
+    for (problem, note), solution in zip(bad.items(), found[1:-1], strict=True):
+        assert solution.problem == problem
+        assert note in solution.note
+        assert solution.answer is None and not solution.solved
+        assert solution.thoughts == ()
+    for solution in found:
+        json.dumps(solution.to_json())
+
+
+def test_nothing_to_search(tiny):
+    assert tiny.solve([], TINY) == []
+    (refused,) = tiny.solve([""], TINY)
+    assert refused.answer is None
+
+
+def test_the_longest_problem_that_fits(tiny):
+    room = tiny.solve(["1" * 300], TINY)[0].note.split("room for ")[1]
+    longest = int(room.split(";")[0]) - 1  # its prompt ends with a newline
+    fits, longer = tiny.solve(["1" * longest, "1" * (longest + 1)], TINY)
+    assert len(fits.thoughts) == 2 and not longer.thoughts
+
+
+# --- Errors -----------------------------------------------------------------
+
+
+def test_one_string_is_not_a_list_of_problems(tiny):
+    with pytest.raises(TypeError, match="list of problems"):
+        tiny.solve("What is 1 + 2?")
+
+
+def test_an_unknown_setting(tiny):
+    with pytest.raises(TypeError, match="branchs"):
+        tiny.solve(["What is 1 + 2?"], branchs=3)
+
+
+@pytest.mark.parametrize("verifiers", ["learned", "both"])
+def test_learned_scores_need_a_head(verifiers):
+    with (
+        testing.engine(value_head=False) as headless,
+        pytest.raises(ValueError, match="value head"),
+    ):
+        headless.solve(["What is 1 + 2?"], verifiers=verifiers)
+
+
+def test_a_reward_model_needs_a_head():
+    bare = testing.learned(value_head=False)
+    with pytest.raises(ValueError, match="no value head"):
+        jaxlrm.Engine(testing.learned(), testing.text(), reward=bare)
+
+
+@pytest.mark.parametrize("strategy", ["majority", "beam"])
+def test_chains_must_leave_room_for_a_problem(tiny, strategy):
+    with pytest.raises(ValueError, match="256 positions"):
+        tiny.solve(["1"], strategy=strategy, chain_tokens=256)
+
+
+def test_the_mesh_must_divide_the_heads():
+    with pytest.raises(ValueError, match=r"4 query heads.*\[1, 2, 4\]"):
+        testing.engine(mesh=sharding.make_mesh(1, 8))
+
+
+def test_the_tokenizer_must_fit():
+    with pytest.raises(ValueError, match="not of one model"):
+        testing.engine(vocab_size=64)
+
+
+def test_close_may_be_repeated():
+    engine = testing.engine()
+    engine.close()
+    config = dataclasses.replace(TINY, verifiers="symbolic")
+    engine.solve(["What is 1 + 2?"], config)
+    engine.close()
+    engine.close()
+    engine.solve(["What is 1 + 2?"], config)  # new workers come by themselves
+    engine.close()
+
+
+# --- Loading ----------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(engine_lib.find("mini"), tmp_path / "model")
+
+
+def test_a_folder_is_loaded(folder, engine):
+    with jaxlrm.load(folder) as loaded:
+        assert loaded.weights_hash == engine.weights_hash
+        assert (loaded.name, engine.name) == (str(folder), "mini")
+    assert len(engine.weights_hash) == 64
+
+
+def test_an_unknown_model():
+    with pytest.raises(FileNotFoundError, match="'maxi'.*mini"):
+        jaxlrm.load("maxi")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "model.safetensors", "tokenizer.json", "text.json"],
+)
+@pytest.mark.parametrize("size", [None, 0, 0.5])
+def test_a_missing_or_truncated_file(folder, name, size):
+    path = folder / name
+    if size is None:
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: int(size * len(content))])
+    error = FileNotFoundError if size is None else ValueError
+    with pytest.raises(error, match=str(folder)):
+        jaxlrm.load(folder)
+
+
+def test_weights_of_another_shape(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["intermediate_size"] += 1
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="shape"):
+        jaxlrm.load(folder)
+
+
+@pytest.mark.parametrize("layers", [-1, 1])
+def test_weights_of_another_depth(folder, layers):
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] += layers
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="missing|unknown"):
+        jaxlrm.load(folder)
+
+
+def test_a_tokenizer_of_another_model(folder):
+    # More tokens than the model has rows for.
+    words = [f"w{i}" for i in range(500)]
+    import tokenizers
+
+    other = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    other.add_tokens(words)
+    other.save(str(folder / "tokenizer.json"))
+    with pytest.raises(ValueError, match="not of one model"):
+        jaxlrm.load(folder)
+
+
+def test_a_tokenizer_without_the_end_token(folder):
+    settings = json.loads((folder / "text.json").read_text())
+    (folder / "text.json").write_text(json.dumps({**settings, "end": ["<x>"]}))
+    with pytest.raises(ValueError, match="lacks the end tokens"):
+        jaxlrm.load(folder)
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    model = testing.learned()
+    hf.save(tmp_path, model.config, model.params)
+    testing.text().save(tmp_path)
+    config, values = hf.load(tmp_path)
+    assert config == model.config
+    jax.tree.map(np.testing.assert_array_equal, values, model.params)
+    assert Text.load(tmp_path).vocab_size == testing.text().vocab_size
