@@ -106,8 +106,9 @@ def write_step(
             delimiter, in a step that is to go on.
     """
     shape = (*active.shape, decoding.steps)
-    fold = jax.vmap(jax.vmap(jax.random.fold_in))
     slot = jnp.arange(decoding.steps)
+    # Drawn ahead, since the generator's rounds are slow inside the loop.
+    uniform = _uniform(keys, start, decoding.steps)
 
     def unfinished(carry):
         index, active, *_ = carry
@@ -120,7 +121,7 @@ def write_step(
         position = start + index
         token = sample(
             logits,
-            fold(keys, position),
+            uniform[index],
             decoding.temperature,
             decoding.top_k,
             decoding.top_p,
@@ -159,3 +160,14 @@ def write_step(
     )
     carry = (jnp.zeros((), jnp.int32), active, half, written)
     return jax.lax.while_loop(unfinished, body, carry)[-1]
+
+
+def _uniform(keys: jax.Array, start: jax.Array, steps: int) -> jax.Array:
+    """`[S, G, B] float32` in [0, 1), each of its key and position alone."""
+
+    def draw(key, start):
+        positions = start + jnp.arange(steps)
+        fold = jax.vmap(jax.random.fold_in, (None, 0))
+        return jax.vmap(jax.random.uniform)(fold(key, positions))
+
+    return jnp.moveaxis(jax.vmap(jax.vmap(draw))(keys, start), -1, 0)

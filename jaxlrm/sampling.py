@@ -1,4 +1,4 @@
-"""Sampling a token from logits: pure functions, one key a row."""
+"""Sampling a token from logits: pure functions, one random number a row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 def sample(
     logits: jax.Array,
-    keys: jax.Array,
+    uniform: jax.Array,
     temperature: float,
     top_k: int = 0,
     top_p: float = 1.0,
@@ -18,13 +18,13 @@ def sample(
     """Draws a token a row.
 
     Inverts the cumulative distribution at one uniform number a row, so a
-    row's token depends on its own logits and key alone. First over groups of
+    row's token depends on its own logits and number alone. First over groups of
     tokens, then inside the one drawn: a vocabulary shared by devices is summed
     where it lies, and no array as wide as it is accumulated.
 
     Args:
         logits: `[..., V] float32`.
-        keys: `[...]` PRNG keys.
+        uniform: `[...] float32` in [0, 1); unused at temperature 0.
         temperature: 0 takes the likeliest token, the first on a tie.
         top_k: keep this many likeliest tokens, and those as likely as the
             last of them; 0 keeps all.
@@ -41,12 +41,9 @@ def sample(
     # About the square root of V, and a power of two as a model axis is.
     groups = math.gcd(logits.shape[-1], 1 << logits.shape[-1].bit_length() // 2)
     size = logits.shape[-1] // groups
-    weights = jax.nn.softmax(logits).reshape(*keys.shape, groups, size)
-    draw = jax.random.uniform
-    for _ in range(keys.ndim):
-        draw = jax.vmap(draw)
+    weights = jax.nn.softmax(logits).reshape(*uniform.shape, groups, size)
     total = weights.sum(-1)
-    group, rest = _invert(total, draw(keys) * total.sum(-1))
+    group, rest = _invert(total, uniform * total.sum(-1))
     # A masked sum instead of a gather: the weights may be on other devices.
     chosen = jnp.arange(groups) == group[..., None]
     inside = jnp.where(chosen[..., None], weights, 0).sum(-2)

@@ -36,6 +36,8 @@ from jaxlrm.search.strategies import Strategy
 from jaxlrm.text import Text, train_tokenizer
 from jaxlrm.verify.verdict import Verdict
 
+# Sizes are rounded up, so that most scripts share their compiled programs.
+_PLACES, _FANOUT = 64, 8
 _FREED = -1  # in place of the memory of a node that was let go
 _MARKS = {tree.STEP: "", tree.OPEN: " ..", tree.ANSWER: " END"}
 
@@ -196,6 +198,9 @@ def compile_scripts(scripts: Sequence[Script], step_tokens: int) -> Lines:
 
     for root, script in enumerate(scripts):
         follow[root] = [add(child) for child in script]
+    spare = -len(places) % _PLACES
+    places += [None] * spare
+    follow += [[]] * spare
     tokens = np.zeros((len(places), step_tokens), np.int32)
     length = np.zeros(len(places), np.int32)
     for place, found in enumerate(places):
@@ -207,7 +212,8 @@ def compile_scripts(scripts: Sequence[Script], step_tokens: int) -> Lines:
             )
         tokens[place, : len(ids)] = ids
         length[place] = len(ids)
-    table = np.zeros((len(places), max(map(len, follow))), np.int32)
+    widest = max(map(len, follow))
+    table = np.zeros((len(places), widest + -widest % _FANOUT), np.int32)
     for place, children in enumerate(follow):
         table[place, : len(children)] = children
     return Lines(

@@ -58,6 +58,10 @@ class Text:
         self._tokenizer = tokenizer
         self.vocab_size = tokenizer.get_vocab_size()
         ids = [tokenizer.token_to_id(token) for token in end]
+        if not ids:
+            raise ValueError(
+                "there is no end token; name those that end an answer"
+            )
         if None in ids:
             raise ValueError(
                 f"the tokenizer lacks the end tokens {list(end)}; name tokens "

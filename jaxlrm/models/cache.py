@@ -19,7 +19,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 
 from jaxlrm.config import ModelConfig
 
-_BLOCK = 1024  # slots of the trunk that a commit rewrites at a time
+_BLOCK = 256  # slots of the trunk that a commit rewrites at a time
 
 
 class Part(NamedTuple):
@@ -205,16 +205,20 @@ def gather_stem(cache: Cache, path: jax.Array) -> tuple[Cache, jax.Array]:
         shape = (*taken.shape[:axis], groups, slots, *taken.shape[axis + 1 :])
         return jnp.moveaxis(taken.reshape(shape), axis, 1)[:, :, 0]
 
+    # A TPU copies what it gathers from into another layout: one array after
+    # the other, so that there is one such copy at a time.
     keys, values = [], []
-    for old_keys, old_values in zip(
+    for trunk_keys, trunk_values in zip(
         cache.trunk.keys, cache.trunk.values, strict=True
     ):
-        layer = take(old_keys, source, 4), take(old_values, source, 3)
-        # A TPU copies what it gathers from into another layout: one layer
-        # after the other.
-        layer, source = jax.lax.optimization_barrier((layer, source))
-        keys.append(layer[0])
-        values.append(layer[1])
+        for taken, trunk, axis in (
+            (keys, trunk_keys, 4),
+            (values, trunk_values, 3),
+        ):
+            layer, source = jax.lax.optimization_barrier(
+                (take(trunk, source, axis), source)
+            )
+            taken.append(layer)
     stem = Segment(tuple(keys), tuple(values))
     length = path.sum(-1, dtype=jnp.int32)
     return cache.replace(stem=stem), length

@@ -358,7 +358,7 @@ def test_trunk_and_stem_write_the_same(reward):
     )
 
 
-@each_setting
+@pytest.mark.parametrize("setting", [Setting(0), Setting(STEM, True)])
 def test_growing_changes_nothing(setting):
     grown = run(setting, grow_before=4)
     assert_same_search(plain_run(setting), grown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 
 import numpy as np
@@ -15,6 +16,7 @@ from jaxlrm.verify.verdict import Verdict
 INVALID, VALID = Verdict.INVALID, Verdict.VALID
 
 
+@functools.cache  # a strategy compiled once serves all tests
 def build(strategy: str, **changes) -> strategies.Strategy:
     sizes = {
         "branches": 4,

@@ -1,0 +1,193 @@
+"""Tokenizers, templates and delimiters."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlrm.text import Text, train_tokenizer
+
+CORPUS = [
+    "Solve 3*x + 4 = 19 for x.\n3*x = 15\nx = 5\n",
+    "Solve 12*(y - 2) = 36 for y.\n12*y - 24 = 36\n12*y = 60\ny = 5\n",
+    "What is (3 + 4)*5?\n7*5\n35\n",
+]
+ALPHABET = "".join(map(chr, range(32, 127))) + "\n"
+
+
+@pytest.fixture(scope="module")
+def trained() -> Text:
+    return train_tokenizer(CORPUS, 120)
+
+
+def with_tokens(*tokens: str, **settings) -> Text:
+    """A tokenizer of whole tokens, as larger models have them."""
+    import tokenizers
+    from tokenizers import decoders, models
+
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    tokenizer = tokenizers.Tokenizer(
+        models.WordLevel(vocabulary, unk_token=tokens[0])
+    )
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(["<eos>"])
+    defaults = {"end": ["<eos>"], "prompt": "{problem}", "step": "\n\n"}
+    return Text(tokenizer, **{**defaults, **settings})
+
+
+# --- A trained tokenizer -----------------------------------------------------
+
+
+@pytest.mark.parametrize("words", CORPUS)
+def test_what_is_encoded_is_decoded(trained, words):
+    ids = trained.encode(words)
+    assert len(ids) < len(words)
+    assert trained.decode(ids) == words
+
+
+@given(words=st.text(ALPHABET, max_size=40))
+def test_any_printable_text_comes_back(words):
+    found = train_tokenizer(CORPUS, 120)
+    assert found.decode(found.encode(words)) == words
+
+
+def test_training_again_gives_the_same(trained):
+    again = train_tokenizer(CORPUS, 120)
+    assert again.vocab_size == trained.vocab_size <= 120
+    for words in CORPUS:
+        assert again.encode(words) == trained.encode(words)
+
+
+def test_digits_and_brackets_are_tokens_of_their_own(trained):
+    ids = trained.encode("12*(34)")
+    assert [trained.decode([i]) for i in ids] == list("12*(34)")
+    spaced = trained.encode("7 + 5")
+    assert [trained.decode([i]) for i in spaced] == ["7", " + ", "5"]
+
+
+def test_unknown_characters_do_not_fail(trained):
+    ids = trained.encode("x ≤ 5 ½ 数")
+    assert trained.decode(ids) == "x  5  "
+    assert max(ids) < trained.vocab_size
+    assert trained.encode("") == []
+
+
+def test_special_tokens_have_no_text(trained):
+    (end,) = trained.end
+    assert trained.decode([end, trained.padding]) == ""
+    assert trained.is_end.tolist() == [
+        i == end for i in range(trained.vocab_size)
+    ]
+
+
+def test_the_prompt_takes_the_problem_as_it_is(trained):
+    """Also if it looks like a template itself."""
+    for problem in ("Solve x = 1.", "{problem}{0}", "a % b {"):
+        ids = trained.encode_prompt(problem)
+        assert trained.decode(ids) == problem + "\n"
+
+
+def test_a_step_is_decoded_without_its_delimiter(trained):
+    assert trained.decode_step(trained.encode("x = 5\n")) == "x = 5"
+    assert trained.decode_step([*trained.encode("x = 5"), *trained.end]) == (
+        "x = 5"
+    )
+
+
+# --- Delimiters --------------------------------------------------------------
+
+
+def table(text: Text, name: str) -> set[str]:
+    mask = getattr(text.delimiter, name)
+    assert mask.shape == (text.vocab_size,) and mask.dtype == bool
+    return {text.decode([int(i)]) for i in np.flatnonzero(mask)}
+
+
+def test_a_delimiter_of_one_character_is_in_one_token(trained):
+    assert table(trained, "contains") == {"\n"}
+    assert table(trained, "starts") == set()
+    assert table(trained, "finishes") == set()
+
+
+def test_a_blank_line_may_be_one_token_or_two():
+    text = with_tokens(
+        "a", "\n", "\n\n", ".\n\n", ".\n", "\nSo", "\n\nSo", "b\n\n\n", " \n "
+    )
+    assert table(text, "contains") == {"\n\n", ".\n\n", "\n\nSo", "b\n\n\n"}
+    assert table(text, "starts") == {"\n", "\n\n", ".\n\n", ".\n", "b\n\n\n"}
+    assert table(text, "finishes") == {"\n", "\n\n", "\nSo", "\n\nSo"}
+
+
+def test_a_longer_delimiter_is_cut_in_the_middle():
+    text = with_tokens("x", "\nSt", "ep:", "\nStep:", "St", step="\nStep:")
+    assert table(text, "contains") == {"\nStep:"}
+    assert table(text, "starts") == {"\nSt"}
+    assert table(text, "finishes") == {"ep:"}
+
+
+def test_special_tokens_end_no_step():
+    """Their text is empty, and every text starts with the empty one."""
+    text = with_tokens("a", "\n")
+    for name in ("contains", "starts", "finishes"):
+        assert not getattr(text.delimiter, name)[text.end[0]]
+
+
+# --- Files -------------------------------------------------------------------
+
+
+def test_what_is_saved_is_what_is_loaded(tmp_path, trained):
+    trained.save(tmp_path / "model")
+    found = Text.load(tmp_path / "model")
+    assert found.vocab_size == trained.vocab_size
+    assert found.end == trained.end
+    assert (found.prompt, found.step) == (trained.prompt, trained.step)
+    for words in CORPUS:
+        assert found.encode(words) == trained.encode(words)
+    for name in ("contains", "starts", "finishes"):
+        assert table(found, name) == table(trained, name)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "text.json"])
+def test_a_missing_file(tmp_path, trained, name):
+    trained.save(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing; a model"):
+        Text.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokenizer.json", "{", "cannot be read: EOF"),
+        ("tokenizer.json", "[]", "cannot be read"),
+        ("text.json", "{", "cannot be read: Expecting property name"),
+        ("text.json", "[1]", "cannot be read"),
+        ("text.json", '{"end": ["<eos>"]}', "cannot be read: .*'prompt'"),
+    ],
+)
+def test_a_file_that_cannot_be_read(tmp_path, trained, name, content, message):
+    trained.save(tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        Text.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"end": ["<stop>"]}, "lacks the end tokens .'<stop>'.; name tokens"),
+        ({"end": []}, "there is no end token; name those"),
+        ({"prompt": "Solve it."}, "'Solve it.' lacks {problem}"),
+        ({"step": ""}, "the step delimiter is empty"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path, trained, changes, message):
+    trained.save(tmp_path)
+    path = tmp_path / "text.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(ValueError, match=message):
+        Text.load(tmp_path)
