@@ -33,7 +33,7 @@ from jaxlrm.verify.verdict import Verdict, combine
 from jaxlrm.verify.workers import Pool
 
 _KINDS = {tree.STEP: "step", tree.OPEN: "open", tree.ANSWER: "answer"}
-_TRUSTED = 0.5  # confidence from which an unproven answer is stood by
+_TRUSTED = 0.5  # confidence above which an unproven answer is stood by
 
 
 @dataclasses.dataclass
@@ -342,7 +342,7 @@ class Journal:
         if winner is not None:
             answer = votes[0].answer
             verdict = thoughts[winner].verdict
-            confidence = _confidence(votes[0], thoughts[winner])
+            confidence = _confidence(votes, thoughts[winner])
         proven = verdict is Verdict.VALID
         checked = self._pool is not None
         note = ""
@@ -367,7 +367,7 @@ class Journal:
             answer=answer,
             verdict=verdict,
             confidence=confidence,
-            solved=proven if checked else confidence >= _TRUSTED,
+            solved=proven if checked else confidence > _TRUSTED,
             votes=votes,
             best_chain=_path(thoughts, winner),
             thoughts=thoughts,
@@ -484,16 +484,20 @@ def _best_verdict(verdicts) -> Verdict:
     return found.pop()
 
 
-def _confidence(winner: Vote, chain: Thought) -> float:
+def _confidence(votes: Sequence[Vote], chain: Thought) -> float:
     """1 for a proven chain; else the vote's share times the learned score.
 
-    A chain that a verifier refuted leaves none.
+    Without a score, votes alone speak: `k` of `n` chains agreeing counts as
+    `k / (n + 1)`, so that one chain says little. A chain that a verifier
+    refuted leaves none.
     """
     if chain.verdict is Verdict.VALID:
         return 1.0
     if chain.verdict is Verdict.INVALID:
         return 0.0
-    return winner.weight * (1.0 if chain.score is None else chain.score)
+    chains = sum(vote.count for vote in votes)
+    trust = chains / (chains + 1) if chain.score is None else chain.score
+    return votes[0].weight * trust
 
 
 def _path(thoughts: Sequence[Thought], last: int | None) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ is 1x1, so the same code path is always the one that runs.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -101,6 +103,35 @@ def constrain(x: jax.Array, *logical: str | None) -> jax.Array:
         return x
     spec = fit(partition(*logical), x.shape, mesh)
     return jax.lax.with_sharding_constraint(x, spec)
+
+
+def on_shards(function, axes, *arguments):
+    """Calls `function` on each device's own shards: none talks to another.
+
+    Without a mesh it is a plain call.
+
+    Args:
+        function: of arrays or pytrees of them; what it returns is shared
+            among the devices as its first argument is.
+        axes: for each argument the logical names of its first axes; all
+            arrays of a pytree have the same.
+        *arguments: of `function`.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return function(*arguments)
+
+    def spec(names, x):
+        names = (*names, *([None] * (x.ndim - len(names))))
+        return fit(partition(*names), x.shape, mesh)
+
+    specs = tuple(
+        jax.tree.map(functools.partial(spec, names), argument)
+        for names, argument in zip(axes, arguments, strict=True)
+    )
+    return jax.shard_map(
+        function, mesh=mesh, in_specs=specs, out_specs=specs[0]
+    )(*arguments)
 
 
 def place(mesh: Mesh, x, *logical: str | None) -> jax.Array:

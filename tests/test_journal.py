@@ -415,16 +415,20 @@ def test_a_false_step_refutes_a_whole_chain():
 def test_without_symbolic_verifiers_nothing_is_judged(verifiers):
     found = whole(("x = 5", ANSWER, 0.75), verifiers=verifiers)
     assert found.thoughts[0].verdict is UNKNOWN
-    assert found.solved and found.note == ""
+    # One chain that nobody judged is no reason to stand by its answer.
+    assert found.solved == (verifiers == "learned")
+    assert found.note == ""
 
 
-@pytest.mark.parametrize("verifiers", ["symbolic", "none"])
-def test_without_learned_verifiers_nothing_is_scored(verifiers):
+@pytest.mark.parametrize(
+    ("verifiers", "confidence"), [("symbolic", 1.0), ("none", 0.5)]
+)
+def test_without_learned_verifiers_nothing_is_scored(verifiers, confidence):
     play = Play(verifiers=verifiers)
     play.round([(0, "x = 3", ANSWER, 0.25)], keep=[[1]])
     play.round([])
     assert play.solution().thoughts[0].score is None
-    assert play.solution().confidence == 1.0
+    assert play.solution().confidence == confidence
     assert play.progress[0].best_score is None
 
 

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
 
 _BLOCK = 256  # slots of the trunk that a commit rewrites at a time
@@ -264,68 +265,67 @@ def commit(
         nodes, jnp.maximum(source, 0) // cache.twig.slots, axis=1
     )
     owner = jnp.where(source < 0, owner, writer)
-    trunk = Segment(
-        tuple(
-            _store(trunk, jnp.moveaxis(twig, 1, 3), source, axis=4)
-            for trunk, twig in zip(
-                cache.trunk.keys, cache.twig.keys, strict=True
-            )
-        ),
-        tuple(
-            _store(trunk, jnp.moveaxis(twig, 1, 2), source, axis=3)
-            for trunk, twig in zip(
-                cache.trunk.values, cache.twig.values, strict=True
-            )
-        ),
+    heads = ("problems", None, "kv_heads")
+    trunk = sharding.on_shards(
+        _store,
+        (heads, heads, ("problems",)),
+        cache.trunk,
+        cache.twig,
+        source,
     )
     return cache.replace(trunk=trunk, owner=owner, hidden=hidden)
 
 
-def _store(
-    trunk: jax.Array, twig: jax.Array, source: jax.Array, axis: int
-) -> jax.Array:
-    """Writes tokens into the slots of one layer, in place.
+def _store(trunk: Segment, twig: Segment, source: jax.Array) -> Segment:
+    """Writes tokens of the twigs into the trunk, in place.
 
     It goes through the slots in blocks. One scatter would do, but a TPU wants
     the slots to come first for that, and copies all of them there and back.
 
     Args:
-        trunk: keys or values `[G, 1, ...]` with the slots on `axis`.
-        twig: the same of all branches, `[G, ...]` with axes `B` and `S` in
-            place of the slots.
+        trunk: `[G, 1, ...]` with `P` slots.
+        twig: `[G, B, ...]` with `S` slots.
         source: `[G, P] int32`, token of `B * S` to write in each slot; -1
             for none.
-        axis: of the slots.
     """
-    twig = twig.reshape(*trunk.shape[:axis], -1, *trunk.shape[axis + 1 :])
     slots = source.shape[1]
     size = min(slots, _BLOCK)
-
-    def cut(x, block, axis):
-        return jax.lax.dynamic_slice_in_dim(x, block * size, size, axis)
-
-    def write(block, trunk):
-        index = cut(source, block, 1).reshape(-1, size, 1, 1, 1)
-        index = jnp.moveaxis(index, 1, axis)
-        new = jnp.take_along_axis(twig, jnp.maximum(index, 0), axis)
-        # For other devices the constraint would gather all shards.
-        new = jax.lax.platform_dependent(
-            new,
-            tpu=lambda x: with_layout_constraint(x, Layout((0, 1, 2, 3, 4))),
-            default=lambda x: x,
-        )
-        new = jnp.where(index < 0, cut(trunk, block, axis), new)
-        return jax.lax.dynamic_update_slice_in_dim(
-            trunk, new, block * size, axis
-        )
-
-    # The last block is shifted to end with the slots: it may write again
-    # what the one before it wrote.
     written = (source >= 0).any(0)
     block = jnp.arange(slots) // size
     first = jnp.where(written, block, slots).min()
     last = jnp.where(written, block, -1).max()
-    return jax.lax.fori_loop(first, last + 1, write, trunk)
+
+    def cut(x, block, axis):
+        return jax.lax.dynamic_slice_in_dim(x, block * size, size, axis)
+
+    def one(trunk, twig, axis):
+        flat = jnp.moveaxis(twig, 1, axis - 1)
+        flat = flat.reshape(*trunk.shape[:axis], -1, *trunk.shape[axis + 1 :])
+
+        # The last block is shifted to end with the slots: it may write again
+        # what the one before it wrote.
+        def write(block, trunk):
+            index = cut(source, block, 1).reshape(-1, size, 1, 1, 1)
+            index = jnp.moveaxis(index, 1, axis)
+            new = jnp.take_along_axis(flat, jnp.maximum(index, 0), axis)
+            # Or else the whole trunk takes the layout that a TPU gathers in.
+            new = with_layout_constraint(new, Layout((0, 1, 2, 3, 4)))
+            new = jnp.where(index < 0, cut(trunk, block, axis), new)
+            return jax.lax.dynamic_update_slice_in_dim(
+                trunk, new, block * size, axis
+            )
+
+        return jax.lax.fori_loop(first, last + 1, write, trunk)
+
+    return Segment(
+        tuple(
+            one(*layer, 4) for layer in zip(trunk.keys, twig.keys, strict=True)
+        ),
+        tuple(
+            one(*layer, 3)
+            for layer in zip(trunk.values, twig.values, strict=True)
+        ),
+    )
 
 
 def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:

@@ -218,7 +218,9 @@ def draw(logits, key_data, start):
     logits = jnp.take_along_axis(logits, places[..., None] - 1, axis=1)
     keys = jax.random.wrap_key_data(key_data)
     keys = jax.vmap(jax.vmap(jax.random.fold_in, (None, 0)))(keys, places)
-    return sample(jnp.where(TABLES.known, logits, -jnp.inf), keys, TEMPERATURE)
+    uniform = jax.vmap(jax.vmap(jax.random.uniform))(keys)
+    logits = jnp.where(TABLES.known, logits, -jnp.inf)
+    return sample(logits, uniform, TEMPERATURE)
 
 
 def assert_like_a_full_recompute(shot: Snapshot):

@@ -1,0 +1,220 @@
+"""A round of the search, compiled for TPUs that are not there.
+
+libtpu compiles for a TPU without one, and says what memory the program takes.
+What it takes beside weights and cache must stay small, or the cache could not
+fill the memory: a trunk that is copied once would halve it.
+
+    python tests/test_tpu.py 16
+
+prints the figures for a model of 16 layers.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import math
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+LAYERS = 4
+MODES = {"trunk": 0, "stem": 1024}  # slots of a stem
+TRUNK, PROMPT, STEPS, BRANCHES, WIDTH = 16384, 512, 64, 64, 4
+DATA, MODEL = 4, 2
+PROBLEMS = 2 * DATA
+LIMIT = 0.1  # temporaries, as a share of the cache
+ENVIRONMENT = {
+    "JAX_ENABLE_COMPILATION_CACHE": "false",
+    # Or libtpu looks for a TPU, and for other processes that have it.
+    "JAX_PLATFORMS": "cpu",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-8",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "TPU_LOG_DIR": "disabled",
+}
+COLLECTIVE = re.compile(
+    r"= (.*?) (all-gather|all-reduce|all-to-all|collective-permute|"
+    r"reduce-scatter)(-start)?\("
+)
+
+
+def model_config(layers: int):
+    """Qwen3-1.7B with fewer layers, and as much less of a vocabulary.
+
+    What a round needs does not grow with the layers: it is a larger share of
+    a smaller model's cache.
+    """
+    from jaxlrm.config import ModelConfig
+
+    vocabulary = 151936 * layers / 28
+    return ModelConfig(
+        vocab_size=math.ceil(vocabulary / 128) * 128,
+        hidden_size=2048,
+        num_layers=layers,
+        num_heads=16,
+        num_kv_heads=8,
+        head_dim=128,
+        intermediate_size=6144,
+        qk_norm=True,
+        max_position_embeddings=40960,
+        value_head=True,
+    )
+
+
+def lower(layers: int, stem: int):
+    """The lowered program of a round, and the cache's bytes on a device."""
+    import jax
+    import jax.numpy as jnp
+    from jax.experimental import topologies
+
+    from jaxlrm import lockstep, sharding
+    from jaxlrm.config import SearchConfig
+    from jaxlrm.generate import Decoding, Tables
+    from jaxlrm.models import params
+    from jaxlrm.search import search, strategies
+
+    topology = topologies.get_topology_desc(
+        platform="tpu", topology_name="v5e:2x4"
+    )
+    mesh = sharding.make_mesh(DATA, MODEL, topology.devices)
+    config = model_config(layers)
+    strategy = strategies.build(
+        SearchConfig(
+            branches=BRANCHES, width=WIDTH, step_tokens=STEPS, chain_tokens=1024
+        )
+    )
+    model = lockstep.bind(
+        config,
+        None,
+        strategy,
+        Decoding(STEPS, 0.7),
+        lockstep.Sizes(PROBLEMS, PROMPT, TRUNK, stem),
+        learned=True,
+        dtype=jnp.bfloat16,
+    )
+
+    def place(x, where):
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)
+
+    def everywhere(x):
+        whole = jax.sharding.PartitionSpec()
+        return place(x, jax.sharding.NamedSharding(mesh, whole))
+
+    blank = functools.partial(search.initial, model, strategy, PROBLEMS)
+    state = jax.eval_shape(blank)
+    places = lockstep.placements(mesh, state)
+    values = jax.tree.map(
+        lambda spec: jax.ShapeDtypeStruct(spec.shape, jnp.bfloat16),
+        params.specs(config),
+        is_leaf=params.is_spec,
+    )
+    table = everywhere(jax.ShapeDtypeStruct((config.vocab_size,), bool))
+    weights = lockstep.Weights(
+        jax.tree.map(place, values, params.shardings(config, mesh)),
+        None,
+        Tables(*[table] * 5),
+    )
+    verdict = jax.ShapeDtypeStruct((PROBLEMS, BRANCHES), jnp.int32)
+    advance, _ = search.compile_rounds(model, strategy, places)
+    with jax.set_mesh(mesh):
+        lowered = advance.lower(
+            weights, jax.tree.map(place, state, places), everywhere(verdict)
+        )
+    here, there = state.cache.generator, places.cache.generator
+
+    def size(leaf, where):
+        return math.prod(where.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+
+    held = sum(
+        sum(jax.tree.leaves(jax.tree.map(size, *segments)))
+        for segments in (
+            (here.prompt, there.prompt),
+            (here.trunk, there.trunk),
+            (here.stem, there.stem),
+            (here.twig, there.twig),
+        )
+    )
+    return lowered, held
+
+
+def measure(layers: int) -> dict:
+    """What the compiled programs take on each device, in bytes."""
+    lowered = {name: lower(layers, stem) for name, stem in MODES.items()}
+    with ThreadPoolExecutor() as pool:
+        compiled = pool.map(lambda pair: pair[0].compile(), lowered.values())
+    figures = {}
+    for (name, (_, held)), program in zip(
+        lowered.items(), compiled, strict=True
+    ):
+        memory = program.memory_analysis()
+        exchanged = [
+            found[1] for found in COLLECTIVE.finditer(program.as_text())
+        ]
+        figures[name] = {
+            "cache": held,
+            "temporaries": memory.temp_size_in_bytes,
+            "ratio": memory.temp_size_in_bytes / held,
+            "donated": memory.alias_size_in_bytes,
+            "exchanged": exchanged,
+        }
+    return figures
+
+
+@pytest.fixture(scope="module")
+def figures():
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        pytest.skip("libtpu, the TPU compiler, is for Linux on x86-64 only")
+    if importlib.util.find_spec("libtpu") is None:
+        pytest.skip("libtpu is not installed (it is in the extra 'test')")
+    result = subprocess.run(
+        [sys.executable, __file__, str(LAYERS)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_temporaries_are_small_beside_the_cache(figures, mode):
+    found = figures[mode]
+    print(f"{mode}: temporaries are {found['ratio']:.1%} of the cache")
+    assert found["cache"] > 2**28
+    assert found["ratio"] < LIMIT
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_cache_is_updated_where_it_lies(figures, mode):
+    """All of it is donated, also a stem, which is written and not read."""
+    assert figures[mode]["donated"] >= figures[mode]["cache"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_devices_exchange_states_and_never_keys(figures, mode):
+    """Keys and values are the arrays of five axes."""
+    exchanged = figures[mode]["exchanged"]
+    assert exchanged
+    arrays = [
+        shape.split(",")
+        for shapes in exchanged
+        for shape in re.findall(r"\[([\d,]*)\]", shapes)
+    ]
+    assert max(map(len, arrays)) < 5
+
+
+if __name__ == "__main__":
+    os.environ.update(ENVIRONMENT)  # before JAX is imported
+    print(json.dumps(measure(int(sys.argv[1]))))
