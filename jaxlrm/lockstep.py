@@ -164,6 +164,7 @@ def bind(
                 start,
                 context,
                 other.twig,
+                strategy.groups,
             )
             other = other.replace(twig=twig, twig_hidden=hidden)
             memory = memory.replace(reward=other)

@@ -78,6 +78,24 @@ class Context(NamedTuple):
         segment = self.segment
         return Part(segment.keys[number], segment.values[number], self.mask)
 
+    def branches(self, first, size: int, total: int) -> Context:
+        """What `size` of `total` branches see, all in one group.
+
+        Args:
+            first: number of the first of them, may be traced.
+            size: how many.
+            total: `B`.
+        """
+        cut = jax.lax.dynamic_slice_in_dim
+        segment, mask = self.segment, self.mask
+        groups = segment.keys[0].shape[1]
+        if groups > 1:
+            group = first // (total // groups)
+            segment = jax.tree.map(lambda x: cut(x, group, 1, axis=1), segment)
+        if mask.ndim > 2 and mask.shape[-3] > 1:
+            mask = cut(mask, first, size, axis=mask.ndim - 3)
+        return Context(segment, mask)
+
 
 @struct.dataclass
 class Cache:

@@ -12,6 +12,8 @@ from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.transformer import forward
 
+_TOKENS = 512  # of each problem that are read at a time
+
 
 def value_logit(params: Transformer, hidden: jax.Array) -> jax.Array:
     """Logit `[...] float32` that the chain is right so far.
@@ -32,10 +34,13 @@ def read_step(
     start: jax.Array,
     context: Sequence[Context],
     twig: Segment,
+    groups: int,
 ) -> tuple[jax.Array, Segment]:
-    """One parallel pass of a reward model over the new tokens of each branch.
+    """A reward model's pass over the new tokens of each branch.
 
-    The prefix is not read again: it is in `context`.
+    The prefix is not read again: it is in `context`. The tokens of a step are
+    read in parallel, the branches a few at a time: all at once they would
+    take more memory than the cache.
 
     Args:
         config: shape of the reward model.
@@ -43,23 +48,45 @@ def read_step(
         tokens: `[G, B, S] int32`, left-aligned.
         valid: `[G, B, S] bool`.
         start: `[G, B] int32`, position of the first token.
-        context: segments of the reward model's own cache.
+        context: segments of the reward model's own cache, each with one group
+            or `W`.
         twig: `[G, B, ...]` with `S` slots, to be overwritten.
+        groups: `W`.
 
     Returns:
         `(hidden, twig)`: the hidden state `[G, B, E]` of the last token, and
         the keys and values of the tokens.
     """
-    steps = tokens.shape[-1]
-    hidden, twig = forward(
-        config,
-        params,
-        tokens,
-        start[..., None] + jnp.arange(steps),
-        jnp.tri(steps, dtype=bool),
-        context,
-        twig,
+    problems, branches, steps = tokens.shape
+    members = branches // groups
+    size = max(
+        n
+        for n in range(1, members + 1)
+        if members % n == 0 and (n == 1 or n * steps <= _TOKENS)
     )
-    last = jnp.maximum(valid.sum(-1) - 1, 0)
-    hidden = jnp.take_along_axis(hidden, last[..., None, None], axis=2)
-    return hidden[:, :, 0], twig
+
+    def read(number, carry):
+        first = number * size
+
+        def cut(x):
+            return jax.lax.dynamic_slice_in_dim(x, first, size, axis=1)
+
+        def put(x, part):
+            return jax.lax.dynamic_update_slice_in_dim(x, part, first, axis=1)
+
+        hidden, segment = forward(
+            config,
+            params,
+            cut(tokens),
+            cut(start)[..., None] + jnp.arange(steps),
+            jnp.tri(steps, dtype=bool),
+            [part.branches(first, size, branches) for part in context],
+        )
+        last = jnp.maximum(cut(valid).sum(-1) - 1, 0)
+        last = jnp.take_along_axis(hidden, last[..., None, None], axis=2)
+        return jax.tree.map(put, carry, (last[:, :, 0], segment))
+
+    hidden = jnp.zeros(
+        (problems, branches, config.hidden_size), params.embedding.dtype
+    )
+    return jax.lax.fori_loop(0, branches // size, read, (hidden, twig))
