@@ -166,8 +166,8 @@ class SearchConfig:
             )
         if not 0 <= self.temperature < math.inf:
             raise ValueError(
-                f"temperature {self.temperature} is not a number from 0; 0 is "
-                "greedy, 1 samples as the model was trained"
+                f"temperature {self.temperature} is negative or not finite; 0 "
+                "is greedy, 1 samples as the model was trained"
             )
         if not 0 <= self.seed < 2**32:
             raise ValueError(

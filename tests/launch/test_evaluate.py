@@ -117,6 +117,7 @@ def test_a_table_is_made_by_one_command(tmp_path):
         "beam-symbolic",
         "greedy-none",
         "majority-none",
+        "majority-symbolic",
     ]
     for folder in folders:
         assert len(read_ids(output / folder / "records.jsonl")) == 2
@@ -127,7 +128,7 @@ def test_a_table_is_made_by_one_command(tmp_path):
     cell = "100.0 [34.2, 100.0], 1,234"
     assert rows == [
         ["greedy", cell, "–", "–", "–"],
-        ["majority@64", cell, "–", "–", "–"],
+        ["majority@64", cell, "–", cell, "–"],
         ["beam@64", "–", cell, cell, cell],
     ]
 

@@ -1,0 +1,91 @@
+"""Scores of a reward model, read a few branches at a time."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlrm import testing
+from jaxlrm.models import cache as cache_lib
+from jaxlrm.models import reward
+from jaxlrm.models.cache import Context
+from jaxlrm.models.transformer import forward
+
+G, B, Q, S = 2, 6, 4, 5
+MODEL = testing.learned(3, num_kv_heads=1)
+
+
+def test_the_logit_is_float32_in_any_model():
+    half = jax.tree.map(lambda x: jnp.asarray(x, jnp.bfloat16), MODEL.params)
+    hidden = jnp.ones((2, 3, MODEL.config.hidden_size), jnp.bfloat16)
+    logit = reward.value_logit(half, hidden)
+    assert logit.shape == (2, 3)
+    assert logit.dtype == jnp.float32
+    head = MODEL.params.value_head
+    np.testing.assert_allclose(logit, head.kernel.sum() + head.bias, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("groups", "tokens"),
+    [
+        (1, 1),  # a branch at a time
+        (1, 2 * S),
+        (1, 3 * S + 1),
+        (1, 1000),  # all of them
+        (3, 1),
+        (3, 1000),  # those of a leaf
+    ],
+)
+def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
+    monkeypatch.setattr(reward, "_TOKENS", tokens)
+    config, values = MODEL.config, MODEL.params
+    rng = np.random.default_rng(0)
+    cache = cache_lib.allocate(
+        config,
+        G,
+        prompt=Q,
+        trunk=0,
+        stem=3,
+        twig=S,
+        branches=B,
+        groups=groups,
+        nodes=1,
+    )
+    cache = jax.tree.map(
+        lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), cache
+    )
+    length = jnp.array([2, 4])[:, None, None, None]
+    seen = jnp.asarray(rng.random((G, B, 1, 3)) < 0.7)
+    context = [
+        Context(cache.prompt, jnp.arange(Q) < length),
+        Context(cache.stem, seen),
+    ]
+    written = jnp.asarray(rng.integers(0, 128, (G, B, S)), jnp.int32)
+    number = rng.integers(0, S + 1, (G, B))  # idle rows have none
+    start = jnp.asarray(rng.integers(1, 9, (G, B)), jnp.int32)
+    hidden, twig = jax.jit(reward.read_step, static_argnums=(0, 7))(
+        config,
+        values,
+        written,
+        jnp.arange(S) < number[..., None],
+        start,
+        context,
+        cache.twig,
+        groups,
+    )
+    states, segment = forward(
+        config,
+        values,
+        written,
+        start[..., None] + jnp.arange(S),
+        jnp.tri(S, dtype=bool),
+        context,
+    )
+    last = np.maximum(number - 1, 0)[..., None, None]
+    wanted = np.take_along_axis(np.asarray(states), last, axis=2)[:, :, 0]
+    np.testing.assert_allclose(hidden, wanted, atol=1e-5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), twig, segment
+    )
