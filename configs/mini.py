@@ -1,53 +1,63 @@
-"""The mini reasoner that ships with jaxlrm, trained on a laptop CPU.
+"""The mini reasoners that ship with jaxlrm, trained on a laptop CPU.
 
     python -m launch.train --config=configs/mini.py:xs --output=runs/xs
-    python -m launch.rollouts --model=runs/xs/model --output=runs/rollouts.jsonl
-    python -m launch.train --config=configs/mini.py:xs_value --output=runs/value
 
-The presets, in the order they are run:
-
-- `xs`: imitates worked chains of thought.
-- `xs_value`: goes on with it at a falling learning rate, and learns on its own
-  chains (`launch.rollouts`) to tell which steps are right: the value head.
+Presets `xs`, `s` and `l` are generators of three sizes, trained on the same
+data: worked chains of thought of all families, the easier levels first.
 """
 
 import dataclasses
 
 from jaxlrm.config import ModelConfig, OptimiserConfig, TrainConfig
+from jaxlrm.tasks import TASKS
 
-XS = ModelConfig(
-    vocab_size=192,
-    hidden_size=64,
+_SHARED = ModelConfig(
+    vocab_size=256,
+    hidden_size=48,
     num_layers=6,
-    num_heads=4,
-    num_kv_heads=2,
+    num_heads=3,
+    num_kv_heads=1,
     head_dim=16,
-    intermediate_size=128,
+    intermediate_size=96,
     hidden_act="relu2",
     rope_theta=1000.0,
-    max_position_embeddings=512,
+    max_position_embeddings=1024,
     qk_norm=True,
+)
+XS = _SHARED
+S = dataclasses.replace(
+    _SHARED,
+    hidden_size=96,
+    num_heads=6,
+    num_kv_heads=2,
+    intermediate_size=224,
+)
+L = dataclasses.replace(
+    _SHARED,
+    hidden_size=192,
+    num_layers=8,
+    num_heads=6,
+    num_kv_heads=2,
+    head_dim=32,
+    intermediate_size=640,
 )
 
 
 def get_config(preset: str = "xs") -> TrainConfig:
-    """The configuration of one stage of training."""
-    imitate = TrainConfig(model=XS, rows=32, length=256, steps=6000)
-    stages = {
-        "xs": imitate,
-        "xs_value": dataclasses.replace(
-            imitate,
-            model=dataclasses.replace(XS, value_head=True),
-            init="runs/xs/model",
-            rollouts="runs/rollouts.jsonl",
-            rollout_share=0.4,
-            steps=2500,
-            optimiser=OptimiserConfig(warmup=50, decay=2300),
-            seed=1,
-        ),
-    }
-    if preset not in stages:
+    """The configuration of one size."""
+    sizes = {"xs": XS, "s": S, "l": L}
+    if preset not in sizes:
         raise ValueError(
-            f"unknown preset {preset!r}; presets: {', '.join(stages)}"
+            f"unknown preset {preset!r}; presets: {', '.join(sizes)}"
         )
-    return stages[preset]
+    return TrainConfig(
+        model=sizes[preset],
+        tasks=tuple(TASKS),
+        easy=0.3,
+        rows=32,
+        length=256,
+        long=512,
+        steps=12_500,
+        optimiser=OptimiserConfig(warmup=100, decay=3000),
+        checkpoint_every=500,
+    )

@@ -213,13 +213,20 @@ class TrainConfig:
 
     Attributes:
         model: shape of the model.
-        tasks: families to draw problems from, in equal parts.
+        tasks: families to draw problems from, in equal parts; one named twice
+            gets two parts.
+        levels: levels of difficulty to draw from, in equal parts.
+        easy: share of the steps, from the first one, that leave out the
+            harder half of the levels.
         rollouts: JSON-lines file of sampled chains with step labels, for the
             value head; empty for none.
         rollout_share: share of documents that are rollouts.
         init: folder of the model to start from; empty starts afresh.
         rows: packed rows a batch, `R`.
-        length: tokens a row, `S`; no document is longer.
+        length: tokens a row, `S`; no document in it is longer.
+        long: tokens a row of the batches of longer documents, a multiple of
+            `length`; those batches have fewer rows, and as many tokens. 0
+            leaves longer documents out.
         steps: optimiser steps in all.
         value_weight: weight of the value head's loss beside the language
             model's.
@@ -233,11 +240,14 @@ class TrainConfig:
 
     model: ModelConfig
     tasks: tuple[str, ...] = ("linear", "arithmetic")
+    levels: tuple[int, ...] = (1, 2, 3, 4, 5)
+    easy: float = 0.0
     rollouts: str = ""
     rollout_share: float = 0.0
     init: str = ""
     rows: int = 32
     length: int = 256
+    long: int = 0
     steps: int = 1000
     value_weight: float = 0.5
     optimiser: OptimiserConfig = OptimiserConfig()
@@ -263,6 +273,13 @@ class TrainConfig:
                 f"rows {self.rows} is not a multiple of data {self.data}; "
                 "every device takes equally many rows"
             )
+        if not 0 <= self.easy <= 1:
+            raise ValueError(f"easy {self.easy} is not between 0 and 1")
+        if not self.levels or not set(self.levels) <= set(range(1, 8)):
+            raise ValueError(
+                f"levels {self.levels} are not levels of difficulty; name some "
+                "of 1 to 7"
+            )
         if not 0 <= self.rollout_share <= 1:
             raise ValueError(
                 f"rollout_share {self.rollout_share} is not between 0 and 1"
@@ -272,9 +289,19 @@ class TrainConfig:
                 f"rollout_share {self.rollout_share} needs rollouts and a "
                 "model with value_head"
             )
-        if self.length > self.model.max_position_embeddings:
+        if self.long and (
+            self.long % self.length
+            or self.rows * self.length % (self.long * self.data)
+        ):
             raise ValueError(
-                f"length {self.length} is over max_position_embeddings "
+                f"long {self.long} does not divide a batch: it must be a "
+                f"multiple of length {self.length}, and rows {self.rows} a "
+                "multiple of long / length times data"
+            )
+        longest = max(self.length, self.long)
+        if longest > self.model.max_position_embeddings:
+            raise ValueError(
+                f"length {longest} is over max_position_embeddings "
                 f"{self.model.max_position_embeddings}; shorten the rows"
             )
 

@@ -129,8 +129,8 @@ class Engine:
 
     def task_of(self, problem: str) -> str | None:
         """Name of the family that phrases problems like this one."""
-        found = tasks.recognise(problem)
-        return found and found[0].name
+        reading = tasks.recognise(problem)
+        return reading and reading.family.name
 
     def solve(
         self,
@@ -213,7 +213,9 @@ class Engine:
             except UnicodeEncodeError as error:
                 journal.refuse(number, f"the problem is no text: {error}")
                 continue
-            tokens = self._text.encode_prompt(problem)
+            reading = tasks.recognise(problem)
+            asked = reading.question if reading else problem
+            tokens = self._text.encode_prompt(asked)
             if len(tokens) > room:
                 journal.refuse(
                     number,

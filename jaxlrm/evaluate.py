@@ -33,6 +33,8 @@ Record = dict[str, Any]
 # Training draws from streams named by its seed and step, never from this one.
 HELD_OUT = "held-out"
 
+_TRIES = 1000  # draws for a problem that is not there yet
+
 # Normal quantile of a two-sided 95 % interval.
 _Z = 1.959963984540054
 
@@ -47,12 +49,14 @@ class Example:
         answer: the gold answer; None only where `read_problems` allows it.
         task: family in `jaxlrm.tasks`, which picks the checker; None for any
             other problem.
+        level: difficulty of a drawn problem, None for any other.
     """
 
     id: str
     problem: str
     answer: str | None = None
     task: str | None = None
+    level: int | None = None
 
 
 # --- Datasets ---------------------------------------------------------------
@@ -105,37 +109,61 @@ def sample_dataset(
     the same for every `number`.
 
     Args:
-        names: of families in `jaxlrm.tasks`.
+        names: of families in `jaxlrm.tasks`, with a level of difficulty as in
+            `gcd@6`, or without, for the levels of training in turn; `all` is
+            every family, `all@6` at one level.
         number: problems in all.
         seed: of the draw.
 
     Raises:
         ValueError: no name, an unknown one, or a number that is not positive.
     """
-    names = list(dict.fromkeys(names))
-    if not names:
+    sources = [
+        source for name in dict.fromkeys(names) for source in _sources(name)
+    ]
+    if not sources:
         raise ValueError(
             f"no tasks to draw from; known tasks: {', '.join(tasks.TASKS)}"
         )
     if number < 1:
         raise ValueError(f"{number} problems cannot be drawn; ask for some")
-    streams = {
-        name: (tasks.get(name), random.Random(f"{HELD_OUT}/{seed}/{name}"))
-        for name in names
-    }
+    streams = [
+        random.Random(f"{HELD_OUT}/{seed}/{name}") for name, _, _ in sources
+    ]
     seen, examples = set(), []
+    tries = 0
     while len(examples) < number:
-        name = names[len(examples) % len(names)]
-        family, rng = streams[name]
-        problem = family.sample(rng)
-        if problem.text in seen:
+        ordinal, place = divmod(len(examples), len(sources))
+        name, family, level = sources[place]
+        level = level or tasks.TRAINED[ordinal % len(tasks.TRAINED)]
+        problem = family.sample(streams[place], level)
+        tries += 1
+        if problem.text in seen and tries < _TRIES:
             continue
+        tries = 0
         seen.add(problem.text)
-        ordinal = len(examples) // len(names)
         examples.append(
-            Example(f"{name}-{ordinal}", problem.text, problem.answer, name)
+            Example(
+                f"{name}-{ordinal}",
+                problem.text,
+                problem.answer,
+                family.name,
+                level,
+            )
         )
     return examples
+
+
+def _sources(name: str) -> list[tuple[str, tasks.Task, int]]:
+    """`(name, family, level)` of each family that `name` stands for."""
+    family, at, level = name.partition("@")
+    if at and level not in map(str, tasks.LEVELS):
+        raise ValueError(
+            f"unknown level {level!r} in {name!r}; levels are "
+            f"{tasks.LEVELS[0]} to {tasks.LEVELS[-1]}"
+        )
+    families = list(tasks.TASKS) if family == "all" else [family]
+    return [(f + at + level, tasks.get(f), int(level or 0)) for f in families]
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -217,21 +245,20 @@ def _is_unicode(text: str) -> bool:
 
 # --- Running ----------------------------------------------------------------
 
-_NUMBER = re.compile(r"[-+]?[0-9]+(?:[./][0-9]+)?")
-
 
 def is_correct(example: Example, answer: str | None) -> bool:
     """Is `answer` the gold answer of `example`?
 
-    A family's problems ask for a number: an expression of the same value
-    (`3 + 4` for 7) restates the problem. Where the example names no task,
-    `is_equivalent` alone decides.
+    Where the example names a task, that family decides, else
+    `is_equivalent`.
     """
     if answer is None or example.answer is None:
         return False
-    if example.task is not None and not _NUMBER.fullmatch(answer.strip()):
-        return False
-    return is_equivalent(answer, example.answer)
+    if example.task is None:
+        return is_equivalent(answer, example.answer)
+    family = tasks.get(example.task)
+    statement = family.statement(example.problem) or ""
+    return family.accepts(statement, answer, example.answer)
 
 
 def evaluate(
@@ -329,6 +356,7 @@ def to_record(
     return {
         "id": example.id,
         "task": example.task,
+        "level": example.level,
         "problem": example.problem,
         "answer": solution.answer,
         "gold": example.answer,
@@ -440,15 +468,22 @@ def summarise(records: Sequence[Record]) -> dict[str, Any]:
         `n`, `correct`, `accuracy` and `interval` (95 %, `wilson`), `errors`,
         `tokens` (`generator` and `verifier`, each `mean` and `total`),
         `seconds` (`p50` and `p95` of a problem from its start to its end,
-        solved beside others), and `tasks`: the same by task, for records that
-        name one.
+        solved beside others), and `tasks` and `levels`: the same by task and
+        by level, for records that name one.
     """
-    names = sorted({r["task"] for r in records if r["task"] is not None})
-    groups = {
-        name: _summary([r for r in records if r["task"] == name])
-        for name in names
+    return {
+        **_summary(records),
+        "tasks": _grouped(records, "task"),
+        "levels": _grouped(records, "level"),
     }
-    return {**_summary(records), "tasks": groups}
+
+
+def _grouped(records: Sequence[Record], field: str) -> dict[str, Any]:
+    values = sorted({r[field] for r in records if r.get(field) is not None})
+    return {
+        str(value): _summary([r for r in records if r.get(field) == value])
+        for value in values
+    }
 
 
 def _summary(records: Sequence[Record]) -> dict[str, Any]:
@@ -523,20 +558,21 @@ def table(
         branches: of all strategies but greedy.
 
     Returns:
-        A table for all problems and, where there are several tasks, one for
-        each. A combination that was not run is a dash.
+        A table for all problems and, where there are several levels or tasks,
+        one for each. A combination that was not run is a dash.
     """
     first = next(iter(summaries.values()))
     parts = [_table("All problems", summaries, branches)]
-    if len(first["tasks"]) > 1:
-        parts += [
-            _table(
-                f"Task {name}",
-                {key: s["tasks"][name] for key, s in summaries.items()},
-                branches,
-            )
-            for name in first["tasks"]
-        ]
+    for kind, title in (("levels", "Level"), ("tasks", "Task")):
+        if len(first[kind]) > 1:
+            parts += [
+                _table(
+                    f"{title} {name}",
+                    {key: s[kind][name] for key, s in summaries.items()},
+                    branches,
+                )
+                for name in first[kind]
+            ]
     return "\n".join(parts)
 
 

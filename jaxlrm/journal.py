@@ -27,7 +27,6 @@ from jaxlrm.solution import (
 )
 from jaxlrm.text import Text
 from jaxlrm.verify import steps as steps_lib
-from jaxlrm.verify.extract import bare_answer, extract_answer
 from jaxlrm.verify.maths import is_equivalent, normal_form
 from jaxlrm.verify.verdict import Verdict, combine
 from jaxlrm.verify.workers import Pool
@@ -196,8 +195,9 @@ class Journal:
 
     def _page(self, row: int, number: int) -> _Page:
         if row not in self._pages:
-            found = tasks.recognise(self._problems[number])
-            family, statement = found if found else (None, None)
+            reading = tasks.recognise(self._problems[number])
+            family = reading and reading.family
+            statement = reading and reading.statement
             limits = self._text.tasks
             outside = bool(limits) and (
                 family is None or family.name not in limits
@@ -330,10 +330,16 @@ class Journal:
 
     def _solution(self, page: _Page) -> Solution:
         thoughts = tuple(entry.thought for entry in page.entries)
-        candidates = _candidates(page.entries)
+        answers = {
+            index: answer
+            for index, entry in enumerate(page.entries)
+            if entry.thought.kind == "answer"
+            and (answer := steps_lib.chain_answer(page.statement, entry.lines))
+        }
+        candidates = _candidates(page.entries, list(answers))
         votes, chosen = _ballot(
             [page.entries[i].thought for i in candidates],
-            [_answer(page.entries[i]) for i in candidates],
+            [answers[i] for i in candidates],
             self._strategy.vote,
         )
         winner = candidates[chosen] if votes else None
@@ -412,18 +418,8 @@ def _job(statement: str | None, entry: _Entry, strategy: Strategy):
     return steps_lib.check_chain, (statement, lines)
 
 
-def _answer(entry: _Entry) -> str:
-    text = "\n".join(entry.lines)
-    return bare_answer(extract_answer(text) or "")
-
-
-def _candidates(entries: Sequence[_Entry]) -> list[int]:
+def _candidates(entries: Sequence[_Entry], ended: list[int]) -> list[int]:
     """Chains that may be voted on: proven ones, else kept, else any."""
-    ended = [
-        index
-        for index, entry in enumerate(entries)
-        if entry.thought.kind == "answer" and _answer(entry)
-    ]
     kept = [i for i in ended if entries[i].thought.kept]
     proven = [i for i in kept if entries[i].thought.verdict is Verdict.VALID]
     return proven or kept or ended

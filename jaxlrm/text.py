@@ -171,7 +171,7 @@ def train_tokenizer(
     """A small byte-pair tokenizer for mathematics.
 
     Digits and brackets stay single, spaced operators are one token, runs of
-    words may become one; characters outside printable ASCII are unknown.
+    words may become one; characters outside printable ASCII and × are unknown.
 
     Args:
         texts: problems and steps to learn merges from.
@@ -182,7 +182,7 @@ def train_tokenizer(
     from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
     tokenizer = tokenizers.Tokenizer(models.BPE(unk_token=UNKNOWN))
-    piece = r"(?: ?[A-Za-z]{2,})+ ?| [-+*/=] |[\s\S]"
+    piece = r"(?: ?[A-Za-z]{2,})+ ?| [-+*/=×] |= |, |\*\*|[\s\S]"
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(piece), "isolated")
     tokenizer.decoder = decoders.Fuse()
     tokenizer.train_from_iterator(
@@ -190,7 +190,7 @@ def train_tokenizer(
         trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=[PADDING, END, UNKNOWN],
-            initial_alphabet=[chr(i) for i in range(32, 127)] + ["\n"],
+            initial_alphabet=[chr(i) for i in range(32, 127)] + ["\n", "×"],
             show_progress=False,
         ),
     )

@@ -41,7 +41,7 @@ class Engine:
 
     def task_of(self, problem):
         recognised = tasks.recognise(problem)
-        return recognised and recognised[0].name
+        return recognised and recognised.family.name
 
     def solve(self, problems, config=None, *, progress=None, finished=None):
         config = config or SearchConfig()

@@ -25,6 +25,8 @@ LAYERS = """
     verify.extract       jax
     verify.exact         jax
     verify.maths         jax
+    verify.rules.*       jax
+    verify.rules         jax
     verify.steps         jax
     verify.sandbox       jax
     verify.workers       jax

@@ -6,7 +6,7 @@
 | majority  | whole chains   | all                  | 1                    |
 | best_of_n | whole chains   | all                  | the best score's all |
 | weighted  | whole chains   | all                  | score                |
-| beam      | a step         | the best `B / width` | score                |
+| beam      | a step         | `B / width` places   | score                |
 
 A step found INVALID is dropped everywhere; without a symbolic verifier no step
 is.
@@ -96,8 +96,9 @@ def _keep_all(trees: Tree, twigs: Twigs, verdict):
 def _beam(config: SearchConfig) -> Strategy:
     """Step-level beam search with a fixed number of branches.
 
-    Each round the best `B / width` steps survive and share the `B` branches
-    of the next round. A finished chain leaves the beam and waits for the
+    Each round the best steps survive, as many as fill the beam's `B / width`
+    places (a step that `n` branches wrote wants `n / width` of them, rounded
+    up), and share the `B` branches of the next round. A finished chain leaves the beam and waits for the
     vote, so no branch is spent on it. The search of a problem ends when
     `B / width` chains have finished, when one was proven (its verdict is
     VALID), when no step survives or fits into `chain_tokens`, or when the
@@ -110,7 +111,14 @@ def _beam(config: SearchConfig) -> Strategy:
         sound = first & (verdict != tree.INVALID)
         # A proof outranks every score: it ends the search.
         proof = (twigs.kind == ANSWER) & (verdict == tree.VALID)
-        keep = select.best(sound, jnp.where(proof, 2.0, twigs.score), beams)
+        keep = select.best(
+            sound,
+            jnp.where(proof, 2.0, twigs.score),
+            (verdict == tree.VALID).astype(jnp.int32),
+            count,
+            beams,
+            config.width,
+        )
         ran = (twigs.leaf >= 0).any(1, keepdims=True)
         trees = trees.replace(live=trees.live & ~ran)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)

@@ -2,13 +2,52 @@
 
 from __future__ import annotations
 
-from jaxlrm.tasks.arithmetic import AddSubMultiple
-from jaxlrm.tasks.linear import LinearEquation
-from jaxlrm.tasks.task import Problem, Task
+from typing import NamedTuple
 
+from jaxlrm.tasks.arithmetic import AddSubMultiple
+from jaxlrm.tasks.countdown import Countdown, Game24
+from jaxlrm.tasks.derivative import Derivative
+from jaxlrm.tasks.divisors import GreatestCommonDivisor, LeastCommonMultiple
+from jaxlrm.tasks.evaluation import Evaluation
+from jaxlrm.tasks.factors import PrimeFactorisation
+from jaxlrm.tasks.linear import LinearEquation
+from jaxlrm.tasks.polynomials import Expand
+from jaxlrm.tasks.rational import RationalArithmetic
+from jaxlrm.tasks.system import LinearSystem
+from jaxlrm.tasks.task import LEVELS, TRAINED, Problem, Task, question
+
+# Where two families read a text, the first one takes it.
 TASKS: dict[str, Task] = {
-    family.name: family for family in (LinearEquation(), AddSubMultiple())
+    family.name: family
+    for family in (
+        LinearEquation(),
+        LinearSystem(),
+        AddSubMultiple(),
+        RationalArithmetic(),
+        GreatestCommonDivisor(),
+        LeastCommonMultiple(),
+        PrimeFactorisation(),
+        Evaluation(),
+        Expand(),
+        Derivative(),
+        Game24(),
+        Countdown(),
+    )
 }
+
+
+class Reading(NamedTuple):
+    """What a family makes of a problem's text.
+
+    Attributes:
+        family: the family that phrases problems like this.
+        statement: what is asked, in the words of `jaxlrm.verify`.
+        question: the text without instructions on how to write the answer.
+    """
+
+    family: Task
+    statement: str
+    question: str
 
 
 def get(name: str) -> Task:
@@ -20,13 +59,22 @@ def get(name: str) -> Task:
     return TASKS[name]
 
 
-def recognise(text: str) -> tuple[Task, str] | None:
-    """The family that phrases problems like `text`, and the statement."""
+def recognise(text: str) -> Reading | None:
+    """The family that phrases problems like `text`; None for no family."""
     for family in TASKS.values():
         statement = family.statement(text)
         if statement:
-            return family, statement
+            return Reading(family, statement, question(text))
     return None
 
 
-__all__ = ["TASKS", "Problem", "Task", "get", "recognise"]
+__all__ = [
+    "LEVELS",
+    "TASKS",
+    "TRAINED",
+    "Problem",
+    "Reading",
+    "Task",
+    "get",
+    "recognise",
+]

@@ -1,7 +1,8 @@
 """Chained sums and differences: `What is 86 + -80 - (-7 + 6)?`
 
 Phrasing and size distribution of `arithmetic__add_sub_multiple` in DeepMind's
-mathematics dataset (Saxton et al. 2019), written anew.
+mathematics dataset (Saxton et al. 2019) and of `chain_sum` in reasoning-gym,
+written anew.
 
 A chain of thought rewrites the expression: each line carries out one
 operation, in the first innermost bracket, from the left.
@@ -22,45 +23,63 @@ _PHRASES = (
     "Calculate {}.",
     "What is the value of {}?",
 )
+_CHAIN_SUM = "State the final answer to the following arithmetic problem: {} ="
 _PHRASE = re.compile(
-    r"(?:What is the value of |What is |Evaluate |Calculate )?"
-    r"([-+() 0-9]{1,400})[?.]?"
+    r"(?:What is the value of |What is |Evaluate |Calculate "
+    r"|State the final answer to the following arithmetic problem: )?"
+    r"([-+() 0-9]{1,400})(?: =|[?.])?"
 )
 
 # An expression is a number or a tuple of (sign, expression) terms, summed.
 
 
-class AddSubMultiple:
-    """The family; `entropy` is the range of difficulty in decimal digits."""
+class AddSubMultiple(task.Numeric):
+    """The family."""
 
     name = "arithmetic"
 
-    def __init__(self, entropy: tuple[float, float] = (3.0, 10.0)):
-        self.entropy = entropy
-
-    def sample(self, rng: random.Random) -> task.Problem:
-        entropy = rng.uniform(*self.entropy)
-        value_entropy = max(1.0, entropy / 4)
-        value = task.integer(rng, value_entropy)
-        entropy = max(1.0, entropy - value_entropy)
-        most = 3 + int(entropy / 2)
-        length = rng.randint(3, most)
-        entropy -= math.log10(most - 2)
-        # Distinct trees that print alike: the Catalan number of the length.
-        catalan = math.comb(2 * length, length) // (length + 1)
-        tree = _sample(rng, value, length, entropy + math.log10(catalan))
+    def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
+        if rng.random() < 0.3:
+            tree, phrase = _chain_sum(rng, level), _CHAIN_SUM
+        else:
+            tree = _nested(rng, task.entropy(rng, level))
+            phrase = rng.choice(_PHRASES)
         steps, expression = [], tree
         while not isinstance(expression, int):
             expression = _reduce(expression)
             steps.append(render(expression))
-        text = rng.choice(_PHRASES).format(render(tree))
-        return task.Problem(text, str(value), self.name, tuple(steps))
+        text = phrase.format(render(tree))
+        return task.Problem(text, steps[-1], self.name, tuple(steps))
 
     def statement(self, text: str) -> str | None:
-        match = _PHRASE.fullmatch(text.strip())
+        match = _PHRASE.fullmatch(task.question(text))
         if match is None or not re.search("[0-9]", match[1]):
             return None
         return match[1].strip()
+
+
+def _chain_sum(rng: random.Random, level: int):
+    """As reasoning-gym: numbers of as many digits, none negative."""
+    digits = rng.randint(1, (1, 2, 3, 4, 4, 5, 6)[level - 1])
+    terms = rng.randint(2, (3, 4, 5, 6, 6, 8, 10)[level - 1])
+    low = 0 if digits == 1 else 10 ** (digits - 1)
+    return tuple(
+        (rng.choice((1, -1)) if index else 1, rng.randint(low, 10**digits - 1))
+        for index in range(terms)
+    )
+
+
+def _nested(rng: random.Random, entropy: float):
+    """As DeepMind: sums and differences in brackets."""
+    value_entropy = max(1.0, entropy / 4)
+    value = task.integer(rng, value_entropy)
+    entropy = max(1.0, entropy - value_entropy)
+    most = 3 + int(entropy / 2)
+    length = rng.randint(3, most)
+    entropy -= math.log10(most - 2)
+    # Distinct trees that print alike: the Catalan number of the length.
+    catalan = math.comb(2 * length, length) // (length + 1)
+    return _sample(rng, value, length, entropy + math.log10(catalan))
 
 
 def _sample(rng: random.Random, value: int, count: int, entropy: float):

@@ -2,7 +2,8 @@
 
 Phrasing and size distribution of `algebra__linear_1d` in DeepMind's
 mathematics dataset (Saxton et al. 2019, "Analysing mathematical reasoning
-abilities of neural models"), written anew.
+abilities of neural models") and of `simple_equations` in reasoning-gym,
+written anew.
 
 A chain of thought is a chain of equivalent equations: the terms are collected,
 each line carries out one addition, and a quotient of several digits is split
@@ -18,35 +19,71 @@ import re
 from jaxlrm.tasks import task
 
 _LETTERS = "abcdfghijklmnopqrstuvwxyz"
-_PHRASE = re.compile(r"Solve ([-+*/^.()= 0-9a-z]{1,400}) for ([a-z])\.?")
+_SOLVE = "Solve {sides} for {variable}."
+_SIMPLE = (
+    "Solve for {variable}: {sides}",
+    "Find the value of {variable} in the equation: {sides}",
+    "Determine the value of {variable} that satisfies: {sides}",
+)
+_SIDES = r"[-+*/^.()= 0-9a-z]{1,400}"
+_PHRASE = re.compile(
+    rf"Solve (?P<sides>{_SIDES}) for (?P<variable>[a-z])\.?"
+    rf"|(?:Solve for (?P<unknown>[a-z]):|(?:Find|Determine) the value of "
+    rf"(?P<name>[a-z]) (?:in the equation|that satisfies):) "
+    rf"(?P<simple>{_SIDES})"
+)
 
 
-class LinearEquation:
-    """The family; `entropy` is the range of difficulty in decimal digits."""
+class LinearEquation(task.Numeric):
+    """The family."""
 
     name = "linear"
 
-    def __init__(self, entropy: tuple[float, float] = (3.0, 10.0)):
-        self.entropy = entropy
-
-    def sample(self, rng: random.Random) -> task.Problem:
+    def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
+        simple = rng.random() < 0.25
         while True:
             variable = rng.choice(_LETTERS)
-            root, left, right = _sample_terms(rng, rng.uniform(*self.entropy))
+            if simple:
+                root, left, right = _simple_terms(rng, level)
+            else:
+                entropy = task.entropy(rng, level)
+                root, left, right = _sample_terms(rng, entropy)
             steps = _solve(variable, left, right)
             if steps:
                 break
         sides = " = ".join(_side(side, variable) for side in (left, right))
-        return task.Problem(
-            f"Solve {sides} for {variable}.", str(root), self.name, steps
-        )
+        phrase = rng.choice(_SIMPLE) if simple else _SOLVE
+        text = phrase.format(sides=sides, variable=variable)
+        return task.Problem(text, str(root), self.name, steps)
 
     def statement(self, text: str) -> str | None:
-        match = _PHRASE.fullmatch(text.strip())
-        if match is None or match[1].count("=") != 1:
+        match = _PHRASE.fullmatch(task.question(text))
+        if match is None:
             return None
-        unknowns = set(filter(str.isalpha, match[1]))
-        return match[1].strip() if unknowns == {match[2]} else None
+        sides = match["sides"] or match["simple"]
+        variable = match["variable"] or match["unknown"] or match["name"]
+        if sides.count("=") != 1:
+            return None
+        unknowns = set(filter(str.isalpha, sides))
+        return sides.strip() if unknowns == {variable} else None
+
+
+def _simple_terms(rng: random.Random, level: int):
+    """As reasoning-gym: `84*t + 4370 = 9410`, all numbers positive."""
+    top = (10, 30, 100, 100, 100, 300, 1000)[level - 1]
+    root = rng.randint(1, top)
+    coefficients, constants = [rng.randint(1, top)], []
+    for _ in range(rng.randint(0, 2)):
+        number = rng.randint(1, top)
+        kind = rng.choices("+-*", (4, 4, 2))[0]
+        if kind == "*":
+            coefficients[0] *= number if coefficients[0] <= top else 1
+        else:
+            scale = rng.choice((1, rng.randint(1, top)))
+            constants.append(number * scale * (1 if kind == "+" else -1))
+    left = [(coefficients[0], True), *((n, False) for n in constants)]
+    total = coefficients[0] * root + sum(constants)
+    return root, left, [(total, False)] if total else []
 
 
 def _sample_terms(rng: random.Random, entropy: float):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from typing import NamedTuple, Protocol
+
+from jaxlrm.verify.maths import is_equivalent
 
 
 class Problem(NamedTuple):
@@ -34,8 +37,14 @@ class Task(Protocol):
 
     name: str
 
-    def sample(self, rng: random.Random) -> Problem:
-        """Draws one problem with a worked chain of thought."""
+    def sample(self, rng: random.Random, level: int = 3) -> Problem:
+        """Draws one problem with a worked chain of thought.
+
+        Args:
+            rng: source of randomness.
+            level: difficulty, 1 to 7. Models train on levels 1 to 5, which
+                cover the ranges of the public datasets together.
+        """
 
     def statement(self, text: str) -> str | None:
         """The equation or expression that `text` asks about.
@@ -43,6 +52,43 @@ class Task(Protocol):
         Reads, never solves. None if `text` is not phrased as this family
         phrases its problems.
         """
+
+    def accepts(self, statement: str, answer: str, gold: str) -> bool:
+        """Is `answer` right, where `gold` is known to be? For evaluation."""
+
+
+_NUMBER = re.compile(r"[-+]?[0-9]+(?:[./][0-9]+)?")
+
+
+class Numeric:
+    """A family whose answers are numbers.
+
+    An expression of the same value (`3 + 4` for 7) restates the problem.
+    """
+
+    def accepts(self, statement: str, answer: str, gold: str) -> bool:
+        """See `Task`."""
+        del statement
+        if not _NUMBER.fullmatch(answer.strip()):
+            return False
+        return is_equivalent(answer, gold)
+
+
+LEVELS = range(1, 8)
+TRAINED = range(1, 6)  # levels of training; those above are for tests
+
+
+def question(text: str) -> str:
+    """The first line of `text`: what follows says how to write answers."""
+    return text.strip().partition("\n")[0].strip()
+
+
+def entropy(rng: random.Random, level: int) -> float:
+    """Difficulty in decimal digits: levels 1 to 5 share 3 to 10 evenly.
+
+    That is the range of the training sets of DeepMind's mathematics dataset.
+    """
+    return rng.uniform(3 + 1.4 * (level - 1), 3 + 1.4 * level)
 
 
 def dirichlet(rng: random.Random, weights) -> list[float]:
@@ -57,6 +103,11 @@ def composition(rng: random.Random, parts: int, total: int) -> list[int]:
     bars = sorted(rng.sample(range(total + parts - 1), parts - 1))
     edges = [-1, *bars, total + parts - 1]
     return [edges[i + 1] - edges[i] - 1 for i in range(parts)]
+
+
+def positive(rng: random.Random, entropy: float) -> int:
+    """An integer from about `10**entropy` values, at least 1."""
+    return rng.randint(1, max(1, math.ceil(10.0**entropy)))
 
 
 def integer(rng: random.Random, entropy: float) -> int:

@@ -18,6 +18,7 @@ from jaxlrm import tasks
 from jaxlrm.config import TrainConfig
 from jaxlrm.text import Text, train_tokenizer
 
+_SAMPLE = 2000  # documents whose sizes say how many are long
 _MOST_MISSES = 8  # documents that fit no row before a batch counts as full
 
 
@@ -71,25 +72,56 @@ class Stream:
         rows: int,
         length: int,
         seed: int,
+        long: int = 0,
+        levels: Sequence[int] = tasks.TRAINED,
+        easy_steps: int = 0,
         rollouts: Sequence[Document] = (),
         rollout_share: float = 0.0,
     ):
         self.text = text
         self._tasks = [tasks.get(name) for name in names]
         self._rows, self._length, self._seed = rows, length, seed
+        self._long = long
+        self._levels = sorted(levels)
+        self._easy_steps = easy_steps
         self._rollouts = rollouts
         self._share = rollout_share
+        self._long_share = self._measure_long() if long else 0.0
 
     def batch(self, step: int) -> Batch:
         """The batch of one optimiser step."""
         rng = random.Random(f"{self._seed}/{step}")
+        levels = self._levels
+        if step < self._easy_steps:
+            levels = levels[: (len(levels) + 1) // 2]
+        long = rng.random() < self._long_share
 
         def draw() -> Document:
-            if self._share and rng.random() < self._share:
-                return rng.choice(self._rollouts)
-            return worked(self.text, rng.choice(self._tasks).sample(rng))
+            while True:
+                document = self._draw(rng, levels)
+                if not self._long or long == self._is_long(document):
+                    return document
 
-        return pack(draw, self._rows, self._length)
+        if not long:
+            return pack(draw, self._rows, self._length)
+        rows = self._rows * self._length // self._long
+        return pack(draw, rows, self._long)
+
+    def _draw(self, rng: random.Random, levels: Sequence[int]) -> Document:
+        if self._share and rng.random() < self._share:
+            return rng.choice(self._rollouts)
+        family = rng.choice(self._tasks)
+        return worked(self.text, family.sample(rng, rng.choice(levels)))
+
+    def _is_long(self, document: Document) -> bool:
+        return len(document.tokens) > self._length
+
+    def _measure_long(self) -> float:
+        """The share of tokens in long documents, from a sample."""
+        rng = random.Random(f"{self._seed}/long")
+        drawn = [self._draw(rng, self._levels) for _ in range(_SAMPLE)]
+        sizes = [len(d.tokens) for d in drawn if len(d.tokens) <= self._long]
+        return sum(n for n in sizes if n > self._length) / max(1, sum(sizes))
 
 
 def tokenizer(config: TrainConfig) -> Text:
@@ -101,9 +133,9 @@ def tokenizer(config: TrainConfig) -> Text:
         return text
     rng = random.Random(f"{config.seed}/tokenizer")
     problems = [
-        tasks.get(name).sample(rng)
+        tasks.get(name).sample(rng, rng.choice(config.levels))
         for name in config.tasks
-        for _ in range(5000)
+        for _ in range(2000)
     ]
     texts = [part for p in problems for part in (p.text, *p.steps)]
     return train_tokenizer(texts, config.model.vocab_size, config.tasks)

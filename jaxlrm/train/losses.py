@@ -20,14 +20,27 @@ def loss(
     batch: Batch,
     value_weight: float,
     attention: Attention = attend,
+    whole: Batch | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Cross entropy of the next token, plus that of the step labels.
+
+    Args:
+        config: shape of the model.
+        params: its parameters.
+        batch: what is read.
+        value_weight: of the step labels.
+        attention: how to attend.
+        whole: the batch that `batch` is some rows of, if it is not whole;
+            what is returned for all its parts sums to what is returned for it.
 
     Returns:
         The scalar to minimise and the metrics `loss` (nats a learned token),
         `accuracy` (of the likeliest next token), `tokens` (learned ones) and,
         with a value head, `value_loss` (nats a label).
     """
+    whole = batch if whole is None else whole
+    tokens = jnp.maximum(whole.weights.sum(), 1)
+    labels = jnp.maximum(whole.label_weights.sum(), 1)
     batch = Batch(*(leaf[:, None] for leaf in batch))  # one branch a row
     hidden, _ = forward(
         config,
@@ -41,19 +54,17 @@ def loss(
     entropy = optax.softmax_cross_entropy_with_integer_labels(
         logits, batch.targets
     )
-    tokens = batch.weights.sum()
-    total = (entropy * batch.weights).sum() / jnp.maximum(tokens, 1)
+    total = (entropy * batch.weights).sum() / tokens
     right = logits.argmax(-1) == batch.targets
     metrics = {
         "loss": total,
-        "accuracy": (right * batch.weights).sum() / jnp.maximum(tokens, 1),
-        "tokens": tokens,
+        "accuracy": (right * batch.weights).sum() / tokens,
+        "tokens": batch.weights.sum(),
     }
     if config.value_head:
         judged = optax.sigmoid_binary_cross_entropy(
             value_logit(params, hidden), batch.labels
         )
-        labels = jnp.maximum(batch.label_weights.sum(), 1)
         metrics["value_loss"] = (judged * batch.label_weights).sum() / labels
         total = total + value_weight * metrics["value_loss"]
     return total, metrics

@@ -32,6 +32,8 @@ from jaxlrm.models import attention, hf, params
 from jaxlrm.text import Text
 from jaxlrm.train import data, losses, optimiser
 
+_TOKENS_AT_ONCE = 2048  # on a CPU
+
 
 @struct.dataclass
 class State:
@@ -56,12 +58,24 @@ def make_step(config: TrainConfig):
 
     @functools.partial(jax.jit, donate_argnums=0)
     def step(state: State, batch: data.Batch):
-        def objective(values):
-            return losses.loss(
-                config.model, values, batch, config.value_weight, attend
-            )
+        def gradient(rows: data.Batch):
+            def objective(values):
+                return losses.loss(
+                    config.model,
+                    values,
+                    rows,
+                    config.value_weight,
+                    attend,
+                    whole=batch,
+                )
 
-        gradients, metrics = jax.grad(objective, has_aux=True)(state.params)
+            return jax.grad(objective, has_aux=True)(state.params)
+
+        parts = _parts(batch.tokens.shape, config.data) if on_cpu else 1
+        if parts == 1:
+            gradients, metrics = gradient(batch)
+        else:
+            gradients, metrics = _sum_over(gradient, batch, parts)
         updates, moments = optimise.update(
             gradients, state.moments, state.params
         )
@@ -70,6 +84,27 @@ def make_step(config: TrainConfig):
         return State(state.step + 1, values, moments), metrics
 
     return step
+
+
+def _parts(shape: tuple[int, int], devices: int) -> int:
+    """Into how many parts to cut a batch, so that one stays in the caches."""
+    rows, length = shape
+    wanted = max(1, rows * length // _TOKENS_AT_ONCE)
+    each = rows // devices
+    return max(n for n in range(1, each + 1) if each % n == 0 and n <= wanted)
+
+
+def _sum_over(gradient, batch: data.Batch, parts: int):
+    """The sum of `gradient` of all parts of the rows, one after another."""
+    cut = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]), batch)
+    cut = jax.tree.map(lambda x: x.swapaxes(0, 1), cut)
+    shapes = jax.eval_shape(gradient, jax.tree.map(lambda x: x[0], cut))
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def add(total, rows):
+        return jax.tree.map(jnp.add, total, gradient(rows)), None
+
+    return jax.lax.scan(add, nothing, cut)[0]
 
 
 def initial_state(config: TrainConfig, mesh) -> State:
@@ -136,6 +171,9 @@ def train(
         rows=config.rows,
         length=config.length,
         seed=config.seed,
+        long=config.long,
+        levels=config.levels,
+        easy_steps=round(config.easy * config.steps),
         rollouts=(
             data.read_rollouts(config.rollouts, text) if config.rollouts else ()
         ),

@@ -25,7 +25,25 @@ from jaxlrm.verify.exact import (
     proportional,
     substitute,
 )
+from jaxlrm.verify.extract import bare_answer, extract_answer
+from jaxlrm.verify.rules import (
+    arithmetic,
+    derivative,
+    factors,
+    moves,
+    polynomials,
+    systems,
+)
 from jaxlrm.verify.verdict import Verdict, combine
+
+# Each judges chains about statements of a form of its own; any other statement
+# is an equation, or an expression with unknowns, which this module judges.
+_RULES = (moves, systems, polynomials, derivative, factors, arithmetic)
+
+
+def rule_for(statement: str):
+    """The module of `verify.rules` that judges chains about it, or None."""
+    return next((rule for rule in _RULES if rule.reads(statement)), None)
 
 
 class Relation(enum.Enum):
@@ -67,6 +85,9 @@ def check_step(before: str, after: str) -> Verdict:
         VALID or INVALID where shown; UNKNOWN where a line cannot be read, is
         over a budget, or is of another sort. Never raises on any text.
     """
+    rule = rule_for(before)
+    if rule is not None and rule is not arithmetic:
+        return rule.check(before, [after])
     return _VERDICTS[relate(before, after)]
 
 
@@ -89,6 +110,9 @@ def check_chain(statement: str, steps: Sequence[str]) -> Verdict:
     """
     if not steps:
         raise ValueError("no steps to check; give the chain and its last step")
+    rule = rule_for(statement)
+    if rule is not None:
+        return rule.check(statement, steps)
     *earlier, last = steps
     earlier.insert(0, statement)
     form = _squeeze(last)
@@ -123,6 +147,11 @@ def check_answer(statement: str, steps: Sequence[str]) -> Verdict:
     Raises:
         ValueError: there are no steps.
     """
+    if not steps:
+        raise ValueError("no steps to check; give the whole chain")
+    rule = rule_for(statement)
+    if rule is not None:
+        return rule.check_answer(statement, steps)
     verdict = check_chain(statement, steps)
     if verdict is Verdict.INVALID:
         return verdict
@@ -157,6 +186,20 @@ def check_solution(statement: str, steps: Sequence[str]) -> Verdict:
         if verdicts[-1] is Verdict.INVALID:
             return Verdict.INVALID
     return combine([*verdicts, check_answer(statement, steps)])
+
+
+def chain_answer(statement: str | None, steps: Sequence[str]) -> str | None:
+    """The bare final answer of a finished chain; None if it has none.
+
+    Args:
+        statement: what the problem states; None if nobody could read it.
+        steps: the chain.
+    """
+    rule = None if statement is None else rule_for(statement)
+    if rule is not None:
+        return rule.answer(statement, steps)
+    answer = extract_answer("\n".join(steps))
+    return None if answer is None else bare_answer(answer)
 
 
 def relate(before: str, after: str) -> Relation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -23,32 +24,49 @@ def spread(branches: int, groups: int):
     )
 
 
-def tree_with(live, children) -> tree.Tree:
-    return tree.empty(len(live), len(live[0]), 1).replace(
-        live=jnp.array(live), children=jnp.array(children, jnp.int32)
+def tree_with(live, children, score=None, count=None) -> tree.Tree:
+    trees = tree.empty(len(live), len(live[0]), 1)
+    return trees.replace(
+        live=jnp.array(live),
+        children=jnp.array(children, jnp.int32),
+        score=trees.score if score is None else jnp.array(score, "f"),
+        count=trees.count + 1 if count is None else jnp.array(count),
     )
 
 
-def reference(live, children, branches: int, groups: int):
-    """Deals groups of branches out to the live nodes, in turns."""
-    nodes = [i for i, alive in enumerate(live) if alive][:groups]
-    given_to = dict(zip(nodes, (children[i] for i in nodes), strict=True))
+def reference(nodes, branches: int, groups: int):
+    """Deals groups of branches out to the live nodes.
+
+    Args:
+        nodes: `(live, children, score, count)` of each.
+        branches: in all.
+        groups: of how many groups.
+    """
+    width = branches // groups
+    live = [n for n, (alive, *_) in enumerate(nodes) if alive]
+    live.sort(key=lambda n: (-nodes[n][2], -nodes[n][3], n))
+    turns = [n for n in live for _ in range(math.ceil(nodes[n][3] / width))]
+    turns = turns[:groups]
+    given_to = {n: nodes[n][1] for n in live}
     leaf, ordinal = [], []
     for branch in range(branches):
-        if not nodes:
+        if not turns:
             leaf.append(-1)
             ordinal.append(None)
             continue
-        node = nodes[branch // (branches // groups) % len(nodes)]
+        node = turns[branch // width % len(turns)]
         leaf.append(node)
         ordinal.append(given_to[node])
         given_to[node] += 1
     return leaf, ordinal
 
 
+SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
 ROWS = st.lists(
     st.lists(
-        st.tuples(st.booleans(), st.integers(0, 9)), min_size=N, max_size=N
+        st.tuples(st.booleans(), st.integers(0, 9), SCORES, st.integers(1, 9)),
+        min_size=N,
+        max_size=N,
     ),
     min_size=2,
     max_size=2,
@@ -61,16 +79,15 @@ ROWS = st.lists(
 @given(rows=ROWS)
 @settings(max_examples=25)
 def test_spread_over_live(branches, groups, rows):
-    live = [[alive for alive, _ in row] for row in rows]
-    children = [[count for _, count in row] for row in rows]
-    leaf, ordinal = spread(branches, groups)(tree_with(live, children))
+    fields = [[[node[i] for node in row] for row in rows] for i in range(4)]
+    leaf, ordinal = spread(branches, groups)(tree_with(*fields))
     assert leaf.shape == ordinal.shape == (len(rows), branches)
     assert leaf.dtype == ordinal.dtype == jnp.int32
-    for row, (alive, counts) in enumerate(zip(live, children, strict=True)):
-        leaves, numbers = reference(alive, counts, branches, groups)
-        assert leaf[row].tolist() == leaves
-        if any(alive):
-            assert ordinal[row].tolist() == numbers
+    for number, row in enumerate(rows):
+        leaves, numbers = reference(row, branches, groups)
+        assert leaf[number].tolist() == leaves
+        if any(alive for alive, *_ in row):
+            assert ordinal[number].tolist() == numbers
 
 
 def test_few_live_nodes_share_all_branches():
@@ -89,28 +106,26 @@ def test_surplus_live_nodes_wait():
 
 
 ENTRIES = st.lists(
-    st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.5, 1.0])),
+    st.tuples(st.booleans(), SCORES, st.integers(0, 1), st.integers(1, 6)),
     min_size=6,
     max_size=6,
 )
 
 
-@given(entries=ENTRIES, number=st.integers(0, 7))
+@given(
+    entries=ENTRIES, number=st.integers(0, 7), width=st.sampled_from([1, 2, 4])
+)
 @settings(max_examples=60)
-def test_best(entries, number):
-    mask = np.array([[masked for masked, _ in entries]])
-    value = np.array([[score for _, score in entries]], np.float32)
+def test_best(entries, number, width):
+    mask, value, second, count = (np.array([x]) for x in zip(*entries))
     order = sorted(
-        np.flatnonzero(mask[0]).tolist(), key=lambda b: (-value[0, b], b)
+        np.flatnonzero(mask[0]).tolist(),
+        key=lambda b: (-value[0, b], -second[0, b], -count[0, b], b),
     )
-    found = select.best(mask, value, number)
-    assert np.flatnonzero(found[0]).tolist() == sorted(order[:number])
-
-
-def test_best_gives_ties_to_the_lower_branch_in_every_row():
-    mask = np.array([[True] * 4, [False, True, True, True]])
-    found = select.best(mask, np.full((2, 4), 0.5), 2)
-    assert found.tolist() == [
-        [True, True, False, False],
-        [False, True, True, False],
-    ]
+    chosen, left = [], number
+    for branch in order:
+        if left > 0:
+            chosen.append(branch)
+        left -= math.ceil(count[0, branch] / width)
+    found = select.best(mask, value, second, count, number, width)
+    assert np.flatnonzero(found[0]).tolist() == sorted(chosen)

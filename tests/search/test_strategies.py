@@ -146,10 +146,10 @@ def test_beam():
     assert found.trees == [
         tree_of("""
             1 a 0.6 x2
-              3 a2 0.8
+              4 a2 0.8
                 5 a3 END 0.9
             2 b 0.9
-              4 b2 0.7
+              3 b2 0.7
                 6 b4 .. 0.6
                   7 b5 END 0.4 x2
                   8 b6 END 0.4
@@ -173,6 +173,39 @@ def test_beam_gives_all_branches_to_the_leaves_that_are_left():
     ]
     assert live_branches(found) == [4, 4]
     assert found.rounds[1].twigs.leaf.tolist() == [[1, 1, 1, 1]]
+
+
+def test_beam_gives_a_step_places_by_the_branches_that_wrote_it():
+    """Of 4 places, 5 of 8 branches want 3: one is left, for the next best."""
+    script = (
+        *[step("a", 0.7, step("a1"))] * 5,
+        step("b", 0.6, step("b1")),
+        *[step("c", 0.5, step("c1"))] * 2,
+    )
+    found = run_scripts(build("beam", branches=8, rounds=2), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.7 x5
+              3 a1 0.5 x6
+            2 b 0.6
+              4 b1 0.5 x2
+        """)
+    ]
+    assert found.rounds[1].twigs.leaf.tolist() == [[1, 1, 1, 1, 1, 1, 2, 2]]
+
+
+def test_beam_ties_go_to_what_more_branches_wrote():
+    script = [step("a"), step("b"), step("b"), step("c")]
+    assert grown(build("beam", rounds=1), *script) == tree_of("""
+        1 a 0.5
+        2 b 0.5 x2
+    """)
+
+
+def test_beam_ties_go_to_a_valid_step():
+    script = [step("a"), step("b"), step("b"), step("c", 0.5, verdict=VALID)]
+    found = run_scripts(build("beam", rounds=1, width=4), [script])
+    assert found.trees == [tree_of("1 c 0.5 VALID")]
 
 
 def test_beam_ties_go_to_the_lower_branch():
