@@ -125,9 +125,9 @@ class SearchConfig:
     strategy: str = "beam"
     branches: int = 64
     width: int = 4
-    chain_tokens: int = 256
+    chain_tokens: int = 512
     step_tokens: int = 48
-    rounds: int = 24
+    rounds: int = 64
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0

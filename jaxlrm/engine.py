@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlrm import lockstep, sharding, tasks
+from jaxlrm import calibrate, lockstep, sharding, tasks
 from jaxlrm.config import ModelConfig, SearchConfig
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.journal import Journal
@@ -362,8 +362,8 @@ def load(
         ValueError: a file cannot be read, or is of another model.
     """
     folder = find(name)
-    generator = Learned(*hf.load(folder))
-    judge = Learned(*hf.load(find(reward))) if reward is not None else None
+    generator = _read(folder)
+    judge = _read(find(reward)) if reward is not None else None
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes())
     return Engine(
         generator,
@@ -373,6 +373,20 @@ def load(
         name=str(name),
         weights_hash=digest.hexdigest(),
     )
+
+
+def _read(folder: pathlib.Path) -> Learned:
+    """A model, its scores calibrated as `calibration.json` says."""
+    learned = Learned(*hf.load(folder))
+    line = calibrate.read(folder)
+    head = learned.params.value_head
+    if head is None:
+        return learned
+    head = head.replace(
+        kernel=head.kernel * np.float32(line.scale),
+        bias=head.bias * np.float32(line.scale) + np.float32(line.bias),
+    )
+    return learned._replace(params=learned.params.replace(value_head=head))
 
 
 def find(name: str | os.PathLike) -> pathlib.Path:

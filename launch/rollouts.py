@@ -15,10 +15,11 @@ from . import flags as launch_flags
 
 _MODEL = flags.DEFINE_string("model", "mini", "Shipped model or folder.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON-lines file.")
-_TASKS = flags.DEFINE_list("tasks", "linear,arithmetic", "Families.")
+_TASKS = flags.DEFINE_list("tasks", [], "Families; by default all.")
 _PROBLEMS = flags.DEFINE_integer("problems", 4096, "Problems to draw.")
 _BRANCHES = flags.DEFINE_integer("branches", 8, "Chains a problem.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of sampling.")
+_CHAIN = flags.DEFINE_integer("chain_tokens", 384, "Longest chain.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of problems and sampling.")
 flags.mark_flag_as_required("output")
 
@@ -30,16 +31,18 @@ def main(argv: list[str]) -> int:
     from jaxlrm.train import rollouts
 
     try:
-        for name in _TASKS.value:
+        names = _TASKS.value or list(tasks.TASKS)
+        for name in names:
             tasks.get(name)
         with engine.load(_MODEL.value) as loaded:
             chains = rollouts.sample(
                 loaded,
-                _TASKS.value,
+                names,
                 _OUTPUT.value,
                 problems=_PROBLEMS.value,
                 branches=_BRANCHES.value,
                 temperature=_TEMPERATURE.value,
+                chain_tokens=_CHAIN.value,
                 seed=_SEED.value,
                 report=lambda done: print(
                     f"{done}/{_PROBLEMS.value} problems",

@@ -40,6 +40,12 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             default.temperature,
             "Of sampling; 0 takes the likeliest token.",
         ),
+        "rounds": flags.DEFINE_integer(
+            "rounds", default.rounds, "Most steps of a chain, in a beam."
+        ),
+        "chain_tokens": flags.DEFINE_integer(
+            "chain_tokens", default.chain_tokens, "Most tokens of a chain."
+        ),
         "batch": flags.DEFINE_integer(
             "batch", default.batch, "Problems solved side by side."
         ),
@@ -60,7 +66,7 @@ def define_search() -> Callable[[str, str], SearchConfig]:
 
 
 def define_model() -> Callable[[], Engine]:
-    """Defines `--model`.
+    """Defines `--model` and `--reward`.
 
     Returns:
         A function that loads it; FileNotFoundError or ValueError if it cannot.
@@ -69,11 +75,18 @@ def define_model() -> Callable[[], Engine]:
         "model", "mini", "Name of a shipped model, or a model folder."
     )
 
+    reward = flags.DEFINE_string(
+        "reward",
+        None,
+        "The same for a reward model that scores the steps; by default the "
+        "model's own value head does.",
+    )
+
     def load() -> Engine:
         with console.interruptible():
             from jaxlrm import engine
 
             engine.enable_compilation_cache()
-            return engine.load(model.value)
+            return engine.load(model.value, reward=reward.value)
 
     return load

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm import config as config_lib
-from jaxlrm.config import ModelConfig
+from jaxlrm.config import ModelConfig, TrainConfig
 
 MODEL = ModelConfig(
     vocab_size=32,
@@ -62,6 +62,46 @@ class Run:
 def test_model_config_refuses_what_no_model_can_have(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(MODEL, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"easy": -0.1}, "easy -0.1 is not between 0 and 1"),
+        ({"easy": 1.5}, "easy 1.5 is not between 0 and 1"),
+        ({"levels": ()}, r"levels \(\) are not levels.*some of 1 to 7"),
+        ({"levels": (1, 8)}, r"levels \(1, 8\) are not.*some of 1 to 7"),
+        ({"levels": (0,)}, r"levels \(0,\) are not.*some of 1 to 7"),
+        (
+            {"length": 100, "long": 250},
+            "long 250 does not divide.*multiple of length 100",
+        ),
+        (
+            {"length": 100, "long": 300, "rows": 8},
+            "long 300 does not divide.*rows 8 a multiple of long / length",
+        ),
+        (
+            {"length": 100, "long": 400, "rows": 4, "data": 2},
+            "long 400 does not divide.*times data",
+        ),
+        (
+            {"length": 2048, "long": 8192},
+            f"length 8192 is over max.* {MODEL.max_position_embeddings}; sho",
+        ),
+    ],
+)
+def test_train_config_refuses_what_cannot_be_drawn(changes, message):
+    small = {"rows": 4, "length": 64, "data": 1}
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(MODEL, **{**small, **changes})
+
+
+def test_train_config_takes_levels_and_long_rows():
+    config = TrainConfig(MODEL, rows=8, length=64, long=256, data=2)
+    new = config_lib.replace_paths(config, {"levels": "6,7", "easy": "1"})
+    assert (new.levels, new.easy, new.long) == ((6, 7), 1.0, 256)
+    assert config_lib.from_json(TrainConfig, config_lib.to_json(new)) == new
+    assert config.levels == (1, 2, 3, 4, 5)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ LAYERS = """
     search.strategies
     search.search
     search
-    calibrate
+    calibrate            jax
     lockstep
     solution             jax
     journal

@@ -37,6 +37,7 @@ class AddSubMultiple(task.Numeric):
     """The family."""
 
     name = "arithmetic"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         if rng.random() < 0.3:

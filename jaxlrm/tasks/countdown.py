@@ -73,6 +73,7 @@ class Game24:
     """
 
     name = "game24"
+    dead_ends = True
 
     def __init__(self, unseen: bool = False):
         self.unseen = unseen
@@ -109,6 +110,7 @@ class Countdown:
     """
 
     name = "countdown"
+    dead_ends = True
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         count, high, low_target, high_target = _LEVELS[level]
@@ -120,7 +122,7 @@ class Countdown:
             target = path[-1].result
             if _is_game24((numbers, target)):
                 continue
-            if tuple(sorted(numbers)) not in _unseen_hands():
+            if tuple(sorted(numbers)) not in unseen_hands():
                 break
         else:
             numbers = [high // 2] * count
@@ -299,7 +301,8 @@ def _whole(one: int, other: int, low: int, high: int) -> list[Move]:
 
 
 @functools.cache
-def _unseen_hands() -> frozenset[tuple[int, ...]]:
+def unseen_hands() -> frozenset[tuple[int, ...]]:
+    """The hands kept from training, each sorted."""
     lines = _UNSEEN.read_text(encoding="ascii").splitlines()
     return frozenset(tuple(map(int, line.split(", "))) for line in lines)
 
@@ -324,7 +327,7 @@ def hands() -> tuple[tuple[int, ...], ...]:
 @functools.cache
 def _bins(unseen: bool) -> tuple[tuple[tuple[int, ...], ...], ...]:
     """The hands drawn from, in five bins of equal size, easy ones first."""
-    kept = [hand for hand in hands() if (hand in _unseen_hands()) == unseen]
+    kept = [hand for hand in hands() if (hand in unseen_hands()) == unseen]
     kept.sort(key=lambda hand: -len(_winning_moves(hand)))
     edges = [len(kept) * i // 5 for i in range(6)]
     return tuple(tuple(kept[edges[i] : edges[i + 1]]) for i in range(5))

@@ -38,6 +38,7 @@ class Derivative:
     """The family: one to four variables, first to third derivatives."""
 
     name = "differentiate"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         """Draws a problem; levels 1 to 5 span the range of the source."""

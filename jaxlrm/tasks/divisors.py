@@ -44,7 +44,7 @@ _LCM_PHRASE = re.compile(
     r"(?:(?:What is|Calculate|Find) the (?:least|lowest|smallest) common "
     r"multiple of ([0-9]{1,30}) and ([0-9]{1,30})[?.]?"
     r"|(?:What is|Calculate|Find) the common denominator of "
-    r"-?[0-9]{1,30}/([0-9]{1,30}) and -?[0-9]{1,30}/([0-9]{1,30})[?.]?"
+    r"-?[0-9]{1,30}(/[0-9]{1,30})? and -?[0-9]{1,30}(/[0-9]{1,30})?[?.]?"
     r"|Find the Least Common Multiple \(LCM\) of these numbers: "
     r"([0-9]{1,30}), ([0-9]{1,30})\.?)"
 )
@@ -54,6 +54,7 @@ class GreatestCommonDivisor(task.Numeric):
     """`Calculate the highest common factor of 8016 and 15469544.`"""
 
     name = "gcd"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         if rng.random() < 0.4:
@@ -82,6 +83,7 @@ class LeastCommonMultiple(task.Numeric):
     """`What is the smallest common multiple of 108 and 5?`"""
 
     name = "lcm"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         if rng.random() < 0.4:
@@ -136,7 +138,11 @@ def _pair(name: str, phrase: re.Pattern, text: str) -> str | None:
     match = phrase.fullmatch(task.question(text))
     if match is None:
         return None
-    numbers = [int(number) for number in match.groups() if number]
+    stated = match.groups()
+    pair = next((p for p in zip(stated[::2], stated[1::2]) if any(p)), None)
+    if pair is None:  # a common denominator of whole numbers
+        return None
+    numbers = [int((number or "1").removeprefix("/")) for number in pair]
     if 0 in numbers:
         return None
     return f"{name}({numbers[0]}, {numbers[1]})"

@@ -28,6 +28,7 @@ class Evaluation(task.Numeric):
     """The family."""
 
     name = "evaluate"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         entropy = task.entropy(rng, level)

@@ -33,6 +33,7 @@ class PrimeFactorisation:
     """The family."""
 
     name = "factors"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         top, largest = _RANGES[level - 1]

@@ -38,6 +38,7 @@ class LinearEquation(task.Numeric):
     """The family."""
 
     name = "linear"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         simple = rng.random() < 0.25

@@ -48,6 +48,7 @@ class Expand:
     """The family, from both sources."""
 
     name = "expand"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         """Draws a problem; levels 1 to 5 span the range of the sources."""

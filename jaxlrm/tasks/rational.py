@@ -31,6 +31,7 @@ class RationalArithmetic(task.Numeric):
     """The family; with products and quotients, unlike `arithmetic`."""
 
     name = "rational"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         while True:
@@ -85,7 +86,7 @@ def _split(rng, value: Fraction, count: int, entropy: float, sums: bool):
         kinds += ["*"] * (count > 1)
         kinds += ["+", "-"] * sums
     kind = rng.choice(kinds)
-    if kind in "+-":
+    if kind in ("+", "-"):
         other = Fraction(task.integer(rng, here))
         if count >= 4:
             other /= task.positive(rng, here / 3)
@@ -127,13 +128,17 @@ def render(node) -> str:
         return str(node)
     operator, left, right = node
     one, other = render(left), render(right)
-    if operator in "+-":
-        if operator == "-" and isinstance(right, tuple) and right[0] in "+-":
+    if operator in ("+", "-"):
+        if (
+            operator == "-"
+            and isinstance(right, tuple)
+            and right[0] in ("+", "-")
+        ):
             other = f"({other})"
-        elif isinstance(right, tuple) and right[0] in "+-":
+        elif isinstance(right, tuple) and right[0] in ("+", "-"):
             other = f"({other})"
         return f"{one} {operator} {other}"
-    is_sum = isinstance(left, tuple) and left[0] in "+-"
+    is_sum = isinstance(left, tuple) and left[0] in ("+", "-")
     if is_sum or (operator == "/" and one.startswith("-")):
         one = f"({one})"
     elif operator == "/" and isinstance(left, tuple) and left[0] == "/":
@@ -155,7 +160,10 @@ def _basic(rng: random.Random, level: int):
         node = _bracketed(rng, terms, digits)
     else:
         node = _flat(rng, terms, digits)
-    return node, _spaced(node, brackets)
+    stated = _spaced(node, brackets)
+    if brackets and isinstance(node, tuple) and rng.random() < 0.15:
+        stated = f"( {stated} )"
+    return node, stated
 
 
 def _draw(rng: random.Random, digits: int) -> int:
@@ -190,6 +198,8 @@ def _bracketed(rng: random.Random, terms: int, digits: int):
     share = rng.randint(1, terms - 1)
     left = _bracketed(rng, share, digits)
     right = _bracketed(rng, terms - share, digits)
+    if rng.random() < 0.15 and isinstance(right, tuple):
+        right = ("neg", right)
     kind = rng.choice("+-*/")
     if kind == "/":
         right = _divisor(rng, left)
@@ -211,6 +221,8 @@ def _divisor(rng: random.Random, node) -> int:
 def _spaced(node, brackets: bool) -> str:
     if isinstance(node, int):
         return str(node)
+    if node[0] == "neg":
+        return f"-( {_spaced(node[1], brackets)} )"
     operator, left, right = node
     one, other = _spaced(left, brackets), _spaced(right, brackets)
     if brackets:
@@ -222,6 +234,8 @@ def _spaced(node, brackets: bool) -> str:
 
 
 def _weak(node, outer: str, right: bool) -> bool:
-    if node[0] in "+-":
+    if node[0] == "neg":
+        return False
+    if node[0] in ("+", "-"):
         return outer in "*/" or right
     return right and outer in "*/"

@@ -46,6 +46,7 @@ class LinearSystem(task.Numeric):
     """The family. Both unknowns are whole."""
 
     name = "system"
+    dead_ends = False
 
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         low, high = _ENTROPY

@@ -33,9 +33,11 @@ class Task(Protocol):
 
     Attributes:
         name: unique name, as in the `task` field of a dataset line.
+        dead_ends: a right step may leave no way to an answer.
     """
 
     name: str
+    dead_ends: bool
 
     def sample(self, rng: random.Random, level: int = 3) -> Problem:
         """Draws one problem with a worked chain of thought.

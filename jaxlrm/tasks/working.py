@@ -1,7 +1,7 @@
 """Working out expressions on paper: which lines a careful pupil writes.
 
 An expression is a number (`int`, or a `Fraction` in lowest terms) or a tuple
-`(operator, left, right)`. What cannot be done in the head is done aside, in a
+`(operator, left, right)`, or `("neg", node)`. What cannot be done in the head is done aside, in a
 block of lines, before the main line is written again.
 """
 
@@ -20,9 +20,11 @@ def render(node, _outer: str = "") -> str:
         return str(node)
     if isinstance(node, Fraction):
         return f"{node.numerator}/{node.denominator}"
+    if node[0] == "neg":
+        return f"-({render(node[1])})"
     operator, left, right = node
     one, other = render(left), render(right)
-    if operator in "+-":
+    if operator in ("+", "-"):
         if _is_sum(right):
             other = f"({other})"
         return f"{one} {operator} {other}"
@@ -34,7 +36,7 @@ def render(node, _outer: str = "") -> str:
 
 
 def _is_sum(node) -> bool:
-    return isinstance(node, tuple) and node[0] in "+-"
+    return isinstance(node, tuple) and node[0] in ("+", "-")
 
 
 def _starts_negative(node) -> bool:
@@ -45,6 +47,8 @@ def value(node) -> Fraction:
     """What the expression comes to."""
     if not isinstance(node, tuple):
         return Fraction(node)
+    if node[0] == "neg":
+        return -value(node[1])
     operator, left, right = node[0], value(node[1]), value(node[2])
     if operator == "+":
         return left + right
@@ -80,6 +84,9 @@ def _settle(node):
     """Small quotients in lowest terms are numbers: nothing is left to do."""
     if not isinstance(node, tuple):
         return node
+    if node[0] == "neg":
+        inner = _settle(node[1])
+        return (node[0], inner) if isinstance(inner, tuple) else -inner
     operator, left, right = node[0], _settle(node[1]), _settle(node[2])
     if (
         operator == "/"
@@ -95,6 +102,9 @@ def _settle(node):
 
 def _reduce(node):
     """Carries out the first operation on two numbers: `(aside, node)`."""
+    if node[0] == "neg":
+        aside, inner = _reduce(node[1])
+        return aside, (node[0], inner)
     operator, left, right = node
     if isinstance(left, tuple):
         aside, left = _reduce(left)

@@ -6,6 +6,7 @@ what the killed one would have read.
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import random
@@ -30,13 +31,16 @@ class Document(NamedTuple):
         start: first token that the language model learns to write; the
             length of `tokens` if it learns none of them.
         ends: index of the last token of each judged step.
-        labels: for each of them, whether the chain is right so far.
+        labels: for each of them, whether the chain is right so far, in
+            [0, 1].
+        count: how often it is drawn, compared with others.
     """
 
     tokens: Sequence[int]
     start: int
     ends: Sequence[int] = ()
     labels: Sequence[float] = ()
+    count: int = 1
 
 
 class Batch(NamedTuple):
@@ -85,21 +89,27 @@ class Stream:
         self._levels = sorted(levels)
         self._easy_steps = easy_steps
         self._rollouts = rollouts
+        self._counts = list(itertools.accumulate(d.count for d in rollouts))
         self._share = rollout_share
-        self._long_share = self._measure_long() if long else 0.0
+        easy = self._levels[: (len(self._levels) + 1) // 2]
+        # Of each phase: its levels, and the share of batches of long rows.
+        self._easy = (easy, self._measure_long(easy) if easy_steps else 0.0)
+        self._all = (self._levels, self._measure_long(self._levels))
 
     def batch(self, step: int) -> Batch:
         """The batch of one optimiser step."""
         rng = random.Random(f"{self._seed}/{step}")
-        levels = self._levels
-        if step < self._easy_steps:
-            levels = levels[: (len(levels) + 1) // 2]
-        long = rng.random() < self._long_share
+        easy = step < self._easy_steps
+        levels, share = self._easy if easy else self._all
+        long = rng.random() < share
 
         def draw() -> Document:
             while True:
                 document = self._draw(rng, levels)
-                if not self._long or long == self._is_long(document):
+                size = len(document.tokens)
+                if not self._long or (
+                    size <= self._long and long == (size > self._length)
+                ):
                     return document
 
         if not long:
@@ -109,17 +119,16 @@ class Stream:
 
     def _draw(self, rng: random.Random, levels: Sequence[int]) -> Document:
         if self._share and rng.random() < self._share:
-            return rng.choice(self._rollouts)
+            return rng.choices(self._rollouts, cum_weights=self._counts)[0]
         family = rng.choice(self._tasks)
         return worked(self.text, family.sample(rng, rng.choice(levels)))
 
-    def _is_long(self, document: Document) -> bool:
-        return len(document.tokens) > self._length
-
-    def _measure_long(self) -> float:
+    def _measure_long(self, levels: Sequence[int]) -> float:
         """The share of tokens in long documents, from a sample."""
+        if not self._long:
+            return 0.0
         rng = random.Random(f"{self._seed}/long")
-        drawn = [self._draw(rng, self._levels) for _ in range(_SAMPLE)]
+        drawn = [self._draw(rng, levels) for _ in range(_SAMPLE)]
         sizes = [len(d.tokens) for d in drawn if len(d.tokens) <= self._long]
         return sum(n for n in sizes if n > self._length) / max(1, sum(sizes))
 
@@ -151,8 +160,8 @@ def worked(text: Text, problem: tasks.Problem) -> Document:
 def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
     """Sampled chains with step labels.
 
-    Each line is `{"problem": str, "steps": [str], "labels": [0 or 1]}`; a
-    finished chain has one label a step.
+    Each line is `{"problem": str, "steps": [str], "labels": [0 to 1],
+    "count": int?}`; a finished chain has one label a step.
 
     Raises:
         ValueError: a line lacks a field or has another number of labels, or
@@ -165,10 +174,11 @@ def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
                 record = json.loads(line)
                 problem = record["problem"]
                 steps, labels = record["steps"], record["labels"]
+                count = record.get("count", 1)
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
                     f"{path}:{number}: {error!r}; a line is "
-                    '{"problem": str, "steps": [str], "labels": [0 or 1]}'
+                    '{"problem": str, "steps": [str], "labels": [0 to 1]}'
                 ) from error
             if not steps or len(steps) != len(labels):
                 raise ValueError(
@@ -182,7 +192,8 @@ def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
                 last = index + 1 == len(steps)
                 tokens += [text.end[0]] if last else text.encode(text.step)
                 ends.append(len(tokens) - 1)
-            documents.append(Document(tokens, len(tokens), ends, labels))
+            document = Document(tokens, len(tokens), ends, labels, count)
+            documents.append(document)
     if not documents:
         raise ValueError(f"{path} has no lines; sample chains first")
     return documents
@@ -197,13 +208,7 @@ def pack(draw, rows: int, length: int) -> Batch:
     Raises:
         ValueError: all that were drawn are longer than a row.
     """
-    shape = (rows, length)
-    batch = Batch(
-        *(np.zeros(shape, np.int32) for _ in range(2)),
-        np.zeros(shape, np.float32),
-        *(np.zeros(shape, np.int32) for _ in range(2)),
-        *(np.zeros(shape, np.float32) for _ in range(2)),
-    )
+    batch = _empty(rows, length)
     used = [0] * rows
     misses = number = 0
     while misses < _MOST_MISSES:
@@ -214,21 +219,49 @@ def pack(draw, rows: int, length: int) -> Batch:
             misses += 1
             continue
         number += 1
-        begin = used[row]
-        here = slice(begin, begin + size)
+        _put(batch, row, used[row], number, document)
         used[row] += size
-        batch.tokens[row, here] = document.tokens
-        batch.targets[row, begin : begin + size - 1] = document.tokens[1:]
-        learned = slice(begin + document.start - 1, begin + size - 1)
-        batch.weights[row, learned] = 1.0
-        batch.positions[row, here] = np.arange(size)
-        batch.documents[row, here] = number
-        for end, label in zip(document.ends, document.labels, strict=True):
-            batch.labels[row, begin + end] = label
-            batch.label_weights[row, begin + end] = 1.0
     if number == 0:
         raise ValueError(
             f"{misses} documents in a row have over {length} tokens, the last "
             f"one {size}; lengthen the rows"
         )
     return batch
+
+
+def pad(documents: Sequence[Document], rows: int, length: int) -> Batch:
+    """A batch with one document a row, and empty rows after them.
+
+    Raises:
+        ValueError: there are more documents than rows.
+    """
+    if len(documents) > rows:
+        raise ValueError(f"{len(documents)} documents for {rows} rows")
+    batch = _empty(rows, length)
+    for row, document in enumerate(documents):
+        _put(batch, row, 0, row + 1, document)
+    return batch
+
+
+def _empty(rows: int, length: int) -> Batch:
+    shape = (rows, length)
+    return Batch(
+        *(np.zeros(shape, np.int32) for _ in range(2)),
+        np.zeros(shape, np.float32),
+        *(np.zeros(shape, np.int32) for _ in range(2)),
+        *(np.zeros(shape, np.float32) for _ in range(2)),
+    )
+
+
+def _put(batch: Batch, row: int, begin: int, number: int, document: Document):
+    size = len(document.tokens)
+    here = slice(begin, begin + size)
+    batch.tokens[row, here] = document.tokens
+    batch.targets[row, begin : begin + size - 1] = document.tokens[1:]
+    learned = slice(begin + document.start - 1, begin + size - 1)
+    batch.weights[row, learned] = 1.0
+    batch.positions[row, here] = np.arange(size)
+    batch.documents[row, here] = number
+    for end, label in zip(document.ends, document.labels, strict=True):
+        batch.labels[row, begin + end] = label
+        batch.label_weights[row, begin + end] = 1.0

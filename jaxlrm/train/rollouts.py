@@ -3,11 +3,15 @@
 A process reward model learns from them whether a chain is right so far
 (Lightman et al. 2023, "Let's verify step by step"). The labels come from the
 symbolic engine, which judges each step against the one before it; no person
-and no larger model is asked.
+and no larger model is asked. Where a right step may lead nowhere, as in
+Countdown, a step's label is the share of the sampled chains through it that
+reached an answer: the Monte-Carlo estimate of Math-Shepherd (Wang et al.
+2024).
 """
 
 from __future__ import annotations
 
+import collections
 import json
 import pathlib
 import random
@@ -29,6 +33,7 @@ def sample(
     problems: int,
     branches: int,
     temperature: float,
+    chain_tokens: int,
     seed: int,
     report: Callable[[int], None] = lambda done: None,
 ) -> int:
@@ -39,8 +44,9 @@ def sample(
         names: families of problems, in equal parts.
         path: JSON-lines file; made if missing.
         problems: how many problems to draw.
-        branches: chains a problem; equal ones are written once.
+        branches: chains a problem; equal ones are one line with a count.
         temperature: of sampling.
+        chain_tokens: most tokens of a chain.
         seed: of the problems and of sampling.
         report: called with the number of problems done.
 
@@ -52,6 +58,7 @@ def sample(
         strategy="majority",
         branches=branches,
         temperature=temperature,
+        chain_tokens=chain_tokens,
         verifiers="none",
         batch=32,
         seed=seed,
@@ -60,49 +67,89 @@ def sample(
     with open(path, "a", encoding="utf-8") as file, Pool() as pool:
         for start in range(0, problems, 256):
             drawn = [
-                tasks.get(names[i % len(names)]).sample(rng)
+                tasks.get(names[i % len(names)]).sample(
+                    rng, rng.choice(tasks.TRAINED)
+                )
                 for i in range(start, min(start + 256, problems))
             ]
             solutions = engine.solve([p.text for p in drawn], config)
-            chains = [
-                (problem, thought.text.split("\n"))
+            groups = [
+                (
+                    problem,
+                    [
+                        (thought.text.split("\n"), thought.count)
+                        for thought in solution.thoughts
+                        if thought.kind == "answer"
+                    ],
+                )
                 for problem, solution in zip(drawn, solutions, strict=True)
-                for thought in solution.thoughts
-                if thought.kind == "answer"
             ]
-            labels = label(pool, chains)
-            for (problem, steps), right in zip(chains, labels, strict=True):
-                line = {"problem": problem.text, "steps": steps}
-                file.write(json.dumps({**line, "labels": right}) + "\n")
-            written += len(chains)
+            for (problem, chains), labels in zip(
+                groups, label(pool, groups), strict=True
+            ):
+                for (steps, count), of_chain in zip(
+                    chains, labels, strict=True
+                ):
+                    line = {"problem": problem.text, "steps": steps}
+                    line |= {"labels": of_chain, "count": count}
+                    file.write(json.dumps(line) + "\n")
+                written += len(chains)
             file.flush()
             report(start + len(drawn))
     return written
 
 
-def label(
-    pool: Pool, chains: Sequence[tuple[tasks.Problem, Sequence[str]]]
-) -> list[list[int]]:
-    """For every step of every chain, 1 if the chain is right so far.
+# A problem with the chains sampled for it, each with its count.
+Group = tuple[tasks.Problem, Sequence[tuple[Sequence[str], int]]]
 
+
+def label(pool: Pool, groups: Sequence[Group]) -> list[list[list[float]]]:
+    """Labels in [0, 1] of the steps of the chains of each problem.
+
+    1 if the chain is right so far, else 0; where a family has dead ends, the
+    share of its chains with the same steps so far that are right to the end.
     What the engine cannot read counts as wrong: in the generated families
     every right step is readable.
     """
     partial, final = [], []
-    for problem, steps in chains:
+    for problem, chains in groups:
         statement = tasks.get(problem.task).statement(problem.text)
-        for end in range(1, len(steps)):
-            partial.append((statement, list(steps[:end])))
-        final.append((statement, list(steps)))
+        for steps, _ in chains:
+            for end in range(1, len(steps)):
+                partial.append((statement, list(steps[:end])))
+            final.append((statement, list(steps)))
     within = iter(pool.map(check_chain, partial))
     last = iter(pool.map(check_answer, final))
     labels = []
-    for _, steps in chains:
-        right = 1
-        of_chain = []
-        for number in range(len(steps)):
-            source = within if number + 1 < len(steps) else last
-            right &= next(source) is Verdict.VALID
-            of_chain.append(int(right))
-        labels.append(of_chain)
+    for problem, chains in groups:
+        exact = []
+        for steps, _ in chains:
+            right = 1
+            of_chain = []
+            for number in range(len(steps)):
+                source = within if number + 1 < len(steps) else last
+                right &= next(source) is Verdict.VALID
+                of_chain.append(float(right))
+            exact.append(of_chain)
+        if tasks.get(problem.task).dead_ends:
+            exact = _monte_carlo(chains, exact)
+        labels.append(exact)
     return labels
+
+
+def _monte_carlo(chains, exact) -> list[list[float]]:
+    """The share of the chains through each step that are right to the end."""
+    through = collections.Counter()
+    reached = collections.Counter()
+    for (steps, count), right in zip(chains, exact, strict=True):
+        for end in range(1, len(steps) + 1):
+            through[tuple(steps[:end])] += count
+            reached[tuple(steps[:end])] += count * int(right[-1])
+    return [
+        [
+            round(reached[prefix] / through[prefix], 4)
+            for end in range(1, len(steps) + 1)
+            for prefix in [tuple(steps[:end])]
+        ]
+        for steps, _ in chains
+    ]

@@ -64,15 +64,15 @@ def test_countdown_ranges(level):
 
 def test_hands():
     assert len(countdown.hands()) == 1362
-    unseen = countdown._unseen_hands()
+    unseen = countdown.unseen_hands()
     assert len(unseen) == 454
     assert unseen < set(countdown.hands())
     lines = countdown._UNSEEN.read_text().splitlines()
     assert lines == [countdown._join(hand) for hand in sorted(unseen)]
 
 
-def test_unseen_hands_are_not_drawn():
-    unseen = countdown._unseen_hands()
+def testunseen_hands_are_not_drawn():
+    unseen = countdown.unseen_hands()
     rng = random.Random(0)
     for level in range(1, 6):
         for family in FAMILIES:
@@ -90,7 +90,7 @@ def test_countdown_refuses_an_unseen_hand(monkeypatch):
         def __contains__(self, hand):
             return True
 
-    monkeypatch.setattr(countdown, "_unseen_hands", Everything)
+    monkeypatch.setattr(countdown, "unseen_hands", Everything)
     problem = Countdown().sample(random.Random(0), 2)
     assert problem.answer == "25 + 25 + 25 + 25"
     statement = Countdown().statement(problem.text)

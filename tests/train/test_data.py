@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 
 import jax
 import numpy as np
@@ -138,6 +140,110 @@ def test_batches_are_nearly_full_and_of_all_tasks():
     assert "Solve" in prompts and "What is" in prompts
 
 
+class Levels:
+    """A family whose problems say their level; those of 5 are long."""
+
+    name = "levels"
+
+    def sample(self, rng, level=3):
+        del rng
+        steps = ("1 + 1",) * (30 if level == 5 else 3)
+        return tasks.Problem(f"level {level}", "2", self.name, steps)
+
+
+@pytest.fixture
+def levels_of(monkeypatch):
+    """Which levels a batch's problems are of."""
+    monkeypatch.setitem(tasks.TASKS, "levels", Levels())
+
+    def found(batch) -> set[int]:
+        rows = [text().decode(row.tolist()) for row in batch.tokens]
+        return {int(n) for n in re.findall("level ([0-9])", "".join(rows))}
+
+    return found
+
+
+def levelled(**changes) -> data.Stream:
+    options = {"rows": 4, "length": 250, "seed": 3, **changes}
+    return data.Stream(text(), ("levels",), **options)
+
+
+def test_levels(levels_of):
+    assert levels_of(levelled().batch(0)) == {1, 2, 3, 4, 5}
+    assert levels_of(levelled(levels=(7, 2)).batch(0)) == {2, 7}
+    assert levels_of(levelled(levels=(6,)).batch(0)) == {6}
+
+
+@pytest.mark.parametrize(
+    ("levels", "lower"),
+    [((1, 2, 3, 4, 5), {1, 2, 3}), ((7, 2), {2}), ((2, 3, 6, 7), {2, 3})],
+)
+def test_the_first_steps_leave_out_the_harder_levels(levels_of, levels, lower):
+    found = levelled(levels=levels, easy_steps=3)
+    for step in range(3):
+        assert levels_of(found.batch(step)) == lower
+    assert levels_of(found.batch(3)) == set(levels)
+    assert equal(found.batch(3), levelled(levels=levels).batch(3))
+    assert not equal(found.batch(2), levelled(levels=levels).batch(2))
+
+
+def test_longer_documents_have_batches_of_their_own(levels_of):
+    found = levelled(length=128, long=256)
+    shapes = set()
+    for step in range(12):
+        batch = found.batch(step)
+        shapes.add(batch.tokens.shape)
+        long = batch.tokens.shape == (2, 256)
+        assert levels_of(batch) == ({5} if long else {1, 2, 3, 4})
+        for leaf in batch:
+            assert leaf.shape == batch.tokens.shape
+        assert equal(batch, levelled(length=128, long=256).batch(step))
+    assert shapes == {(4, 128), (2, 256)}  # as many tokens
+    # Else they are left out.
+    short = levelled(length=128)
+    for step in range(3):
+        assert short.batch(step).tokens.shape == (4, 128)
+        assert levels_of(short.batch(step)) <= {1, 2, 3, 4}
+
+
+def test_long_batches_are_as_many_as_their_tokens(levels_of):
+    found = levelled(length=128, long=256)
+    long = [len(found.batch(step).tokens) == 2 for step in range(120)]
+    size = {
+        level: len(data.worked(text(), Levels().sample(random, level)).tokens)
+        for level in (1, 5)
+    }
+    share = size[5] / (size[5] + 4 * size[1])
+    assert np.mean(long) == pytest.approx(share, abs=0.15)
+
+
+def test_easy_steps_may_have_no_long_documents(levels_of):
+    """And the batches are drawn at all."""
+    found = levelled(length=128, long=256, easy_steps=12)
+    for step in range(12):
+        batch = found.batch(step)
+        assert batch.tokens.shape == (4, 128)
+        assert levels_of(batch) <= {1, 2, 3}
+    later = levelled(length=128, long=256).batch(12)
+    assert equal(found.batch(12), later)
+
+
+def test_long_batches_of_the_families():
+    names = ("gcd", "rational")
+    found = data.Stream(text(), names, rows=4, length=160, seed=3, long=320)
+    for step in range(8):
+        batch = found.batch(step)
+        sizes = [
+            int((batch.documents == number).sum())
+            for number in range(1, batch.documents.max() + 1)
+        ]
+        assert batch.tokens.size == 4 * 160
+        if len(batch.tokens) == 2:
+            assert min(sizes) > 160
+        else:
+            assert max(sizes) <= 160
+
+
 def test_rollouts_share_the_batch():
     rollout = Document(range(5, 65), 60, (30, 59), (1, 0))
 
@@ -225,6 +331,15 @@ def test_a_new_tokenizer_is_a_function_of_the_configuration(tmp_path):
         TrainConfig(model_config(vocab_size=112), init=str(tmp_path))
     )
     assert again.encode(sentence) == first.encode(sentence)
+
+
+def test_a_new_tokenizer_is_of_the_families_of_the_configuration():
+    names = ("factors", "evaluate")
+    found = data.tokenizer(
+        TrainConfig(model_config(vocab_size=112), tasks=names, levels=(1, 7))
+    )
+    assert found.tasks == names
+    assert found.decode(found.encode("2 × 2 × 3")) == "2 × 2 × 3"
 
 
 def test_unknown_task():

@@ -150,6 +150,8 @@ def _judge(state: _State, statement: str, line: str) -> Verdict:
             return Verdict.INVALID
         return _keeps_value(left, right)
     if line.startswith("gcd"):
+        if _PAIR.match(statement) and not _PAIR.match(state.main):
+            return Verdict.INVALID  # the divisor is found
         return _euclid(state, line)
     if _PAIR.match(state.main):
         return _after_euclid(state, statement, line)

@@ -15,6 +15,7 @@ _WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
 
 
 def reads(statement: str) -> bool:
+    """Is it a prime factorisation?"""
     return bool(_STATEMENT.fullmatch(_squeeze(statement)))
 
 

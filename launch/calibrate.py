@@ -1,0 +1,87 @@
+"""Fits the scores of a value head to labelled steps.
+
+    python -m launch.calibrate --model=runs/prm/model --rollouts=labelled.jsonl
+
+Chains of half of the problems are fitted to, those of the other half measured:
+AUROC of the steps and expected calibration error before and after. The fit and
+its measurements are written to calibration.json in the model's folder, which
+`jaxlrm.load` reads. Use chains that the model was not trained on; see
+`launch.rollouts`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+
+from absl import flags
+
+from . import console
+from . import flags as launch_flags
+
+_MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
+_ROLLOUTS = flags.DEFINE_string(
+    "rollouts", None, "JSON-lines file of labelled chains.", required=True
+)
+
+
+def main(argv: list[str]) -> int:
+    """Fits, measures, writes and prints."""
+    del argv
+    try:
+        _calibrate()
+    except (OSError, ValueError) as error:
+        print(console.message(error), file=sys.stderr)
+        console.leave(2)
+    except KeyboardInterrupt:
+        console.leave(130)
+    return 0
+
+
+def _calibrate() -> None:
+    from jaxlrm import calibrate, engine
+    from jaxlrm.models import hf
+    from jaxlrm.text import Text
+    from jaxlrm.train import data, grade
+
+    folder = engine.find(_MODEL.value)
+    config, params = hf.load(folder)
+    halves = ([], [])
+    documents = data.read_rollouts(_ROLLOUTS.value, Text.load(folder))
+    with open(_ROLLOUTS.value, encoding="utf-8") as lines:
+        for line, document in zip(lines, documents, strict=True):
+            problem = json.loads(line)["problem"].encode()
+            halves[zlib.crc32(problem) % 2].append(document)
+    logits, labels = grade.grade(config, params, halves[0])
+    line = calibrate.fit(logits, labels)
+    logits, labels = grade.grade(config, params, halves[1])
+    before = calibrate.sigmoid(logits)
+    after = calibrate.sigmoid(line.scale * logits + line.bias)
+    found = {
+        **line._asdict(),
+        "steps": len(labels),
+        "auroc": calibrate.auroc(logits, labels),
+        "error_before": calibrate.expected_error(before, labels),
+        "error_after": calibrate.expected_error(after, labels),
+    }
+    (folder / calibrate.FILE).write_text(json.dumps(found, indent=2) + "\n")
+    print("score  steps  mean score  right")
+    for row in calibrate.reliability(after, labels, 10):
+        print(
+            f"{row.low:5.1f}  {row.steps:5}  {row.score:10.3f}  {row.right:5.3f}"
+        )
+    print(
+        f"AUROC {found['auroc']:.4f}, calibration error "
+        f"{found['error_before']:.4f} before and {found['error_after']:.4f} "
+        f"after, on {len(labels)} held-out steps; {folder / calibrate.FILE}"
+    )
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    launch_flags.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,64 @@
+"""Graded steps against the plain forward pass."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxlrm.models import params
+from jaxlrm.models.reward import value_logit
+from jaxlrm.models.transformer import forward
+from jaxlrm.testing import model_config
+from jaxlrm.train import data, grade
+
+CONFIG = model_config(value_head=True)
+
+
+def test_grades_are_those_of_each_chain_read_alone():
+    values = params.init(CONFIG, jax.random.key(0))
+    values = values.replace(
+        value_head=values.value_head.replace(
+            kernel=jax.random.normal(
+                jax.random.key(1), values.value_head.kernel.shape
+            )
+        )
+    )
+    rng = np.random.default_rng(0)
+    documents, expected = [], []
+    for size in rng.integers(3, 40, 21):
+        tokens = rng.integers(0, CONFIG.vocab_size, size)
+        ends = [size // 2, size - 1]
+        labels = [float(size), float(size) + 0.5]
+        documents.append(data.Document(tokens, size, ends, labels))
+        hidden, _ = forward(
+            CONFIG,
+            values,
+            jnp.array(tokens)[None, None],
+            jnp.arange(size)[None, None],
+            jnp.tri(size, dtype=bool),
+        )
+        logits = value_logit(values, hidden)[0, 0]
+        expected += [
+            (label, float(logits[end]))
+            for label, end in zip(labels, ends, strict=True)
+        ]
+    logits, labels = grade.grade(CONFIG, values, documents)
+    found = sorted(zip(labels.tolist(), logits.tolist(), strict=True))
+    expected.sort()
+    assert [pair[0] for pair in found] == [pair[0] for pair in expected]
+    np.testing.assert_allclose(
+        sorted(p[1] for p in found), sorted(p[1] for p in expected), atol=1e-5
+    )
+
+
+def test_a_value_head_and_chains_are_needed():
+    values = params.init(CONFIG, jax.random.key(0))
+    with pytest.raises(ValueError, match="no labelled chain"):
+        grade.grade(CONFIG, values, [])
+    without = dataclasses.replace(CONFIG, value_head=False)
+    with pytest.raises(ValueError, match="no value head"):
+        grade.grade(without, values, [data.Document([1], 1, [0], [1.0])])
