@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     """Runs the training; 0 when it is complete."""
     del argv
     from jaxlrm.config import to_json
-    from jaxlrm.train import data, trainer
+    from jaxlrm.train import trainer
 
     config, folder = _CONFIG.value, pathlib.Path(_OUTPUT.value)
     resolved = json.dumps(to_json(config), indent=2) + "\n"
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
                 file=sys.stderr,
             )
             return 2
-        trainer.train(config, data.tokenizer(config), folder)
+        trainer.train(config, folder)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

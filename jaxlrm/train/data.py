@@ -143,11 +143,12 @@ def tokenizer(config: TrainConfig) -> Text:
     rng = random.Random(f"{config.seed}/tokenizer")
     problems = [
         tasks.get(name).sample(rng, rng.choice(config.levels))
-        for name in config.tasks
+        for name in dict.fromkeys(config.tasks)
         for _ in range(2000)
     ]
     texts = [part for p in problems for part in (p.text, *p.steps)]
-    return train_tokenizer(texts, config.model.vocab_size, config.tasks)
+    names = tuple(dict.fromkeys(config.tasks))
+    return train_tokenizer(texts, config.model.vocab_size, names)
 
 
 def worked(text: Text, problem: tasks.Problem) -> Document:

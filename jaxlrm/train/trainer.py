@@ -152,18 +152,20 @@ def _read_init(config: TrainConfig) -> params.Transformer:
 
 
 def train(
-    config: TrainConfig, text: Text, folder: str | pathlib.Path
+    config: TrainConfig, folder: str | pathlib.Path
 ) -> dict[str, float]:
     """Runs, or goes on with, a training run in `folder`.
 
-    Writes `checkpoints/`, `metrics.jsonl` (a line every `log_every` steps)
-    and, at the end, `model/` with weights, configuration and tokenizer.
+    Writes `text/` (the tokenizer; one that is there already is used),
+    `checkpoints/`, `metrics.jsonl` (a line every `log_every` steps) and, at
+    the end, `model/` with weights, configuration and tokenizer.
     Progress goes to standard error. Ctrl-C saves a checkpoint and stops.
 
     Returns:
         The last metrics.
     """
     folder = pathlib.Path(folder)
+    text = _text(config, folder / "text")
     mesh = sharding.make_mesh(config.data, config.model_parallel)
     stream = data.Stream(
         text,
@@ -189,6 +191,13 @@ def train(
         metrics = _loop(config, mesh, stream, state, begin, checkpoints, folder)
     checkpoints.close()
     return metrics
+
+
+def _text(config: TrainConfig, folder: pathlib.Path) -> Text:
+    """The run's tokenizer: kept, since its families may change meanwhile."""
+    if not (folder / "text.json").exists():
+        data.tokenizer(config).save(folder)
+    return Text.load(folder)
 
 
 def _loop(config, mesh, stream, state, begin, checkpoints, folder):

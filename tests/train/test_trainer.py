@@ -258,14 +258,15 @@ def test_the_loss_falls_and_a_finished_run_stays_finished(tmp_path, capsys):
         log_every=8,
         checkpoint_every=50,
     )
-    last = trainer.train(config, text(), tmp_path)
+    text().save(tmp_path / "text")
+    last = trainer.train(config, tmp_path)
     lines = metrics(tmp_path)
     assert [line["step"] for line in lines] == [8, 16, 20]
     assert lines[-1] == last
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
     assert Checkpoints(tmp_path / "checkpoints").latest() == 20
     before = weights(tmp_path)
-    trainer.train(config, text(), tmp_path)
+    trainer.train(config, tmp_path)
     assert weights(tmp_path) == before
     assert metrics(tmp_path) == lines
     assert "resumed at step 20 of 20" in capsys.readouterr().err
