@@ -39,14 +39,23 @@ def fit(logits, labels) -> Calibration:
     """
     x, y = _same_length(logits, labels)
     design = np.stack([x, np.ones_like(x)], 1)
-    weights = np.array([1.0, 0.0])
-    ridge = _RIDGE * np.eye(2) * len(x)
+    start = np.array([1.0, 0.0])
+
+    def loss(weights: np.ndarray) -> float:
+        z = design @ weights
+        away = weights - start
+        return np.mean(np.logaddexp(0, z) - y * z) + _RIDGE / 2 * away @ away
+
+    weights = start
     for _ in range(_STEPS):
         p = sigmoid(design @ weights)
-        gradient = design.T @ (p - y) + ridge @ (weights - [1.0, 0.0])
-        curve = (design * (p * (1 - p))[:, None]).T @ design + ridge
-        move = np.linalg.solve(curve, gradient)
-        weights = weights - np.clip(move, -2.0, 2.0)
+        gradient = design.T @ (p - y) / len(x) + _RIDGE * (weights - start)
+        curve = (design * (p * (1 - p))[:, None]).T @ design / len(x)
+        move = np.linalg.solve(curve + _RIDGE * np.eye(2), gradient)
+        # Newton's step may overshoot where the sigmoid is flat.
+        while loss(weights - move) > loss(weights) and np.abs(move).max() > 0:
+            move = move / 2
+        weights = weights - move
         if np.abs(move).max() < 1e-9:
             break
     return Calibration(float(weights[0]), float(weights[1]))

@@ -386,7 +386,8 @@ def _read(folder: pathlib.Path) -> Learned:
         kernel=head.kernel * np.float32(line.scale),
         bias=head.bias * np.float32(line.scale) + np.float32(line.bias),
     )
-    return learned._replace(params=learned.params.replace(value_head=head))
+    values = learned.params.replace(value_head=head)
+    return dataclasses.replace(learned, params=values)
 
 
 def find(name: str | os.PathLike) -> pathlib.Path:

@@ -68,9 +68,8 @@ def _calibrate() -> None:
     (folder / calibrate.FILE).write_text(json.dumps(found, indent=2) + "\n")
     print("score  steps  mean score  right")
     for row in calibrate.reliability(after, labels, 10):
-        print(
-            f"{row.low:5.1f}  {row.steps:5}  {row.score:10.3f}  {row.right:5.3f}"
-        )
+        means = f"{row.score:10.3f}  {row.right:5.3f}"
+        print(f"{row.low:5.1f}  {row.steps:5}  {means}")
     print(
         f"AUROC {found['auroc']:.4f}, calibration error "
         f"{found['error_before']:.4f} before and {found['error_after']:.4f} "

@@ -10,7 +10,9 @@ The table of all strategies by verifiers:
 
 A dataset is a file of JSON lines {"id": str, "problem": str, "answer": str,
 "task": str?}, or `tasks:` and names of generated families, of which held-out
-problems are drawn.
+problems are drawn: `tasks:gcd,linear` at the levels of training in turn,
+`tasks:gcd@6` at level 6, `tasks:all` of every family. With several models
+(`--model=mini,runs/l/model`) each has a folder of its own.
 
 The output folder gets config.json, records.jsonl (a line a problem, as each
 finishes), summary.json and table.md, which is also printed. With several
@@ -52,7 +54,7 @@ _VERIFIERS = flags.DEFINE_list(
     "commas.",
 )
 _CONFIG = search_flags.define_search()
-_LOAD = search_flags.define_model()
+_LOAD = search_flags.define_model(several=True)
 _LIMIT = flags.DEFINE_integer(
     "limit",
     None,
@@ -83,28 +85,49 @@ def _evaluate() -> None:
     examples = _read()
     pairs = evaluate.combinations(_STRATEGY.value, _VERIFIERS.value)
     configs = {pair: _CONFIG(*pair) for pair in pairs}
+    names = _LOAD.names()
+    titles = [pathlib.Path(name).name for name in names]
+    if len(set(titles)) < len(titles):
+        raise ValueError(
+            f"models {', '.join(names)} would share a folder; give folders of "
+            "different names"
+        )
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
-    summaries = {}
+    tables = []
     with console.LiveLine() as live:
-        live.show("loading the model")
-        with _LOAD() as engine:
-            for pair, config in configs.items():
-                name = "-".join(pair)
-                folder = output if len(pairs) == 1 else output / name
-                line = _Line(live, name, len(examples))
-                summaries[pair] = evaluate.evaluate(
-                    engine,
-                    examples,
-                    config,
-                    folder,
-                    progress=line.progress,
-                    recorded=line.recorded,
-                )
-    table = evaluate.table(summaries, _CONFIG(*pairs[0]).branches)
-    (output / "table.md").write_text(table, "utf-8")
+        for name, title in zip(names, titles, strict=True):
+            alone = len(names) == 1
+            folder = output if alone else output / title
+            summaries = _run(live, name, title, examples, configs, folder)
+            branches = _CONFIG(*pairs[0]).branches
+            table = evaluate.table(summaries, branches)
+            tables.append(table if alone else f"Model {title}\n\n{table}")
+    (output / "table.md").write_text("\n".join(tables), "utf-8")
     sys.stdout.reconfigure(errors="replace")
-    console.write(table.rstrip())
+    console.write("\n".join(tables).rstrip())
+
+
+def _run(live, name: str, title: str, examples, configs, output):
+    """The summaries of one model, by strategy and verifiers."""
+    from jaxlrm import evaluate
+
+    summaries = {}
+    live.show(f"loading {title}")
+    with _LOAD(name) as engine:
+        for pair, config in configs.items():
+            run = "-".join(pair)
+            folder = output if len(configs) == 1 else output / run
+            line = _Line(live, f"{title} {run}", len(examples))
+            summaries[pair] = evaluate.evaluate(
+                engine,
+                examples,
+                config,
+                folder,
+                progress=line.progress,
+                recorded=line.recorded,
+            )
+    return summaries
 
 
 def _read():

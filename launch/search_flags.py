@@ -65,16 +65,22 @@ def define_search() -> Callable[[str, str], SearchConfig]:
     return config
 
 
-def define_model() -> Callable[[], Engine]:
+def define_model(several: bool = False) -> Callable[..., Engine]:
     """Defines `--model` and `--reward`.
 
-    Returns:
-        A function that loads it; FileNotFoundError or ValueError if it cannot.
-    """
-    model = flags.DEFINE_string(
-        "model", "mini", "Name of a shipped model, or a model folder."
-    )
+    Args:
+        several: take a list of models.
 
+    Returns:
+        A function that loads the model, or the one it is given the name of;
+        FileNotFoundError or ValueError if it cannot. Its `names()` are the
+        models that were asked for.
+    """
+    say = "Name of a shipped model, or a model folder"
+    if several:
+        model = flags.DEFINE_list("model", "mini", f"{say}; or several.")
+    else:
+        model = flags.DEFINE_string("model", "mini", f"{say}.")
     reward = flags.DEFINE_string(
         "reward",
         None,
@@ -82,11 +88,12 @@ def define_model() -> Callable[[], Engine]:
         "model's own value head does.",
     )
 
-    def load() -> Engine:
+    def load(name: str | None = None) -> Engine:
         with console.interruptible():
             from jaxlrm import engine
 
             engine.enable_compilation_cache()
-            return engine.load(model.value, reward=reward.value)
+            return engine.load(name or model.value, reward=reward.value)
 
+    load.names = lambda: list(dict.fromkeys(model.value))
     return load

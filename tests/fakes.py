@@ -179,13 +179,14 @@ def solution(
 
 
 def large(
-    seed: int = 0, branches: int = 16, width: int = 4, entropy: float = 10.0
+    seed: int = 0, branches: int = 16, width: int = 4, level: int = 5
 ) -> Solution:
     """A linear equation with a tree as a beam leaves it."""
     rng = random.Random(seed)
-    family = tasks.linear.LinearEquation((entropy, entropy))
+    family = tasks.get("linear")
     problem = max(
-        (family.sample(rng) for _ in range(20)), key=lambda p: len(p.steps)
+        (family.sample(rng, level) for _ in range(20)),
+        key=lambda p: len(p.steps),
     )
     thoughts: list[Thought] = []
     live = [(-1, 0, False)]  # thought, steps made, sides swapped

@@ -43,6 +43,31 @@ def test_read_dataset(tmp_path):
     ]
 
 
+def test_sample_dataset_by_level():
+    examples = evaluate.sample_dataset(["gcd", "linear@7", "gcd@6"], 30)
+    levels = [(e.id.split("-")[0], e.level) for e in examples]
+    assert [level for name, level in levels if name == "gcd"] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
+    assert {pair for pair in levels if pair[0] != "gcd"} == {
+        ("linear@7", 7),
+        ("gcd@6", 6),
+    }
+    every = evaluate.sample_dataset(["all@6"], len(tasks.TASKS))
+    assert [e.task for e in every] == list(tasks.TASKS)
+    with pytest.raises(ValueError, match="unknown level '8' in 'gcd@8'"):
+        evaluate.sample_dataset(["gcd@8"], 1)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -99,7 +124,8 @@ def test_read_problems_takes_lines_or_objects():
 
 def test_sample_dataset_shares_the_number_and_repeats_itself():
     examples = evaluate.sample_dataset(["linear", "arithmetic"], 21)
-    counts = [sum(e.task == name for e in examples) for name in tasks.TASKS]
+    names = ("linear", "arithmetic")
+    counts = [sum(e.task == name for e in examples) for name in names]
     assert counts == [11, 10]
     for field in ("id", "problem"):
         assert len({getattr(e, field) for e in examples}) == 21
@@ -159,6 +185,7 @@ def test_evaluate_writes_records_summary_and_config(tmp_path):
     assert records["id0"] == {
         "id": "id0",
         "task": None,
+        "level": None,
         "problem": "right",
         "answer": "5",
         "gold": "5",

@@ -98,8 +98,9 @@ def _beam(config: SearchConfig) -> Strategy:
 
     Each round the best steps survive, as many as fill the beam's `B / width`
     places (a step that `n` branches wrote wants `n / width` of them, rounded
-    up), and share the `B` branches of the next round. A finished chain leaves the beam and waits for the
-    vote, so no branch is spent on it. The search of a problem ends when
+    up), and share the `B` branches of the next round. A finished chain leaves
+    the beam and waits for the vote, so no branch is spent on it. The search of
+    a problem ends when
     `B / width` chains have finished, when one was proven (its verdict is
     VALID), when no step survives or fits into `chain_tokens`, or when the
     rounds are spent.

@@ -117,7 +117,9 @@ ENTRIES = st.lists(
 )
 @settings(max_examples=60)
 def test_best(entries, number, width):
-    mask, value, second, count = (np.array([x]) for x in zip(*entries))
+    mask, value, second, count = (
+        np.array([x]) for x in zip(*entries, strict=True)
+    )
     order = sorted(
         np.flatnonzero(mask[0]).tolist(),
         key=lambda b: (-value[0, b], -second[0, b], -count[0, b], b),

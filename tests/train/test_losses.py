@@ -39,7 +39,7 @@ def documents() -> list[Document]:
     rng = random.Random(0)
     found = []
     for number in range(6):
-        problem = arithmetic.AddSubMultiple((3.0, 4.0)).sample(rng)
+        problem = arithmetic.AddSubMultiple().sample(rng, 1)
         worked = data.worked(text(), problem)
         if number % 2:
             end = len(worked.tokens) - 1

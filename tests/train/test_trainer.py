@@ -167,7 +167,7 @@ def test_every_step_has_one_line_of_metrics(whole, disturbed):
 
 def test_what_a_run_leaves_behind(whole, config_file):
     assert sorted(path.name for path in whole.iterdir()) == [
-        *("checkpoints", "config.json", "metrics.jsonl", "model"),
+        *("checkpoints", "config.json", "metrics.jsonl", "model", "text"),
     ]
     config, values = hf.load(whole / "model")
     assert config == CONFIG.model
