@@ -98,7 +98,9 @@ class ModelConfig:
             )
 
 
-STRATEGIES = ("greedy", "majority", "best_of_n", "weighted", "beam")
+WHOLE = ("greedy", "majority", "best_of_n", "weighted")
+STEPWISE = ("beam", "dvts", "rebase", "mcts", "uct")
+STRATEGIES = WHOLE + STEPWISE
 VERIFIERS = ("both", "learned", "symbolic", "none")
 
 
@@ -109,11 +111,12 @@ class SearchConfig:
     Attributes:
         strategy: one of `STRATEGIES`.
         branches: `B`, chains decoded in lockstep; greedy takes one.
-        width: children of each kept step in a beam; divides `branches`.
+        width: children of each kept step in a beam, branches of each subtree
+            of dvts, children of each expansion of mcts; divides `branches`.
         chain_tokens: longest chain of thought, in tokens.
-        step_tokens: `S`, tokens a branch writes in a round of a beam; a
-            longer step goes on in the next round.
-        rounds: most rounds of a beam.
+        step_tokens: `S`, tokens a branch writes in a round of a stepwise
+            strategy; a longer step goes on in the next round.
+        rounds: most rounds of a stepwise strategy.
         temperature: of sampling; 0 takes the likeliest token.
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
@@ -154,12 +157,12 @@ class SearchConfig:
             "rounds",
             "batch",
         )
-        if self.strategy == "beam" and self.branches % self.width:
+        if self.strategy in STEPWISE and self.branches % self.width:
             raise ValueError(
                 f"branches {self.branches} is not a multiple of width "
                 f"{self.width}; each kept step gets width children"
             )
-        if self.strategy == "beam" and self.step_tokens > self.chain_tokens:
+        if self.strategy in STEPWISE and self.step_tokens > self.chain_tokens:
             raise ValueError(
                 f"step_tokens {self.step_tokens} is over chain_tokens "
                 f"{self.chain_tokens}; no step would fit into a chain"

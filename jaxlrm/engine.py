@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlrm import calibrate, lockstep, sharding, tasks
-from jaxlrm.config import ModelConfig, SearchConfig
+from jaxlrm.config import STEPWISE, ModelConfig, SearchConfig
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.journal import Journal
 from jaxlrm.models import hf, params
@@ -177,7 +177,7 @@ class Engine:
                 "use symbolic or none"
             )
         room = self._generator.max_position_embeddings - config.chain_tokens
-        if config.strategy == "beam":
+        if config.strategy in STEPWISE:
             room -= config.step_tokens
         if room <= 0:
             raise ValueError(
@@ -318,9 +318,9 @@ class Engine:
     def _sizes(
         self, config: SearchConfig, slots: int, prompt: int
     ) -> lockstep.Sizes:
-        if config.strategy != "beam":
+        if config.strategy not in STEPWISE:
             return lockstep.Sizes(slots, prompt, trunk=0, stem=0)
-        beams = config.branches // config.width
+        beams = strategies.build(config).groups
         stem = _round_up(min(config.chain_tokens, 128))
         trunk = _round_up(
             beams * min(config.chain_tokens, 4 * config.step_tokens)

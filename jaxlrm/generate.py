@@ -61,6 +61,8 @@ class Written:
         ended: `[G, B] bool`, with the step delimiter or the answer's end.
         answered: `[G, B] bool`, with the answer's end.
         hidden: `[G, B, E]`, of the last token.
+        logp: `[G, B] float32`, log-probability of the tokens, before the
+            temperature.
         twig: keys and values of the tokens.
     """
 
@@ -69,6 +71,7 @@ class Written:
     ended: jax.Array
     answered: jax.Array
     hidden: jax.Array
+    logp: jax.Array
     twig: Segment
 
 
@@ -126,6 +129,10 @@ def write_step(
             decoding.top_k,
             decoding.top_p,
         )
+        # A masked sum instead of a gather: see `sampling.sample`.
+        chosen = jnp.arange(logits.shape[-1]) == token[..., None]
+        logp = jnp.where(chosen, logits, 0).sum(-1)
+        logp -= jax.nn.logsumexp(logits, -1)
         answered = active & tables.ends_answer[token]
         step = tables.contains[token] | (half & tables.finishes[token])
         ended = answered | (active & step)
@@ -145,6 +152,7 @@ def write_step(
             ended=written.ended | ended,
             answered=written.answered | answered,
             hidden=jnp.where(active[..., None], new[:, :, 0], written.hidden),
+            logp=written.logp + jnp.where(active, logp, 0.0),
             twig=twig,
         )
         return index + 1, active & ~ended, tables.starts[token], written
@@ -156,6 +164,7 @@ def write_step(
         ended=nothing,
         answered=nothing,
         hidden=hidden,
+        logp=jnp.zeros(active.shape, jnp.float32),
         twig=twig,
     )
     carry = (jnp.zeros((), jnp.int32), active, half, written)

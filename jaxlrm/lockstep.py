@@ -178,6 +178,7 @@ def bind(
             valid=written.valid,
             kind=kind.astype(jnp.int32),  # weakly typed it compiles twice
             score=score,
+            logp=written.logp,
         )
         return memory, twigs
 

@@ -278,6 +278,7 @@ def scripted_model(
             valid=jnp.arange(steps) < written[..., None],
             kind=weights.kind[place],
             score=weights.score[place],
+            logp=jnp.zeros(leaf.shape, jnp.float32),
         )
         return memory.replace(twig=place), twigs
 

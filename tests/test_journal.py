@@ -108,7 +108,7 @@ class Play:
                 kind[g, b] = KINDS[name]
                 if given:
                     (score[g, b],) = given
-        twigs = tree.Twigs(leaf, None, tokens, valid, kind, score)
+        twigs = tree.Twigs(leaf, None, tokens, valid, kind, score, score)
         finished = (leaf < 0).all(1)
         seen = Round(np.array(problems), self.nodes, twigs, finished)
         verdicts = self.journal.verify(seen)
@@ -131,7 +131,7 @@ def ids_of(words: str, kind: str) -> list[int]:
 def whole(*answers, strategy="majority", **options):
     """The solution of one round of whole chains, all kept.
 
-    An answer is `(text, kind)`, `(text, kind, score)`.
+    An answer is `(text, kind)`, `(text, kind, score, score)`.
     """
     play = Play(strategy=strategy, **options)
     verdicts = play.round([(0, *answer) for answer in answers])[0]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
+from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.tree import Tree, at
+
+# AlphaZero's (Silver et al. 2018).
+_C_BASE, _C_INIT = 19652.0, 1.25
 
 
 def places(count: jax.Array, width: int) -> jax.Array:
@@ -82,3 +88,151 @@ def best(
     served = (taken < number) & (wanted > 0)
     rank = jnp.argsort(order, axis=1)
     return jnp.take_along_axis(served, rank, 1)
+
+
+def by_group(tree: Tree, branches: int, groups: int):
+    """Each of `groups` subtrees extends its live node with its own branches.
+
+    A subtree without a live node leaves its rows idle. While the root is live
+    all subtrees extend it.
+
+    Returns:
+        `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
+    """
+    members = branches // groups
+    number = jnp.arange(groups)
+    own = tree.live[:, None] & (tree.group[:, None] == number[:, None])
+    own &= jnp.arange(tree.live.shape[1]) > 0
+    found = jnp.where(own.any(-1), own.argmax(-1), -1)
+    root = tree.live[:, :1]
+    leaf = jnp.repeat(jnp.where(root, 0, found), members, 1).astype(jnp.int32)
+    within = jnp.arange(branches)
+    within = jnp.where(root, within, within % members)
+    return leaf, (at(tree.children, leaf) + within).astype(jnp.int32)
+
+
+def by_softmax(
+    tree: Tree, branches: int, budget: jax.Array, temperature: float
+) -> tuple[jax.Array, jax.Array]:
+    """Shares `budget [G]` branches by the softmax of the live nodes' scores.
+
+    The rounding of REBASE (Wu et al. 2024, section 3): nodes in the order of
+    their scores get `ceil(left * w / sum of the weights left)`, so that the
+    sum is exact.
+
+    Returns:
+        `leaf [G, B] int32` and `ordinal [G, B] int32`; rows over the budget
+        are idle.
+    """
+    logits = jnp.where(tree.live, tree.score / temperature, -jnp.inf)
+    order = jnp.argsort(-logits, axis=1, stable=True)
+    weights = jnp.take_along_axis(jax.nn.softmax(logits, axis=1), order, 1)
+    weights = jnp.where(jnp.take_along_axis(tree.live, order, 1), weights, 0.0)
+
+    # The weight left at each node, from the end, so that the last gets all.
+    whole = jnp.cumsum(weights[:, ::-1], 1)[:, ::-1]
+
+    def deal(weights, whole, budget):
+        def give(left, pair):
+            weight, rest = pair
+            share = weight / jnp.maximum(rest, 1e-30)
+            given = jnp.where(weight > 0, jnp.ceil(left * share - 1e-4), 0.0)
+            given = jnp.minimum(given, left)
+            return left - given, given
+
+        start = budget.astype(jnp.float32)
+        return jax.lax.scan(give, start, (weights, whole))[1]
+
+    given = jax.vmap(deal)(weights, whole, budget)
+    ends = jnp.cumsum(given, 1)
+    number = jnp.arange(branches, dtype=jnp.float32)
+    place = jax.vmap(lambda e: jnp.searchsorted(e, number, side="right"))(ends)
+    known = number < ends[:, -1:]
+    place = jnp.minimum(place, order.shape[1] - 1)
+    leaf = jnp.where(known, jnp.take_along_axis(order, place, 1), -1)
+    starts = jnp.take_along_axis(ends - given, place, 1)
+    within = (number - starts).astype(jnp.int32)
+    leaf = leaf.astype(jnp.int32)
+    return leaf, at(tree.children, leaf) + jnp.where(known, within, 0)
+
+
+# (value, visits, prior, visits of the parent) -> what the search prefers, all
+# [N] for the children of a node.
+Rule = Callable[..., jax.Array]
+
+
+def puct(value, visits, prior, parent):
+    """PUCT of AlphaZero: the mean value and a bonus for the little visited.
+
+    `Q + c P sqrt(N_parent) / (1 + N)`, `c` growing slowly with the visits.
+    """
+    c = jnp.log((parent + _C_BASE + 1) / _C_BASE) + _C_INIT
+    return value + c * prior * jnp.sqrt(parent) / (1 + visits)
+
+
+def uct(value, visits, prior, parent, c: float = 2.0):
+    """UCT as in rStar-Math: `Q + c sqrt(ln N_parent / N)`, unvisited first."""
+    bonus = c * jnp.sqrt(
+        jnp.log(jnp.maximum(parent, 1)) / jnp.maximum(visits, 1)
+    )
+    return jnp.where(visits > 0, value + bonus, 1e6 + prior)
+
+
+def descend(tree: Tree, branches: int, groups: int, rule: Rule):
+    """Selects `groups` leaves, one after another, each by walking down.
+
+    A walk goes to the child that `rule` prefers until no child can be
+    extended. A leaf chosen but not yet seen counts as a visit that found
+    nothing (a virtual loss), so that the next walk of the round spreads out.
+    A child's value is the mean of what was found through it, its own score
+    before its first visit; its prior the softmax of the children's `prior`
+    and count.
+
+    Returns:
+        `leaf [G, B] int32` and `ordinal [G, B] int32`, each leaf `B / groups`
+        times in a row.
+    """
+    members = branches // groups
+    alive = tree_lib.has_live_descendant(tree)
+
+    def walk(one: Tree, alive, visits, value):
+        def children(node):
+            return (one.parent == node) & alive
+
+        def step(node):
+            mine = children(node)
+            logits = jnp.where(mine, one.prior + jnp.log(one.count), -jnp.inf)
+            mean = jnp.where(one.visits > 0, value, one.score)
+            mean = mean / jnp.maximum(visits, 1)
+            wanted = rule(mean, visits, jax.nn.softmax(logits), visits[node])
+            return jnp.where(mine, wanted, -jnp.inf).argmax().astype(jnp.int32)
+
+        return jax.lax.while_loop(
+            lambda node: children(node).any(), step, jnp.int32(0)
+        )
+
+    def of_problem(one: Tree, alive):
+        def choose(visits, _):
+            leaf = walk(one, alive, visits, one.value)
+
+            def raise_path(carry):
+                node, visits = carry
+                return one.parent[node], visits.at[node].add(1.0)
+
+            _, visits = jax.lax.while_loop(
+                lambda carry: carry[0] >= 0, raise_path, (leaf, visits)
+            )
+            return visits, leaf
+
+        start = one.visits.astype(jnp.float32)
+        return jax.lax.scan(choose, start, length=groups)[1]
+
+    leaves = jax.vmap(of_problem)(tree.replace(key=alive, tokens=alive), alive)
+    leaves = jnp.where(alive[:, :1], leaves, -1)
+    before = (leaves[:, :, None] == leaves[:, None, :]) & jnp.tri(
+        groups, k=-1, dtype=bool
+    )
+    first = at(tree.children, leaves) + before.sum(-1) * members
+    leaf = jnp.repeat(leaves, members, 1)
+    ordinal = jnp.repeat(first, members, 1) + jnp.arange(branches) % members
+    return leaf, ordinal.astype(jnp.int32)

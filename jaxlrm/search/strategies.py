@@ -7,6 +7,10 @@
 | best_of_n | whole chains   | all                  | the best score's all |
 | weighted  | whole chains   | all                  | score                |
 | beam      | a step         | `B / width` places   | score                |
+| dvts      | a step         | the best of each     | score                |
+|           |                | of `B / width` trees |                      |
+| rebase    | a step         | all                  | score                |
+| mcts, uct | a step         | all, for good        | score                |
 
 A step found INVALID is dropped everywhere; without a symbolic verifier no step
 is.
@@ -14,6 +18,7 @@ is.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,13 +26,17 @@ import jax
 import jax.numpy as jnp
 
 from jaxlrm.config import SearchConfig
-from jaxlrm.search import select, tree, vote
+from jaxlrm.search import backup, select, tree, vote
 from jaxlrm.search.tree import ANSWER, Tree, Twigs
 
 # tree -> leaf [G, B], ordinal [G, B]
 Select = Callable[[Tree], tuple[jax.Array, jax.Array]]
 # tree, twigs, verdict [G, B] -> tree, node of each twig [G, B] or -1
 Update = Callable[[Tree, Twigs, jax.Array], tuple[Tree, jax.Array]]
+
+
+_REBASE_TEMPERATURE = 0.2  # as in the paper's code
+_TRIES = 4  # rounds of children that all are wrong before a leaf is let go
 
 
 class Strategy(NamedTuple):
@@ -61,8 +70,15 @@ class Strategy(NamedTuple):
 
 def build(config: SearchConfig) -> Strategy:
     """The strategy that a configuration names."""
-    if config.strategy == "beam":
-        return _beam(config)
+    stepwise = {
+        "beam": _beam,
+        "dvts": _dvts,
+        "rebase": _rebase,
+        "mcts": functools.partial(_mcts, rule=select.puct),
+        "uct": functools.partial(_mcts, rule=select.uct),
+    }
+    if config.strategy in stepwise:
+        return stepwise[config.strategy](config)
     branches = 1 if config.strategy == "greedy" else config.branches
     weigh = {
         "greedy": vote.count,
@@ -110,39 +126,173 @@ def _beam(config: SearchConfig) -> Strategy:
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
         sound = first & (verdict != tree.INVALID)
-        # A proof outranks every score: it ends the search.
-        proof = (twigs.kind == ANSWER) & (verdict == tree.VALID)
         keep = select.best(
             sound,
-            jnp.where(proof, 2.0, twigs.score),
+            _worth(twigs, verdict),
             (verdict == tree.VALID).astype(jnp.int32),
             count,
             beams,
             config.width,
         )
-        ran = (twigs.leaf >= 0).any(1, keepdims=True)
-        trees = trees.replace(live=trees.live & ~ran)
+        trees = _leave(trees, twigs)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
-        answers = trees.kind == ANSWER
-        proven = (answers & (trees.verdict == tree.VALID)).any(1)
-        finished = answers.sum(1) >= beams
-        spent = trees.depth.max(1) >= config.rounds
-        done = (proven | finished | spent)[:, None]
-        written = trees.end - trees.end[:, :1]
-        fits = written + config.step_tokens <= config.chain_tokens
-        return trees.replace(live=trees.live & fits & ~done), nodes
+        enough = (trees.kind == ANSWER).sum(1) >= beams
+        return _end(trees, config, enough), nodes
 
-    return Strategy(
-        branches=config.branches,
+    return _stepwise(
+        config,
         groups=beams,
-        step_tokens=config.step_tokens,
-        rounds=config.rounds,
         nodes=1 + beams * config.rounds,
-        greedy=False,
-        whole=False,
         select=lambda tree: select.spread_over_live(
             tree, config.branches, beams
         ),
         update=update,
-        vote=vote.score_sum,
     )
+
+
+def _dvts(config: SearchConfig) -> Strategy:
+    """Diverse verifier tree search (Beeching, Tunstall and Rush 2024).
+
+    `B / width` subtrees that never meet: each writes `width` steps and keeps
+    the best. When that is an answer the subtree ends, and all its answers of
+    that round are candidates; so does a subtree that has no sound step.
+    """
+    subtrees = config.branches // config.width
+    group = jnp.arange(config.branches) // config.width
+
+    def update(trees: Tree, twigs: Twigs, verdict):
+        first, count = tree.first_of_equals(twigs, group)
+        sound = first & (verdict != tree.INVALID)
+        worth = jnp.where(sound, _worth(twigs, verdict), -jnp.inf)
+        worth = worth.reshape(len(worth), subtrees, config.width)
+        best = worth == worth.max(-1, keepdims=True)
+        best &= jnp.cumsum(best, -1) == 1  # ties go to the lower branch
+        best = best.reshape(sound.shape) & sound
+        answers = sound & (twigs.kind == ANSWER)
+        ended = (best & answers).reshape(len(best), subtrees, config.width)
+        ended = jnp.repeat(ended.any(-1), config.width, 1)
+        keep = jnp.where(ended, answers, best)
+        trees = _leave(trees, twigs)
+        trees, nodes = tree.add(trees, twigs, keep, verdict, count, group)
+        return _end(trees, config, False), nodes
+
+    return _stepwise(
+        config,
+        groups=subtrees,
+        nodes=1 + config.branches * config.rounds,
+        select=lambda tree: select.by_group(tree, config.branches, subtrees),
+        update=update,
+    )
+
+
+def _rebase(config: SearchConfig) -> Strategy:
+    """Reward-balanced search (Wu et al. 2024, "Inference scaling laws").
+
+    All sound steps are kept, and share the branches that no finished chain
+    has taken, by the softmax of their scores.
+    """
+
+    def budget(trees: Tree) -> jax.Array:
+        answers = jnp.where(trees.kind == ANSWER, trees.count, 0)
+        return jnp.maximum(config.branches - answers.sum(1), 0)
+
+    def update(trees: Tree, twigs: Twigs, verdict):
+        first, count = tree.first_of_equals(twigs)
+        keep = first & (verdict != tree.INVALID)
+        trees = _leave(trees, twigs)
+        trees, nodes = tree.add(trees, twigs, keep, verdict, count)
+        return _end(trees, config, budget(trees) == 0), nodes
+
+    return _stepwise(
+        config,
+        groups=config.branches,
+        nodes=1 + config.branches * config.rounds,
+        select=lambda tree: select.by_softmax(
+            tree, config.branches, budget(tree), _REBASE_TEMPERATURE
+        ),
+        update=update,
+    )
+
+
+def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
+    """Monte-Carlo tree search over steps.
+
+    Each round `B / width` walks down the tree end at leaves, which get `width`
+    children each. A simulation that expands a leaf finds the leaf's score, or
+    0 if nothing sound was written; one that ends a chain finds the chain's. A
+    leaf without a sound child may be tried again, but not for ever.
+    """
+    walks = config.branches // config.width
+
+    def update(trees: Tree, twigs: Twigs, verdict):
+        first, count = tree.first_of_equals(twigs)
+        keep = first & (verdict != tree.INVALID)
+        leaders = twigs.leaf[:, :: config.width]
+        grown = _any_child(leaders, twigs.leaf, keep)
+        found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
+        trees = backup.mean(trees, leaders, found)
+        tried = tree.at(trees.children, leaders) >= _TRIES * config.width
+        over = jnp.where(grown | tried, leaders, trees.live.shape[1])
+        over = jnp.where(leaders < 0, trees.live.shape[1], over)
+        live = tree.put(trees.live, over, jnp.zeros(over.shape, bool))
+        trees = trees.replace(live=live)
+        trees, nodes = tree.add(trees, twigs, keep, verdict, count)
+        ended = jnp.where(twigs.kind == ANSWER, nodes, -1)
+        trees = backup.mean(trees, ended, twigs.score)
+        ran = (twigs.leaf >= 0).any(1)
+        trees = trees.replace(rounds=trees.rounds + ran)
+        enough = (trees.kind == ANSWER).sum(1) >= config.branches
+        return _end(trees, config, enough, trees.rounds), nodes
+
+    return _stepwise(
+        config,
+        groups=walks,
+        nodes=1 + config.branches * config.rounds,
+        select=lambda tree: select.descend(tree, config.branches, walks, rule),
+        update=update,
+    )
+
+
+def _any_child(leaders, leaf, keep) -> jax.Array:
+    """`[G, W] bool`: was a step kept that extends the leader?"""
+    same = leaders[:, :, None] == leaf[:, None, :]
+    return (same & keep[:, None]).any(-1)
+
+
+def _stepwise(config: SearchConfig, **fields) -> Strategy:
+    return Strategy(
+        branches=config.branches,
+        step_tokens=config.step_tokens,
+        rounds=config.rounds,
+        greedy=False,
+        whole=False,
+        vote=vote.score_sum,
+        **fields,
+    )
+
+
+def _worth(twigs: Twigs, verdict: jax.Array) -> jax.Array:
+    """The score; a proof outranks every score, since it ends the search."""
+    proof = (twigs.kind == ANSWER) & (verdict == tree.VALID)
+    return jnp.where(proof, 2.0, twigs.score)
+
+
+def _leave(trees: Tree, twigs: Twigs) -> Tree:
+    """No node of before is extended again."""
+    ran = (twigs.leaf >= 0).any(1, keepdims=True)
+    return trees.replace(live=trees.live & ~ran)
+
+
+def _end(trees: Tree, config: SearchConfig, enough, rounds=None) -> Tree:
+    """Lets go of nodes whose next step would not fit, or of all.
+
+    Of all when an answer is proven, `enough [G] bool` were found, or the
+    rounds are spent.
+    """
+    answers = trees.kind == ANSWER
+    proven = (answers & (trees.verdict == tree.VALID)).any(1)
+    rounds = trees.depth.max(1) if rounds is None else rounds
+    done = proven | enough | (rounds >= config.rounds)
+    written = trees.end - trees.end[:, :1]
+    fits = written + config.step_tokens <= config.chain_tokens
+    return trees.replace(live=trees.live & fits & ~done[:, None])

@@ -23,6 +23,7 @@ class Tree:
 
     Attributes:
         size: `[G] int32`, nodes in use.
+        rounds: `[G] int32`, rounds so far.
         parent: `int32`, -1 for the root.
         depth: `int32`, steps since the prompt.
         end: `int32`, position of the node's last token.
@@ -33,6 +34,10 @@ class Tree:
         live: `bool`, may be selected for extension.
         children: `int32`, branches grown from the node so far.
         count: `int32`, branches that wrote it.
+        group: `int32`, subtree of a search that keeps several apart.
+        visits: `int32`, simulations that went through it.
+        value: `float32`, sum of what they found.
+        prior: `float32`, mean log-probability of its tokens.
         score: `float32`, the learned verifier's, in (0, 1).
         verdict: `int32`.
         key: `[G, N]` PRNG keys: a child's is folded from its parent's and its
@@ -41,6 +46,7 @@ class Tree:
     """
 
     size: jax.Array
+    rounds: jax.Array
     parent: jax.Array
     depth: jax.Array
     end: jax.Array
@@ -49,6 +55,10 @@ class Tree:
     live: jax.Array
     children: jax.Array
     count: jax.Array
+    group: jax.Array
+    visits: jax.Array
+    value: jax.Array
+    prior: jax.Array
     score: jax.Array
     verdict: jax.Array
     key: jax.Array
@@ -66,6 +76,7 @@ class Twigs:
         valid: `[G, B, S] bool`, written.
         kind: `[G, B] int32`, STEP, OPEN or ANSWER.
         score: `[G, B] float32`, the learned verifier's, in (0, 1).
+        logp: `[G, B] float32`, log-probability of the tokens.
     """
 
     leaf: jax.Array
@@ -74,6 +85,7 @@ class Twigs:
     valid: jax.Array
     kind: jax.Array
     score: jax.Array
+    logp: jax.Array
 
     @property
     def length(self) -> jax.Array:
@@ -85,8 +97,10 @@ def empty(problems: int, nodes: int, step_tokens: int) -> Tree:
     """A tree of `G` problems without any node."""
     shape = (problems, nodes)
     integers = jnp.zeros(shape, jnp.int32)
+    floats = jnp.zeros(shape, jnp.float32)
     return Tree(
         size=jnp.zeros(problems, jnp.int32),
+        rounds=jnp.zeros(problems, jnp.int32),
         parent=integers - 1,
         depth=integers,
         end=integers,
@@ -95,7 +109,11 @@ def empty(problems: int, nodes: int, step_tokens: int) -> Tree:
         live=jnp.zeros(shape, bool),
         children=integers,
         count=integers,
-        score=jnp.zeros(shape, jnp.float32),
+        group=integers,
+        visits=integers,
+        value=floats,
+        prior=floats,
+        score=floats,
         verdict=integers,
         key=jax.random.split(jax.random.key(0), shape),
         tokens=jnp.zeros((*shape, step_tokens), jnp.int32),
@@ -162,6 +180,7 @@ def add(
     keep: jax.Array,
     verdict: jax.Array,
     count: jax.Array,
+    group: jax.Array | int = 0,
 ) -> tuple[Tree, jax.Array]:
     """Adds the twigs in `keep` as nodes, in the order of their branches.
 
@@ -171,6 +190,7 @@ def add(
         keep: `[G, B] bool`; what is over the tree's capacity is dropped.
         verdict: `[G, B] int32`.
         count: `[G, B] int32`, duplicates each stands for.
+        group: `[G, B] int32`, subtree of each.
 
     Returns:
         The trees, and `[G, B] int32` the node of each twig, -1 if not kept.
@@ -179,6 +199,7 @@ def add(
     nodes = tree.size[:, None] + jnp.cumsum(keep, 1, dtype=jnp.int32) - 1
     nodes = jnp.where(keep & (nodes < capacity), nodes, capacity)
     length = twigs.length
+    nothing = jnp.zeros(nodes.shape, jnp.float32)
     tree = tree.replace(
         size=jnp.minimum(tree.size + keep.sum(1), capacity),
         parent=put(tree.parent, nodes, twigs.leaf),
@@ -189,6 +210,10 @@ def add(
         live=put(tree.live, nodes, twigs.kind != ANSWER),
         children=put(tree.children, nodes, jnp.zeros_like(nodes)),
         count=put(tree.count, nodes, count),
+        group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
+        visits=put(tree.visits, nodes, jnp.zeros_like(nodes)),
+        value=put(tree.value, nodes, nothing),
+        prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(length, 1)),
         score=put(tree.score, nodes, twigs.score),
         verdict=put(tree.verdict, nodes, verdict),
         key=put(tree.key, nodes, twigs.key),
@@ -227,10 +252,13 @@ def has_live_descendant(tree: Tree) -> jax.Array:
     return jax.lax.fori_loop(0, tree.depth.max(), step, tree.live)
 
 
-def first_of_equals(twigs: Twigs) -> tuple[jax.Array, jax.Array]:
+def first_of_equals(
+    twigs: Twigs, group: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
     """Finds branches that wrote the same step from the same leaf.
 
-    Tokens are compared by 64 bits of polynomial hash.
+    Tokens are compared by 64 bits of polynomial hash. Branches of different
+    `group [G, B]` are never equal.
 
     Returns:
         `first [G, B] bool`, no earlier branch wrote it (idle rows are not
@@ -251,6 +279,8 @@ def first_of_equals(twigs: Twigs) -> tuple[jax.Array, jax.Array]:
     same = pairs(digest(0x01000193)) & pairs(digest(0x85EBCA6B))
     same &= pairs(twigs.leaf) & pairs(twigs.length)
     same &= (twigs.leaf >= 0)[:, :, None]
+    if group is not None:
+        same &= pairs(jnp.broadcast_to(group, twigs.leaf.shape))
     branches = tokens.shape[1]
     earlier = same & jnp.tri(branches, k=-1, dtype=bool)
     first = ~earlier.any(-1) & (twigs.leaf >= 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -332,3 +333,86 @@ def test_beam_with_a_width_of_one_keeps_every_branch():
     leaves = [r.twigs.leaf.tolist() for r in found.rounds[:2]]
     assert leaves == [[[0, 0, 0, 0]], [[1, 2, 3, 4]]]
     np.testing.assert_array_equal(found.rounds[2].nodes, [[5, 6, 7, 8]])
+
+
+# --- DVTS -------------------------------------------------------------------
+
+
+def test_dvts():
+    """Two subtrees of two branches; equal steps in both are not merged."""
+    script = (
+        step("a", 0.6, step("a1", 0.2), step("a2", 0.1)),
+        step("b", 0.7, step("b1", 0.2), step("b2", 0.8, answer("b3", 0.4))),
+        step("b", 0.7, step("b1", 0.2), step("b2", 0.8, answer("b3", 0.4))),
+        step("c", 0.9, verdict=INVALID),
+    )
+    found = run_scripts(build("dvts", rounds=3), [script])
+    assert found.trees == [
+        tree_of("""
+            1 b 0.7
+              3 b2 0.8
+                5 b3 END 0.4 x2
+            2 b 0.7
+              4 b2 0.8
+                6 b3 END 0.4 x2
+        """)
+    ]
+    assert found.rounds[1].twigs.leaf.tolist() == [[1, 1, 2, 2]]
+
+
+def test_dvts_returns_all_answers_of_a_last_step():
+    script = (
+        answer("a", 0.6),
+        answer("b", 0.9),
+        step("c", 0.8, answer("c1", 0.3)),
+        answer("d", 0.7),
+    )
+    found = run_scripts(build("dvts", rounds=4), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a END 0.6
+            2 b END 0.9
+            3 c 0.8
+              4 c1 END 0.3 x2
+        """)
+    ]
+    # The rows of a subtree that has ended are idle.
+    assert found.rounds[1].twigs.leaf.tolist() == [[-1, -1, 3, 3]]
+
+
+# --- REBASE -----------------------------------------------------------------
+
+
+def shares(scores, budget: int) -> list[int]:
+    """The paper's rounding, in plain Python."""
+    weights = [math.exp(s / 0.2) for s in scores]
+    order = sorted(range(len(scores)), key=lambda i: -weights[i])
+    given, left, rest = [0] * len(scores), budget, sum(weights)
+    for i in order:
+        given[i] = math.ceil(left * weights[i] / rest - 1e-4)
+        left -= given[i]
+        rest -= weights[i]
+    return given
+
+
+@pytest.mark.parametrize(
+    "scores", [(0.9, 0.1, 0.5), (0.5, 0.5, 0.5), (0.2, 0.9, 0.8, 0.7)]
+)
+def test_rebase_shares_branches_by_softmax(scores):
+    script = tuple(
+        step(f"{name}", score, step(f"{name}1"))
+        for name, score in zip("abcd", scores, strict=False)
+    )
+    strategy = build("rebase", branches=12, rounds=2)
+    found = run_scripts(strategy, [script])
+    leaves = found.rounds[1].twigs.leaf[0].tolist()
+    counts = [leaves.count(node) for node in range(1, len(scores) + 1)]
+    assert counts == shares(scores, 12)
+    assert sum(counts) == 12
+
+
+def test_rebase_spends_on_what_has_not_finished():
+    script = (answer("a", 0.6), step("b", 0.5, step("b1")))
+    found = run_scripts(build("rebase", branches=8, rounds=3), [script])
+    # Four of eight branches have written the answer.
+    assert live_branches(found) == [8, 4, 4]

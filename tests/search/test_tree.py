@@ -95,6 +95,7 @@ def twigs_of(happened, forests) -> tree.Twigs:
         valid=jnp.asarray(valid),
         kind=jnp.array([[b.kind for b in row] for row in happened]),
         score=jnp.array([[b.score for b in row] for row in happened]),
+        logp=jnp.zeros((G, B)),
     )
 
 
@@ -242,6 +243,7 @@ def test_first_of_equals_sees_length_order_and_large_tokens():
         valid=jnp.asarray(valid),
         kind=jnp.ones(shape, jnp.int32),
         score=jnp.zeros(shape),
+        logp=jnp.zeros(shape),
     )
     first, count = tree.first_of_equals(twigs)
     assert first[0].tolist() == [
@@ -263,6 +265,7 @@ def test_first_of_equals_does_not_collide():
         valid=jnp.ones(tokens.shape, bool),
         kind=jnp.ones(shape, jnp.int32),
         score=jnp.zeros(shape),
+        logp=jnp.zeros(shape),
     )
     assert tree.first_of_equals(twigs)[0].all()
 

@@ -1,0 +1,164 @@
+"""Answers in words: choices, yes and no, dates, times, lists of names."""
+
+from __future__ import annotations
+
+import re
+
+_SYNONYMS = {
+    spelling: names.split("|")[0]
+    for names in (
+        "yes|yep",
+        "no|nope",
+        "true",
+        "false",
+        "does not exist|dne|doesn't exist|limit does not exist"
+        "|the limit does not exist",
+        r"\emptyset|no solution|no solutions|none|empty set|the empty set"
+        r"|no real solution|no real solutions|there is no solution"
+        r"|there are no solutions|no such values|\{\}|\oslash"
+        r"|no solution exists|no solution: \emptyset",
+        r"\mathbb{R}|all real numbers|all reals|the real numbers"
+        r"|all real numbers.|real numbers|(-\infty,\infty)|(-\infty, \infty)"
+        r"|x \in \mathbb{R}|\{x \mid x \in \mathbb{R}\}",
+        "undefined|not defined|is undefined",
+        "diverges|divergent|it diverges|the series diverges"
+        "|the integral diverges|the sequence diverges",
+        "converges|convergent|it converges|the series converges"
+        "|the integral converges|the sequence converges",
+        r"\infty|infinity|+\infty|positive infinity",
+        r"-\infty|negative infinity|minus infinity",
+        "infinitely many solutions|infinite solutions|infinitely many"
+        "|infinite number of solutions|an infinite number of solutions",
+        "even|an even function|even function",
+        "odd|an odd function|odd function",
+        "neither",
+        "linearly independent|independent",
+        "linearly dependent|dependent",
+        "not a function|it is not a function|no it is not a function",
+        "function|it is a function|a function",
+        "increasing",
+        "decreasing",
+        "north",
+        "south",
+        "east",
+        "west",
+        "left",
+        "right",
+        "up|upward|upwards",
+        "down|downward|downwards",
+        "rational",
+        "irrational",
+        "ellipse|an ellipse",
+        "circle|a circle",
+        "parabola|a parabola",
+        "hyperbola|a hyperbola",
+        "line|a line|a straight line",
+        "monday|mon",
+        "tuesday|tue|tues",
+        "wednesday|wed",
+        "thursday|thu|thurs",
+        "friday|fri",
+        "saturday|sat",
+        "sunday|sun",
+    )
+    for spelling in names.split("|")
+}
+_CHOICE = re.compile(
+    r"(?:(?:option|choice|answer) )?"
+    r"(?:\(([A-Ja-j])\)|\[([A-J])\]|([A-J])(?=[.):,]|$))[.):,]?(?: (.+))?",
+    re.DOTALL | re.IGNORECASE,
+)
+_TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
+_ARTICLE = re.compile(r"^(?:the|an?) ")
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        """january jan|february feb|march mar|april apr|may|june jun|july jul
+        |august aug|september sep sept|october oct|november nov
+        |december dec""".split("|"),
+        1,
+    )
+    for name in names.split()
+}
+_DAY_MONTH = re.compile(
+    r"(?:(\d{1,2})(?:st|nd|rd|th)?(?: of)? ([a-z]{3,9})|"
+    r"([a-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?)(?:,? (\d{4}))?"
+)
+_ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
+_TIME = re.compile(
+    r"(\d{1,2})(?: ?: ?(\d{2}))?(?: ?: ?(\d{2}))? ?([ap])\.? ?m\.?"
+)
+_CLOCK = re.compile(r"(\d{1,2}) ?: ?(\d{2})")
+_WORD_LIST = re.compile(r" ?(?:,|;|\band\b) ?")
+
+
+def plain(text: str) -> str:
+    r"""Words without `\text`, case and articles."""
+    text = _TEXT.sub(r" \1 ", text) if "\\text" in text else text
+    text = " ".join(text.split()).lower().strip(" .,;:!\"'")
+    return _ARTICLE.sub("", text)
+
+
+def canonical(text: str) -> str | None:
+    """One word for all that mean the same; None for what is not known."""
+    if len(text) > 60:
+        return None
+    text = plain(text)
+    return _SYNONYMS.get(text)
+
+
+def choice(text: str) -> tuple[str, str] | None:
+    """`("C", "")` for `(C)`, `("C", "5")` for `(C) 5`; None for others."""
+    text = " ".join(_TEXT.sub(r"\1 ", text[:400]).split())
+    match = _CHOICE.fullmatch(text)
+    if match is None:
+        return None
+    letter = (match.group(1) or match.group(2) or match.group(3)).upper()
+    return letter, match.group(4) or ""
+
+
+def moment(text: str) -> str | None:
+    """A date or a time of the day in one spelling; None for what is neither."""
+    if len(text) > 60:
+        return None
+    text = plain(text)
+    match = _ISO.fullmatch(text)
+    if match:
+        return _date(*map(int, match.groups()))
+    match = _DAY_MONTH.fullmatch(text)
+    if match:
+        day, name, other_name, other_day, year = match.groups()
+        month = _MONTHS.get(name or other_name)
+        if month:
+            return _date(int(year or 0), month, int(day or other_day))
+    match = _TIME.fullmatch(text)
+    if match:
+        hour, minute, second, half = match.groups()
+        hour = int(hour) % 12 + (12 if half == "p" else 0)
+        return f"time {hour}:{int(minute or 0)}:{int(second or 0)}"
+    return None
+
+
+def clock(text: str) -> str | None:
+    """A text such as `3:30`, which may be a time or a ratio."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None:
+        return None
+    hour, minute = int(match.group(1)), int(match.group(2))
+    return f"{hour}:{minute}" if hour < 25 and minute < 60 else None
+
+
+def words(text: str) -> list[str] | None:
+    """The items of a list of names; None where there are formulas."""
+    if len(text) > 400:
+        return None
+    text = plain(text)
+    if not all(character.isalpha() or character in " ,;'-" for character in text):
+        return None
+    return sorted(item for item in _WORD_LIST.split(text) if item)
+
+
+def _date(year: int, month: int, day: int) -> str | None:
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return None
+    return f"date {year}-{month}-{day}"

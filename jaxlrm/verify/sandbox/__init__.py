@@ -1,0 +1,6 @@
+"""Runs model-written Python and says what that does not protect from."""
+
+from jaxlrm.verify.sandbox.pool import Sandbox, Session, run_python
+from jaxlrm.verify.sandbox.run import Protection, Run, Status
+
+__all__ = ["Protection", "Run", "Sandbox", "Session", "Status", "run_python"]

@@ -1,0 +1,131 @@
+"""Units of measurement: their spellings and sizes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """A product of powers of units.
+
+    Attributes:
+        powers: ((dimension, exponent), ...), sorted; a unit that is not known
+            is its own dimension.
+        size: of one such unit, in the base units of its dimensions.
+    """
+
+    powers: tuple[tuple[str, int], ...]
+    size: Fraction
+
+
+# name of the dimension: (size, spellings), ...
+_TABLE: dict[str, tuple[tuple[str, str], ...]] = {
+    "length": (
+        ("1", "m meter meters metre metres"),
+        ("1/100", "cm centimeter centimeters centimetre centimetres"),
+        ("1/1000", "mm millimeter millimeters millimetre millimetres"),
+        ("1/10", "dm decimeter decimeters"),
+        ("1000", "km kilometer kilometers kilometre kilometres kms"),
+        ("0.0254", "in inch inches"),
+        ("0.3048", "ft foot feet"),
+        ("0.9144", "yd yard yards yds"),
+        ("1609.344", "mi mile miles"),
+    ),
+    "time": (
+        ("1", "s sec secs second seconds"),
+        ("60", "min mins minute minutes"),
+        ("3600", "h hr hrs hour hours"),
+        ("86400", "day days"),
+        ("604800", "week weeks wk wks"),
+        ("1/1000", "ms millisecond milliseconds"),
+    ),
+    "month": (("1", "month months"), ("12", "year years yr yrs")),
+    "mass": (
+        ("1", "g gram grams gm"),
+        ("1000", "kg kilogram kilograms kgs"),
+        ("1/1000", "mg milligram milligrams"),
+        ("453.59237", "lb lbs pound pounds"),
+        ("28.349523125", "oz ounce ounces"),
+        ("1000000", "ton tons tonne tonnes"),
+    ),
+    "volume": (
+        ("1", "l L liter liters litre litres"),
+        ("1/1000", "ml mL milliliter milliliters millilitre millilitres"),
+        ("3.785411784", "gal gallon gallons"),
+        ("0.946352946", "qt quart quarts"),
+    ),
+    "currency": (
+        ("1", "¤ dollar dollars usd USD bucks"),
+        ("1/100", "¢ cent cents"),
+    ),
+    "£": (("1", "£ gbp GBP"),),
+    "€": (("1", "€ euro euros eur EUR"),),
+    "temperature": (("1", "K kelvin kelvins"),),
+    "charge": (("1", "C coulomb coulombs"),),
+    "force": (("1", "N newton newtons"),),
+    "energy": (("1", "J joule joules"), ("1000", "kJ kilojoules")),
+    "power": (("1", "W watt watts"), ("1000", "kW kilowatt kilowatts")),
+    "pressure": (("1", "Pa pascal pascals"), ("1000", "kPa")),
+    "frequency": (("1", "Hz hertz"), ("1000", "kHz")),
+    "current": (("1", "A amp amps ampere amperes"),),
+    "voltage": (("1", "V volt volts"),),
+    "angle": (("1", "° deg degree degrees"),),
+    "radian": (("1", "rad rads radian radians"),),
+    "%": (("1", "% percent percents pct"),),
+    "count": (("1", "unit units"),),
+}
+_COMPOUND = {
+    "mph": (("mi", 1), ("h", -1)),
+    "kph": (("km", 1), ("h", -1)),
+    "sqft": (("ft", 2),),
+    "cc": (("cm", 3),),
+}
+_SPELLINGS = {
+    spelling: Unit(((dimension, 1),), Fraction(size))
+    for dimension, rows in _TABLE.items()
+    for size, spellings in rows
+    for spelling in spellings.split()
+}
+# Words that stand for a unit without \text around them.
+PLAIN = (
+    frozenset(name for name in _SPELLINGS if len(name) > 1) | _COMPOUND.keys()
+) - {"in", "sec", "deg"}
+# Symbols of one letter are units in \text, and where the other answer says so.
+LETTERS = frozenset(name for name in _SPELLINGS if len(name) == 1)
+NONE = Unit((), Fraction(1))
+
+
+def single(name: str) -> Unit:
+    """The unit with a name; a word that is not known is a thing counted."""
+    known = _SPELLINGS.get(name) or _SPELLINGS.get(name.lower())
+    if known:
+        return known
+    if name in _COMPOUND:
+        unit = NONE
+        for part, exponent in _COMPOUND[name]:
+            unit = times(unit, _SPELLINGS[part], exponent)
+        return unit
+    word = name.lower()
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    return Unit((("?" + word, 1),), Fraction(1))
+
+
+def is_known(name: str) -> bool:
+    """Is it a unit of measurement in the table?"""
+    return name in _SPELLINGS or name.lower() in _SPELLINGS or name in _COMPOUND
+
+
+def times(one: Unit, other: Unit, exponent: int = 1) -> Unit:
+    """`one * other**exponent`."""
+    powers = dict(one.powers)
+    for dimension, power in other.powers:
+        powers[dimension] = powers.get(dimension, 0) + power * exponent
+    kept = tuple(sorted((d, p) for d, p in powers.items() if p))
+    return Unit(kept, one.size * other.size**exponent)
+
+
+def is_counted(unit: Unit) -> bool:
+    """Does it name a thing counted, such as apples?"""
+    return any(dimension[0] == "?" for dimension, _ in unit.powers)
