@@ -1,9 +1,16 @@
 """The mini reasoners that ship with jaxlrm, trained on a laptop CPU.
 
     python -m launch.train --config=configs/mini.py:xs --output=runs/xs
+    python -m launch.rollouts --model=runs/xs/model --output=runs/xs.jsonl
+    python -m launch.train --config=configs/mini.py:xs_value --output=runs/xs_value
 
-Presets `xs`, `s` and `l` are generators of three sizes, trained on the same
-data: worked chains of thought of all families, the easier levels first.
+The presets:
+
+- `xs`, `s`, `l`: generators of three sizes, trained on the same data, worked
+  chains of thought of all families, the easier levels first.
+- `xs_value`, ...: go on with it for a while, and learn on chains of its own
+  (`launch.rollouts`) to tell which steps are right: the value head.
+- `prm`: the `s` model learns that and nothing else: a process reward model.
 """
 
 import dataclasses
@@ -48,15 +55,24 @@ L = dataclasses.replace(
 )
 
 
+SIZES = {"xs": XS, "s": S, "l": L}
+
+
 def get_config(preset: str = "xs") -> TrainConfig:
-    """The configuration of one size."""
-    sizes = {"xs": XS, "s": S, "l": L}
-    if preset not in sizes:
+    """The configuration of one run."""
+    runs = {size: _imitate(model) for size, model in SIZES.items()}
+    runs |= {f"{size}_value": _judge(size, 0.4) for size in SIZES}
+    runs["prm"] = _judge("s", 1.0)
+    if preset not in runs:
         raise ValueError(
-            f"unknown preset {preset!r}; presets: {', '.join(sizes)}"
+            f"unknown preset {preset!r}; presets: {', '.join(runs)}"
         )
+    return runs[preset]
+
+
+def _imitate(model: ModelConfig) -> TrainConfig:
     return TrainConfig(
-        model=sizes[preset],
+        model=model,
         tasks=TASKS,
         easy=0.3,
         rows=32,
@@ -65,4 +81,24 @@ def get_config(preset: str = "xs") -> TrainConfig:
         steps=7000,
         optimiser=OptimiserConfig(warmup=100, decay=1500),
         checkpoint_every=250,
+    )
+
+
+def _judge(size: str, share: float) -> TrainConfig:
+    """Learns on sampled chains, `share` of what it reads."""
+    model = dataclasses.replace(SIZES[size], value_head=True)
+    return dataclasses.replace(
+        _imitate(model),
+        easy=0.0,
+        init=f"runs/{size}/model",
+        rollouts=f"runs/{size}.jsonl",
+        rollout_share=share,
+        steps=1500,
+        optimiser=OptimiserConfig(
+            learning_rate=0.005,
+            adam_learning_rate=1e-3,
+            warmup=50,
+            decay=1400,
+        ),
+        seed=1,
     )

@@ -117,6 +117,9 @@ class SearchConfig:
         step_tokens: `S`, tokens a branch writes in a round of a stepwise
             strategy; a longer step goes on in the next round.
         rounds: most rounds of a stepwise strategy.
+        lookahead: likeliest further steps that are written after each step,
+            for its score only (Snell et al. 2024). Chains that are written
+            whole have nothing ahead.
         temperature: of sampling; 0 takes the likeliest token.
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
@@ -131,6 +134,7 @@ class SearchConfig:
     chain_tokens: int = 512
     step_tokens: int = 48
     rounds: int = 64
+    lookahead: int = 0
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
@@ -166,6 +170,11 @@ class SearchConfig:
             raise ValueError(
                 f"step_tokens {self.step_tokens} is over chain_tokens "
                 f"{self.chain_tokens}; no step would fit into a chain"
+            )
+        if self.lookahead < 0:
+            raise ValueError(
+                f"lookahead {self.lookahead} is negative; 0 scores a step as "
+                "it is"
             )
         if not 0 <= self.temperature < math.inf:
             raise ValueError(

@@ -178,7 +178,7 @@ class Engine:
             )
         room = self._generator.max_position_embeddings - config.chain_tokens
         if config.strategy in STEPWISE:
-            room -= config.step_tokens
+            room -= config.step_tokens * (1 + config.lookahead)
         if room <= 0:
             raise ValueError(
                 f"chain_tokens {config.chain_tokens} leaves no room for a "
@@ -249,6 +249,7 @@ class Engine:
             decoding,
             sizes,
             learned=config.verifiers in ("learned", "both"),
+            lookahead=0 if strategy.whole else config.lookahead,
             dtype=self._dtype,
         )
         blank = functools.partial(

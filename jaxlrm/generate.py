@@ -87,6 +87,7 @@ def write_step(
     keys: jax.Array,
     active: jax.Array,
     half: jax.Array,
+    number: int = 1,
 ) -> Written:
     """Samples until every branch has ended its step or written `S` tokens.
 
@@ -107,6 +108,7 @@ def write_step(
         active: `[G, B] bool`, rows that are to write at all.
         half: `[G, B] bool`, rows whose last token was the first half of a
             delimiter, in a step that is to go on.
+        number: steps to write, one after another.
     """
     shape = (*active.shape, decoding.steps)
     slot = jnp.arange(decoding.steps)
@@ -118,7 +120,7 @@ def write_step(
         return (index < decoding.steps) & active.any()
 
     def body(carry):
-        index, active, half, written = carry
+        index, active, half, left, written = carry
         logits = unembed(params, written.hidden)
         logits = jnp.where(tables.known, logits, -jnp.inf)
         position = start + index
@@ -135,7 +137,8 @@ def write_step(
         logp -= jax.nn.logsumexp(logits, -1)
         answered = active & tables.ends_answer[token]
         step = tables.contains[token] | (half & tables.finishes[token])
-        ended = answered | (active & step)
+        left = left - (active & step)
+        ended = answered | (active & (left == 0))
         new, twig = forward(
             config,
             params,
@@ -155,7 +158,8 @@ def write_step(
             logp=written.logp + jnp.where(active, logp, 0.0),
             twig=twig,
         )
-        return index + 1, active & ~ended, tables.starts[token], written
+        active &= ~ended
+        return index + 1, active, tables.starts[token], left, written
 
     nothing = jnp.zeros_like(active)
     written = Written(
@@ -167,7 +171,8 @@ def write_step(
         logp=jnp.zeros(active.shape, jnp.float32),
         twig=twig,
     )
-    carry = (jnp.zeros((), jnp.int32), active, half, written)
+    left = jnp.full(active.shape, number, jnp.int32)
+    carry = (jnp.zeros((), jnp.int32), active, half, left, written)
     return jax.lax.while_loop(unfinished, body, carry)[-1]
 
 

@@ -148,7 +148,7 @@ class Journal:
         written = time.monotonic()
         self._rounds += 1
         verdicts = np.zeros(seen.nodes.shape, np.int32)
-        asked: list[tuple[int, int, int]] = []  # slot, entry, branch
+        asked: list[tuple[int, int]] = []  # slot, entry
         jobs = []
         ended = []
         best_score = None
@@ -165,14 +165,17 @@ class Journal:
             scores = [page.entries[i].thought.score for i in page.last.values()]
             if self._learned and scores:
                 best_score = max(best_score or 0.0, *scores)
-            for branch, index in page.last.items():
-                asked.append((row, index, branch))
+            asked += [
+                (row, index) for index in dict.fromkeys(page.last.values())
+            ]
         if self._pool is not None:
             jobs = self._judge(asked)
-        for (row, index, branch), verdict in zip(asked, jobs, strict=False):
+        for (row, index), verdict in zip(asked, jobs, strict=False):
             entry = self._pages[row].entries[index]
             entry.thought = dataclasses.replace(entry.thought, verdict=verdict)
-            verdicts[row, branch] = verdict
+        for row, page in self._pages.items():
+            for branch, index in page.last.items():
+                verdicts[row, branch] = page.entries[index].thought.verdict
         self._mark = time.monotonic()
         for page in self._pages.values():
             page.verify_seconds += self._mark - written
@@ -221,11 +224,13 @@ class Journal:
         for branch in np.flatnonzero(twigs.leaf[row] >= 0).tolist():
             length = int(twigs.valid[row, branch].sum())
             tokens = tuple(twigs.tokens[row, branch, :length].tolist())
-            page.tokens += length
-            self._tokens += length
+            spent = length + int(twigs.ahead[row, branch])
+            page.tokens += spent
+            self._tokens += spent
             leaf = int(twigs.leaf[row, branch])
             index = seen.get((leaf, tokens))
             if index is not None:
+                page.last[branch] = index
                 entry = page.entries[index]
                 entry.thought = dataclasses.replace(
                     entry.thought, count=entry.thought.count + 1
@@ -262,12 +267,12 @@ class Journal:
                 )
             )
 
-    def _judge(self, asked: Sequence[tuple[int, int, int]]) -> list[Verdict]:
-        """Symbolic verdicts of thoughts, as `(slot, entry, branch)`."""
+    def _judge(self, asked: Sequence[tuple[int, int]]) -> list[Verdict]:
+        """Symbolic verdicts of thoughts, as `(slot, entry)`."""
         pages = self._pages
         groups: dict[Callable, list[tuple[int, tuple]]] = {}
         verdicts = [Verdict.UNKNOWN] * len(asked)
-        for place, (row, index, _) in enumerate(asked):
+        for place, (row, index) in enumerate(asked):
             page = pages[row]
             job = _job(page.statement, page.entries[index], self._strategy)
             if isinstance(job, Verdict):
@@ -283,7 +288,7 @@ class Journal:
                 verdicts[place] = verdict
         return [
             self._of_chain(pages[row], index, verdict)
-            for (row, index, _), verdict in zip(asked, verdicts, strict=True)
+            for (row, index), verdict in zip(asked, verdicts, strict=True)
         ]
 
     def _of_chain(self, page: _Page, index: int, verdict: Verdict) -> Verdict:

@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding
 
 from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
-from jaxlrm.generate import Decoding, Tables, write_step
+from jaxlrm.generate import Decoding, Tables, Written, write_step
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models.cache import Cache, Context
 from jaxlrm.models.params import Transformer
@@ -89,6 +89,7 @@ def bind(
     sizes: Sizes,
     *,
     learned: bool,
+    lookahead: int = 0,
     dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> search.Model:
     """The model side of the loop.
@@ -101,6 +102,8 @@ def bind(
         decoding: how tokens are sampled.
         sizes: of the caches at the start; they may grow between rounds.
         learned: whether steps are scored at all.
+        lookahead: likeliest steps that are written after a step, for its
+            score only: it is read at the end of the last of them.
         dtype: of the caches; that of the parameters.
     """
 
@@ -149,23 +152,30 @@ def bind(
         )
         cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
         memory = memory.replace(generator=cache)
+        seen = written
+        ahead = jnp.zeros(leaf.shape, jnp.int32)
+        if learned and lookahead:
+            seen = look_ahead(weights, context, written, start, keys, leaf)
+            ahead = seen.valid.sum(-1) - written.valid.sum(-1)
         if not learned:
             score = jnp.full(leaf.shape, NO_SCORE, jnp.float32)
         elif memory.reward is None:
-            logit = value_logit(weights.generator, written.hidden)
+            logit = value_logit(weights.generator, seen.hidden)
             score = jax.nn.sigmoid(logit)
         else:
             other, context = _context(memory.reward, trees, leaf)
             hidden, twig = read_step(
                 reward,
                 weights.reward,
-                written.tokens,
-                written.valid,
+                seen.tokens,
+                seen.valid,
                 start,
                 context,
-                other.twig,
+                other.twig if seen is written else seen_slots(other.twig),
                 strategy.groups,
             )
+            if seen is not written:
+                twig = twig.first(strategy.step_tokens)
             other = other.replace(twig=twig, twig_hidden=hidden)
             memory = memory.replace(reward=other)
             score = jax.nn.sigmoid(value_logit(weights.reward, hidden))
@@ -179,8 +189,32 @@ def bind(
             kind=kind.astype(jnp.int32),  # weakly typed it compiles twice
             score=score,
             logp=written.logp,
+            ahead=ahead.astype(jnp.int32),
         )
         return memory, twigs
+
+    def seen_slots(twig: cache_lib.Segment) -> cache_lib.Segment:
+        return twig.blank((1 + lookahead) * strategy.step_tokens)
+
+    def look_ahead(weights, context, written: Written, start, keys, leaf):
+        """The step and what would follow it, as if it were one step."""
+        steps = lookahead * strategy.step_tokens
+        length = written.valid.sum(-1)
+        further = write_step(
+            generator,
+            weights.generator,
+            Decoding(steps, temperature=0.0),
+            weights.tables,
+            [*context, Context(written.twig, written.valid[:, :, None])],
+            written.twig.blank(steps),
+            written.hidden,
+            start + length,
+            keys,
+            (leaf >= 0) & ~written.answered,
+            jnp.zeros(leaf.shape, bool),
+            lookahead,
+        )
+        return _join(written, further)
 
     def commit(memory: Memory, trees: Tree, twigs: Twigs, nodes) -> Memory:
         alive = tree.has_live_descendant(trees)
@@ -191,6 +225,19 @@ def bind(
         )
 
     return search.Model(allocate, prefill, extend, commit)
+
+
+def _join(first: Written, second: Written) -> Written:
+    """One after the other; tokens are left-aligned, as in both."""
+    slots = first.tokens.shape[-1] + second.tokens.shape[-1]
+    length = first.valid.sum(-1)[..., None]
+    slot = jnp.arange(slots)
+    tokens = jnp.concatenate([first.tokens, second.tokens], -1)
+    source = jnp.where(slot < length, slot, slot - length)
+    source += jnp.where(slot < length, 0, first.tokens.shape[-1])
+    tokens = jnp.take_along_axis(tokens, jnp.minimum(source, slots - 1), -1)
+    whole = length + second.valid.sum(-1)[..., None]
+    return second.replace(tokens=tokens, valid=slot < whole)
 
 
 def _read_prompt(

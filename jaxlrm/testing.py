@@ -279,6 +279,7 @@ def scripted_model(
             kind=weights.kind[place],
             score=weights.score[place],
             logp=jnp.zeros(leaf.shape, jnp.float32),
+            ahead=jnp.zeros(leaf.shape, jnp.int32),
         )
         return memory.replace(twig=place), twigs
 

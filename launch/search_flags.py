@@ -40,6 +40,12 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             default.temperature,
             "Of sampling; 0 takes the likeliest token.",
         ),
+        "lookahead": flags.DEFINE_integer(
+            "lookahead",
+            default.lookahead,
+            "Likeliest further steps written after each step for its score.",
+            lower_bound=0,
+        ),
         "rounds": flags.DEFINE_integer(
             "rounds", default.rounds, "Most steps of a chain, in a beam."
         ),

@@ -12,6 +12,7 @@ import random
 import shutil
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,6 +21,8 @@ from jaxlrm import engine as engine_lib
 from jaxlrm import lockstep, sharding, tasks, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.models import hf
+from jaxlrm.models.reward import value_logit
+from jaxlrm.models.transformer import forward, unembed
 from jaxlrm.text import Text
 from jaxlrm.verify.verdict import Verdict
 
@@ -166,6 +169,94 @@ def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
         assert one.tokens == {"generator": tokens, "verifier": tokens}
         expected = dataclasses.replace(expected, tokens=one.tokens)
         assert_same_tree(one, expected, scores=1e-4)
+
+
+@pytest.fixture(scope="module")
+def looking(engine):
+    return engine.solve(PROBLEMS[:2], BEAM, lookahead=2, rounds=2)
+
+
+def test_lookahead_scores_what_would_come(engine, looking):
+    """The score is that of the plain model after two more likeliest steps."""
+    folder = engine_lib.find("mini")
+    config, values = hf.load(folder)
+    text = Text.load(folder)
+
+    @jax.jit
+    def read(tokens):
+        size = tokens.shape[-1]
+        hidden, _ = forward(
+            config, values, tokens, np.arange(size), jnp.tri(size, dtype=bool)
+        )
+        return unembed(values, hidden)[0, 0], value_logit(values, hidden)[0, 0]
+
+    checked = 0
+    for solution in looking:
+        for thought in solution.thoughts[:6]:
+            steps = []
+            number = thought
+            while True:
+                steps.insert(0, number.text)
+                if number.parent < 0:
+                    break
+                number = solution.thoughts[number.parent]
+            tokens = text.encode_prompt(solution.problem)
+            tokens += text.encode(text.step.join(steps) + text.step)
+            if thought.kind != "step":
+                continue
+            ahead, left = 0, 2
+            while left and ahead < 2 * BEAM.step_tokens:
+                padded = np.zeros((1, 1, 256), np.int32)
+                padded[..., : len(tokens)] = tokens
+                logits, _ = read(padded)
+                tokens.append(int(logits[len(tokens) - 1].argmax()))
+                ahead += 1
+                left -= text.delimiter.contains[tokens[-1]]
+                if text.is_end[tokens[-1]]:
+                    break
+            padded = np.zeros((1, 1, 256), np.int32)
+            padded[..., : len(tokens)] = tokens
+            logit = float(read(padded)[1][len(tokens) - 1])
+            assert thought.score == pytest.approx(
+                1 / (1 + np.exp(-logit)), abs=1e-4
+            )
+            checked += 1
+    assert checked > 4
+
+
+def test_lookahead_counts_its_tokens(engine, looking):
+    plain = engine.solve(PROBLEMS[:2], BEAM, rounds=2)
+    for with_it, without in zip(looking, plain, strict=True):
+        written = sum(t.tokens * t.count for t in with_it.thoughts)
+        assert with_it.tokens["generator"] > written
+        # The first round writes the same; only its scores differ.
+        first = [
+            [t.text for t in s.thoughts if t.round == 0]
+            for s in (with_it, without)
+        ]
+        assert first[0] == first[1]
+
+
+def test_lookahead_of_a_reward_model_apart(looking):
+    with jaxlrm.load(reward="mini") as apart:
+        found = apart.solve(PROBLEMS[:2], BEAM, lookahead=2, rounds=2)
+    for one, expected in zip(found, looking, strict=True):
+        expected = dataclasses.replace(expected, tokens=one.tokens)
+        assert_same_tree(one, expected, scores=1e-4)
+
+
+@pytest.mark.parametrize("strategy", ["dvts", "rebase", "mcts", "uct"])
+def test_every_stepwise_strategy_searches(engine, strategy):
+    found = engine.solve(
+        PROBLEMS[:3], BEAM, strategy=strategy, verifiers="both", rounds=12
+    )
+    again = engine.solve(
+        PROBLEMS[2:3], BEAM, strategy=strategy, verifiers="both", rounds=12
+    )
+    assert_same_tree(again[0], found[2], scores=1e-4)
+    assert any(solution.verdict is Verdict.VALID for solution in found)
+    for solution in found:
+        assert solution.tree["rounds"] <= 12
 
 
 # --- What a solve reports ---------------------------------------------------

@@ -108,7 +108,9 @@ class Play:
                 kind[g, b] = KINDS[name]
                 if given:
                     (score[g, b],) = given
-        twigs = tree.Twigs(leaf, None, tokens, valid, kind, score, score)
+        twigs = tree.Twigs(
+            leaf, None, tokens, valid, kind, score, score, 0 * leaf
+        )
         finished = (leaf < 0).all(1)
         seen = Round(np.array(problems), self.nodes, twigs, finished)
         verdicts = self.journal.verify(seen)
@@ -131,7 +133,7 @@ def ids_of(words: str, kind: str) -> list[int]:
 def whole(*answers, strategy="majority", **options):
     """The solution of one round of whole chains, all kept.
 
-    An answer is `(text, kind)`, `(text, kind, score, score)`.
+    An answer is `(text, kind)`, `(text, kind, score)`.
     """
     play = Play(strategy=strategy, **options)
     verdicts = play.round([(0, *answer) for answer in answers])[0]
@@ -229,8 +231,8 @@ def test_verdicts_that_the_search_is_told():
             (0, "2*x = 14", STEP),
         ]
     )
-    # A duplicate is merged with the branch before it, and judged there.
-    assert verdicts == [[INVALID, VALID, UNKNOWN, UNKNOWN]]
+    # A duplicate has the verdict of the branch that it repeats.
+    assert verdicts == [[INVALID, VALID, UNKNOWN, INVALID]]
 
 
 def test_equal_steps_of_different_leaves_are_no_duplicates():

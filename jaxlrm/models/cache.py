@@ -54,6 +54,26 @@ class Segment:
     def slots(self) -> int:
         return self.keys[0].shape[-1]
 
+    def blank(self, slots: int) -> Segment:
+        """An empty segment like this one, of another length."""
+
+        def empty(x, axis: int):
+            shape = list(x.shape)
+            shape[axis] = slots
+            return jnp.zeros(shape, x.dtype)
+
+        return Segment(
+            tuple(empty(x, 4) for x in self.keys),
+            tuple(empty(x, 3) for x in self.values),
+        )
+
+    def first(self, slots: int) -> Segment:
+        """Its first slots."""
+        return Segment(
+            tuple(x[..., :slots] for x in self.keys),
+            tuple(x[..., :slots, :] for x in self.values),
+        )
+
     def write(self, number: int, keys, values, index):
         """Layer `number` with new slots written at `index` onwards."""
         write = jax.lax.dynamic_update_slice_in_dim

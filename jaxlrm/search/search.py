@@ -100,6 +100,7 @@ def initial(model: Model, strategy: Strategy, problems: int) -> State:
         kind=jnp.zeros(shape, jnp.int32),
         score=jnp.zeros(shape, jnp.float32),
         logp=jnp.zeros(shape, jnp.float32),
+        ahead=jnp.zeros(shape, jnp.int32),
     )
     tree = tree_lib.empty(problems, strategy.nodes, strategy.step_tokens)
     return State(tree, twigs, twigs.leaf, model.allocate(strategy.nodes))

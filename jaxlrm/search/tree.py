@@ -77,6 +77,7 @@ class Twigs:
         kind: `[G, B] int32`, STEP, OPEN or ANSWER.
         score: `[G, B] float32`, the learned verifier's, in (0, 1).
         logp: `[G, B] float32`, log-probability of the tokens.
+        ahead: `[G, B] int32`, tokens written only to be scored.
     """
 
     leaf: jax.Array
@@ -86,6 +87,7 @@ class Twigs:
     kind: jax.Array
     score: jax.Array
     logp: jax.Array
+    ahead: jax.Array
 
     @property
     def length(self) -> jax.Array:

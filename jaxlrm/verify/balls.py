@@ -72,6 +72,15 @@ def proportional(one: Tree, other: Tree) -> bool | None:
     return _with_precision(_proportional, one, other)
 
 
+def same_sign(one: Tree, other: Tree) -> bool | None:
+    """Have two expressions the same sign at a point, where both have one?
+
+    Raises:
+        NotParsed: a tree that is no expression, or a budget.
+    """
+    return _with_precision(_same_sign, one, other)
+
+
 def nearest(tree: Tree) -> float:
     """A float near the value of a real expression without variables.
 
@@ -173,33 +182,25 @@ def _equal_up_to_constant(one: Tree, other: Tree, name: str) -> bool | None:
     variables = (names(one) | names(other)) - {"i", "e", "pi", name}
     if not variables:
         return None
-    first = None
-    agreed = 0
-    for point in range(len(_POINTS)):
-        differences = []
-        for constant in (0, 1):
-            known = {name: flint.acb(constant)}
-            pair = _at(point, variables, one, other, known)
-            if pair is None:
-                break
-            differences.append(pair[0] - pair[1])
-            if constant == 1:
-                # The constant is added, in both of them.
-                slopes = (pair[0] - before[0], pair[1] - before[1])
-                if any(_same(s, flint.acb(1)) is not True for s in slopes):
-                    return None
-            before = pair
-        if len(differences) < 2 or not differences[0].imag.is_zero():
+    found = []  # the differences at points where both are real
+    for point, (_, signs) in enumerate(_POINTS):
+        without, with_one = (
+            _at(point, variables, one, other, {name: flint.acb(constant)})
+            for constant in (0, 1)
+        )
+        if without is None or with_one is None:
             continue
-        if first is None:
-            first = differences[0]
-        else:
-            same = _same(1 + first, 1 + differences[0])
-            if not same:
-                # ln|x| + C may have two constants.
-                return None if _POINTS[point][1] != (1,) else same
-        agreed += 1
-    return True if agreed >= 2 else None
+        for before, after in zip(without, with_one, strict=True):
+            if not _same(after - before, flint.acb(1)):
+                return None  # the constant is not added
+        difference = without[0] - without[1]
+        if not difference.imag.is_zero():
+            continue
+        if found and not _same(1 + found[0], 1 + difference):
+            # Beyond a pole (ln|x| + C) there may be another constant.
+            return False if signs == (1,) else None
+        found.append(difference)
+    return True if len(found) > 1 else None
 
 
 def _proportional(one: Tree, other: Tree) -> bool | None:
@@ -215,6 +216,16 @@ def _proportional(one: Tree, other: Tree) -> bool | None:
             if not same:
                 return same
     return True if len(ratios) > 2 else None
+
+
+def _same_sign(one: Tree, other: Tree) -> bool | None:
+    variables = (names(one) | names(other)) - {"i", "e", "pi"}
+    for point in range(len(_POINTS)):
+        pair = _at(point, variables, one, other)
+        if pair is None or any(value.real.contains(0) for value in pair):
+            continue
+        return bool(pair[0].real > 0) == bool(pair[1].real > 0)
+    return None
 
 
 def _nearest(tree: Tree) -> float:

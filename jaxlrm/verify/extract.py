@@ -10,10 +10,32 @@ LENGTH = 1 << 16
 ANSWER_LENGTH = 1 << 10
 
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\[\\{}]|[{}]")
-_STATED = re.compile(r"\banswer(?: is\b|\s?:)", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"\.(?=\s|$)")
+_UNBRACED = re.compile(r"\\boxed[ \t]{0,4}(-?[0-9A-Za-z.,/]{1,64})")
+_STATED = re.compile(
+    r"\banswers?\*{0,2}(?: is\b| are\b| would be\b| must be\b|\s?[:=])",
+    re.IGNORECASE,
+)
+_LETTERED = re.compile(r"^A: ?", re.MULTILINE)
+# What a sentence says after its answer.
+_AFTER = re.compile(
+    r"\.(?=\s|$)|\.\*\*|[!?](?=\s|$)"
+    r"|,? (?:because|since|which|where|as required)\b"
+)
+_LEAD = re.compile(
+    r"(?:[-*>•]|(?:therefore|thus|so|hence|then|now|simply|just|finally"
+    r"|equal to|approximately|about|given by|option)\b,?)\s*",
+    re.IGNORECASE,
+)
+_DELIMITERS = ((r"\[", r"\]"), (r"\(", r"\)"), ("$$", "$$"), ("$", "$"))
+_FORMULA = re.compile(r"\$\$?([^$]{1,512})\$|\\[(\[]([^$]{1,512}?)\\[)\]]")
+_NUMBER_IN_PROSE = re.compile(
+    r"(?<![\w.])(?:-?[$£€]\s?|[-−])?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?"
+    r"(?:\s?%)?"
+)
+_WORD = re.compile(r"[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _NAME = re.compile(r"[A-Za-z]")
+_PROSE = 3  # words without a backslash that make a line prose
 
 
 def extract_answer(text: str) -> str | None:
@@ -22,8 +44,10 @@ def extract_answer(text: str) -> str | None:
     Looked for in this order:
     1. the last complete `\boxed{...}` (braces may nest);
     2. the rest of the line after the last `####`;
-    3. the rest of the sentence after the last `answer is` or `answer:`;
-    4. the last line that is not empty.
+    3. the rest of the sentence after the last `answer is`, `answer:` and the
+       like, or of the last line that begins with `A:`;
+    4. the last line that is not empty; where it is prose, the last formula or
+       number in it.
 
     A box that is never closed was cut off: where no complete box stands
     beside it, there is no answer.
@@ -42,14 +66,62 @@ def extract_answer(text: str) -> str | None:
     _, marker, rest = text.rpartition("####")
     if marker:
         return _clean(rest.partition("\n")[0])
-    for stated in reversed(list(_STATED.finditer(text))):
-        rest = text[stated.end() : stated.end() + ANSWER_LENGTH]
-        line = rest.lstrip(" :").partition("\n")[0]
-        end = _SENTENCE_END.search(line)
-        answer = _clean(line[: end.start()] if end else line)
+    for stated in _statements(text):
+        rest = text[stated : stated + ANSWER_LENGTH]
+        answer = _clean(_first_sentence(rest))
         if answer:
             return answer
-    return _clean(text.rstrip().rpartition("\n")[2])
+    return _last_line(text)
+
+
+def _statements(text: str) -> list[int]:
+    """Where answers are stated, the last first."""
+    found = [match.end() for match in _STATED.finditer(text)]
+    found += [match.end() for match in _LETTERED.finditer(text)]
+    return sorted(found, reverse=True)
+
+
+def _first_sentence(text: str) -> str:
+    text = text.lstrip(" :*=_\n\t")
+    match = _LEAD.match(text)
+    while match:
+        text = text[match.end() :].lstrip(" :")
+        match = _LEAD.match(text)
+    for opening, closing in _DELIMITERS:
+        if text.startswith(opening):
+            end = text.find(closing, len(opening))
+            after = text[end + len(closing) :]
+            # A formula that is the whole answer, of one or more lines.
+            if end > 0 and after.lstrip(" *")[:1] in ("", ".", "\n", ",", "!"):
+                if not after.lstrip(" *").startswith((", $", ", \\")):
+                    return text[len(opening) : end]
+            break
+    line = text.partition("\n")[0]
+    end = _AFTER.search(line)
+    return line[: end.start()] if end and end.start() else line
+
+
+def _last_line(text: str) -> str | None:
+    line = text.rstrip()
+    if line.endswith((r"\]", "$$")):
+        opening = r"\[" if line.endswith(r"\]") else "$$"
+        start = line.rfind(opening, 0, len(line) - 2)
+        if start >= 0 and len(line) - start < ANSWER_LENGTH:
+            return _clean(line[start + 2 : -2])
+    line = line.rpartition("\n")[2][-4 * ANSWER_LENGTH :]
+    match = _LEAD.match(line)
+    while match and match.end() < len(line):
+        line = line[match.end() :]
+        match = _LEAD.match(line)
+    words = _WORD.findall(_COMMAND.sub(" ", _FORMULA.sub(" ", line)))
+    if len(words) >= _PROSE:
+        formulas = _FORMULA.findall(line)
+        if formulas:
+            return _clean("".join(formulas[-1]))
+        numbers = _NUMBER_IN_PROSE.findall(line)
+        if numbers:
+            return _clean(numbers[-1].rstrip(","))
+    return _clean(line)
 
 
 def bare_answer(text: str) -> str:
@@ -84,12 +156,15 @@ def _last_box(text: str) -> tuple[str | None, bool]:
         elif len(token) > 2:
             open_braces.append(match.end())
     truncated = any(start >= 0 for start in open_braces)
+    if content is None and not truncated:
+        plain = _UNBRACED.findall(text)
+        content = plain[-1] if plain else None
     return content, truncated
 
 
 def _clean(answer: str) -> str | None:
-    answer = answer.strip().strip("*").strip()
-    answer = answer.removesuffix(".").strip()
+    answer = answer.strip().strip("*`").strip()
+    answer = answer.removesuffix(".").strip().removesuffix("**").strip()
     if answer.count("$") == 2 and answer[0] == "$" == answer[-1]:
         answer = answer[1:-1].strip()
     return answer if 0 < len(answer) <= ANSWER_LENGTH else None

@@ -1,55 +1,83 @@
-"""Exact equivalence of mathematical answers, in bounded time.
+r"""Equivalence of answers, tier by tier, cheapest first.
 
-Tiers, cheapest first: normal form of the text; containers (lists, tuples,
-sets, intervals); scalars, which are quantities with units and equations, read
-and compared exactly by `jaxlrm.verify.exact`. No step takes more than its
-budget: what is too large is UNKNOWN.
+    text      normal forms, words, choices, dates
+    rational  exact numbers
+    modular   identity of expressions modulo a secret prime
+    balls     certified numerics
+    algebra   sympy, in a killable worker, if the caller has a pool
+
+Lists, tuples, intervals and other containers are taken apart, and each pair of
+values goes through the tiers. What a tier has decided is final.
 """
 
 from __future__ import annotations
 
-import re
-from fractions import Fraction
-from typing import NamedTuple
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
-from jaxlrm.verify.exact import (
-    DIGITS,
-    LENGTH,
-    ONE,
-    UNICODE,
-    Line,
-    NotParsed,
-    Ratio,
-    Value,
-    difference,
-    equal,
-    is_linear,
-    lowest,
-    names_of,
-    parse,
-    proportional,
-    ungroup,
-)
+from jaxlrm.verify import balls, phrases
+from jaxlrm.verify.exact import LENGTH, NotParsed, ungroup
+from jaxlrm.verify.normal import normal_form, squeeze
+from jaxlrm.verify.regions import Region, is_written_as_region, region
+from jaxlrm.verify.scalars import TIERS, Judge
+from jaxlrm.verify.syntax import Tree, parse_answer
 from jaxlrm.verify.verdict import Verdict, combine
 
-# Budgets, beside those of `exact`.
-ITEMS = 32  # of a list and its lists
-NESTING = 4  # of containers
+if TYPE_CHECKING:
+    from jaxlrm.verify.workers import Pool
+
+__all__ = [
+    "Comparison",
+    "compare",
+    "decide",
+    "is_equivalent",
+    "normal_form",
+]
+
+# Budgets, beside those of `syntax`.
+NESTING = 5  # of containers
+PAIRS = 1200  # of values, for lists of lists
 
 
-def is_equivalent(prediction: str, gold: str) -> bool:
+class Comparison(NamedTuple):
+    """What `compare` found.
+
+    Attributes:
+        verdict: VALID or INVALID where shown.
+        tier: the most costly tier that was needed, of `TIERS`.
+        seconds: of wall time.
+    """
+
+    verdict: Verdict
+    tier: str
+    seconds: float
+
+
+def is_equivalent(
+    prediction: str, gold: str, workers: Pool | None = None
+) -> bool:
     """Is `prediction` the same answer as `gold`?
 
     Not symmetric: `28%` answers a gold `28` and `1/3` answers a gold `0.333`,
     not the other way round.
 
+    Args:
+        prediction: an answer, as `extract_answer` gives it.
+        gold: the right answer.
+        workers: for the last tier, computer algebra, a pool made with
+            `jaxlrm.verify.algebra` among its modules. Without one this tier
+            is left out, and no process is started: it decides few pairs.
+
     Returns:
         True only where equality was shown; see `compare`.
     """
-    return compare(prediction, gold) is Verdict.VALID
+    return compare(prediction, gold, workers).verdict is Verdict.VALID
 
 
-def compare(prediction: str, gold: str) -> Verdict:
+def compare(
+    prediction: str, gold: str, workers: Pool | None = None
+) -> Comparison:
     """The verdict on `prediction` as an answer whose right value is `gold`.
 
     The policies: a bare comma list and a set are unordered, a bracketed tuple
@@ -58,358 +86,679 @@ def compare(prediction: str, gold: str) -> Verdict:
     that rounds to it. A unit or `%` in the prediction alone is ignored; one in
     the gold alone is missed. `x = 5` is 5 but not `y = 5`; equations are equal
     up to a nonzero factor, but an unsolved one does not answer a solved one.
+    Relations equal the intervals of their solutions.
+
+    Args:
+        prediction, gold, workers: as for `is_equivalent`.
 
     Returns:
-        VALID or INVALID where shown, else UNKNOWN. Never raises on any text.
+        The verdict: VALID or INVALID where shown, else UNKNOWN; TIMEOUT or
+        ERROR where the last tier failed. Never raises on any text.
     """
-    if len(prediction) > LENGTH or len(gold) > LENGTH:
-        return Verdict.UNKNOWN
-    prediction, gold = normal_form(prediction), normal_form(gold)
-    if not gold:
-        return Verdict.UNKNOWN
-    if not prediction:
-        return Verdict.INVALID
-    return _compare(prediction, gold, NESTING)
+    start = time.perf_counter()
+    judge = Judge()
+    verdict = _decide(prediction, gold, judge)
+    if verdict is Verdict.UNKNOWN and workers is not None:
+        # Not at the top: most processes never need it.
+        from jaxlrm.verify import algebra
+
+        judge.reach(len(TIERS) - 1)
+        (verdict,) = workers.map(algebra.decide, [(prediction, gold)])
+    return Comparison(verdict, TIERS[judge.tier], time.perf_counter() - start)
+
+
+def decide(prediction: str, gold: str) -> Verdict:
+    """The verdict of `compare` without its last tier; a job for a pool."""
+    return _decide(prediction, gold, Judge())
+
+
+def decide_with(judge: Judge, prediction: str, gold: str) -> Verdict:
+    """The verdict of `compare`, with the tiers that a judge has."""
+    return _decide(prediction, gold, judge)
 
 
 # --- Text -------------------------------------------------------------------
 
-_LAYOUT = re.compile(
-    r"\\(?:[!,;:]|(?:left|right|displaystyle|quad|qquad)(?![A-Za-z]))"
-)
-_DEGREE_SIGN = re.compile(r"\^\s?(?:\\circ|\{\s?\\circ\s?\})")
-_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mbox)\s?\{([^{}]*)\}")
-_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 
-
-def normal_form(text: str) -> str:
-    """`text` without math delimiters, layout commands and a final stop."""
-    if not text.isascii():
-        text = text.translate(UNICODE)
-    text = " ".join(text.split())
-    if "\\" in text:
-        text = _LAYOUT.sub("", text)
-        text = text.replace(r"\ ", " ").replace(r"\%", "%")
-        text = text.replace(r"\dfrac", r"\frac").replace(r"\tfrac", r"\frac")
-        text = _DEGREE_SIGN.sub("°", text)
-    text = text.strip().removesuffix(".").rstrip()
-    for start, end in _WRAPPERS:
-        inner = text[len(start) : -len(end)]
-        if (
-            text.startswith(start)
-            and text.endswith(end)
-            and not text.endswith("\\" + end)
-            and start not in inner
-        ):
-            text = inner.strip()
-    if text.startswith(r"\boxed{") and _closes_at_end(text, 6):
-        text = text[7:-1].strip()
-    whole = _TEXT.fullmatch(text)
-    return whole.group(1).strip() if whole else text
-
-
-def _squeeze(text: str) -> str:
-    """What is compared as text: no spaces; words without case."""
-    text = _TEXT.sub(r"\1", text)
-    text = "".join(text.split())
-    return text.lower() if len(text) > 1 and text.isalpha() else text
-
-
-def _closes_at_end(text: str, start: int) -> bool:
-    """Is the bracket at `start` closed by the last character?"""
-    depth = 0
-    for index in range(start, len(text)):
-        if text[index] in "([{":
-            depth += 1
-        elif text[index] in ")]}":
-            depth -= 1
-            if depth <= 0:
-                return depth == 0 and index == len(text) - 1
-    return False
-
-
-# --- Containers -------------------------------------------------------------
-
-_CONJUNCTION = re.compile(r",? (?:or|and) |,? ?\\text\s?\{ ?(?:or|and) ?\} ?")
-
-
-class _Container(NamedTuple):
-    kind: str  # the brackets of an ordered tuple or interval; "" unordered
-    items: list[str]
-
-
-def _compare(prediction: str, gold: str, nesting: int) -> Verdict:
-    if _squeeze(prediction) == _squeeze(gold):
+def _decide(prediction: str, gold: str, judge: Judge) -> Verdict:
+    form, right = normal_form(prediction), normal_form(gold)
+    if not right:
+        return Verdict.UNKNOWN
+    if not form:
+        return Verdict.INVALID
+    if form == right:
         return Verdict.VALID
-    verdicts = {
-        _compare_reading(one, other, nesting)
-        for one in _readings(prediction)
-        for other in _readings(gold)
-    }
+    if (
+        (form + right).isascii()
+        and form.isdecimal()
+        and right.isdecimal()
+        and len(form) < LENGTH
+    ):
+        return _same(form.lstrip("0") == right.lstrip("0"))
+    if squeeze(form) == squeeze(right):
+        return Verdict.VALID
+    if len(form) > LENGTH or len(right) > LENGTH:
+        return Verdict.UNKNOWN
+    verdict = _compare_phrases(form, right)
+    if verdict is not None:
+        return verdict
+    try:
+        return _compare_readings(form, right, judge)
+    except RecursionError:
+        return Verdict.UNKNOWN
+
+
+def _same(same: bool) -> Verdict:
+    return Verdict.VALID if same else Verdict.INVALID
+
+
+def _compare_phrases(form: str, right: str) -> Verdict | None:
+    """Answers in words; None where they are mathematics."""
+    if not any(c.isalpha() or c == ":" for c in right):
+        return None
+    gold_choice = phrases.choice(right)
+    if gold_choice:
+        verdict = _compare_choices(form, *gold_choice)
+        if verdict is not None:
+            return verdict
+    one, other = phrases.canonical(form), phrases.canonical(right)
+    if one and other:
+        return _same(one == other)
+    if any(c.isdigit() for c in right):
+        one, other = phrases.moment(form), phrases.moment(right)
+        if one and other:
+            return _same(one == other)
+        times = phrases.clock(form), phrases.clock(right)
+        if all(times):
+            # Where 2:30 is a ratio, another one may be equal.
+            return _same(True) if times[0] == times[1] else Verdict.UNKNOWN
+        one, other = one or times[0], other or times[1]
+        return _same(one == other) if one and other else None
+    if phrases.plain(form) == phrases.plain(right) and len(form) > 1:
+        return Verdict.VALID
+    if len(right) > 3:
+        one, other = phrases.words(form), phrases.words(right)
+        if one and one == other:
+            return Verdict.VALID
+    return None
+
+
+def _compare_choices(form: str, letter: str, rest: str) -> Verdict | None:
+    answer = phrases.choice(form)
+    if answer is not None and (answer[0] != letter or not rest):
+        if rest and answer[1]:
+            return None
+        if answer[1] and len(form) > 200:
+            return Verdict.UNKNOWN
+        return _same(answer[0] == letter)
+    return None
+
+
+# --- Readings ---------------------------------------------------------------
+
+
+def _compare_readings(form: str, right: str, judge: Judge) -> Verdict:
+    golds = _readings(right)
+    if not golds:
+        return Verdict.UNKNOWN
+    answers = _readings(form)
+    verdicts = set()
+    for gold in golds:
+        for answer in answers:
+            verdict = _Comparer(judge).compare(answer, gold, NESTING)
+            if verdict is Verdict.VALID:
+                return verdict
+            verdicts.add(verdict)
+    return verdicts.pop() if len(verdicts) == 1 else Verdict.UNKNOWN
+
+
+def _readings(text: str) -> list[Tree]:
+    """`1,234` is a number or a list of two."""
+    texts = [text]
+    formula = phrases.as_formula(text) if " " in text else None
+    if formula:
+        texts = [formula]
+    elif "," in text:
+        grouped = ungroup(text)
+        if grouped != text:
+            texts = [grouped, text]
+    elif " " in text and text.replace(" ", "").isdecimal():
+        first, *rest = text.split(" ")
+        if len(first) < 4 and all(len(part) == 3 for part in rest):
+            texts = [text.replace(" ", "")]
+    trees = []
+    for reading in texts:
+        try:
+            trees.append(parse_answer(reading))
+        except NotParsed:
+            continue
+    return trees
+
+
+# --- Trees ------------------------------------------------------------------
+
+
+class _Comparer:
+    """Compares trees; counts the pairs of values it has looked at."""
+
+    def __init__(self, judge: Judge):
+        self.judge = judge
+        self.pairs = 0
+
+    def compare(self, answer: Tree, gold: Tree, nesting: int) -> Verdict:
+        self.pairs += 1
+        if answer == gold:
+            return Verdict.VALID
+        if nesting < 0 or self.pairs > PAIRS:
+            return Verdict.UNKNOWN
+        if gold[0] == "same":
+            verdicts = {self.compare(answer, g, nesting) for g in gold[1:]}
+            return _any(verdicts)
+        if answer[0] == "same":
+            return combine(self.compare(a, gold, nesting) for a in answer[1:])
+        answer, gold = _simplified(answer), _simplified(gold)
+        if is_written_as_region(answer) or is_written_as_region(gold):
+            verdict = self.regions(answer, gold, nesting)
+            if verdict is not None:
+                return verdict
+        if "rel" in (answer[0], gold[0]):
+            if "list" not in (answer[0], gold[0]):
+                return self.relations(answer, gold, nesting)
+        kinds = {answer[0], gold[0]}
+        if kinds & {"list", "set"}:
+            return self.lists(answer, gold, nesting)
+        if kinds & {"group", "matrix"}:
+            return self.tuples(answer, gold, nesting)
+        if kinds & {"builder", "cup", "cap", "minus"}:
+            return Verdict.UNKNOWN
+        return self.judge.quantities(answer, gold)
+
+    # --- Relations ----------------------------------------------------------
+
+    def relations(self, answer: Tree, gold: Tree, nesting: int) -> Verdict:
+        name, values = _assignment(answer)
+        gold_name, golds = _assignment(gold)
+        if name and gold_name:
+            if _base_name(name) != _base_name(gold_name):
+                # x = 5y and y = x/5 are the same line.
+                if answer[1] == gold[1] == ("=",):
+                    return self.equations(answer, gold)
+                return Verdict.INVALID
+            return self.chains(values, golds, nesting)
+        if gold_name and answer[0] != "rel":
+            return self.chains([(answer, True)], golds, nesting)
+        if name and gold[0] != "rel":
+            return self.chains(values, [(gold, True)], nesting)
+        if gold[0] == "rel" and answer[0] == "rel":
+            if gold_name and not _unknowns(golds[0][0]):
+                verdict = self.equations(answer, gold)
+                # An equation that is not solved answers no solved one.
+                if verdict is Verdict.VALID and not _is_swapped(answer, gold):
+                    return Verdict.INVALID
+                return verdict
+            if set(answer[1]) <= {"="} and set(gold[1]) <= {"="}:
+                return self.equations(answer, gold)
+            return self.inequalities(answer, gold)
+        if gold[0] == "rel":
+            # 7 for 3 + 4 = 7: the end of a chain without unknowns.
+            operators, sides = gold[1], gold[2]
+            if operators[-1] == "~" and set(operators[:-1]) <= {"="}:
+                return _any(
+                    {self.compare(answer, side, nesting - 1) for side in sides}
+                )
+            if set(operators) <= {"="}:
+                return self.chain_end(answer, sides, nesting)
+            return Verdict.UNKNOWN
+        operators, sides = answer[1], answer[2]
+        if set(operators) <= {"=", "~"} and gold[0] != "rel":
+            chain = [(sides[0], True)]
+            chain += [
+                (side, operator == "=")
+                for operator, side in zip(operators, sides[1:], strict=True)
+            ]
+            verdict = self.chains(chain, [(gold, True)], nesting)
+            if verdict is Verdict.VALID or not balls.names(answer):
+                return verdict
+            return self.unsolved(gold)
+        return Verdict.UNKNOWN
+
+    def unsolved(self, gold: Tree) -> Verdict:
+        """An equation where a value is asked for."""
+        return Verdict.UNKNOWN
+
+    def chain_end(self, answer: Tree, sides, nesting: int) -> Verdict:
+        verdict = self.compare(answer, sides[-1], nesting - 1)
+        if verdict is Verdict.VALID:
+            first = self.compare(sides[0], sides[-1], nesting - 1)
+            return verdict if first is Verdict.VALID else Verdict.UNKNOWN
+        return Verdict.UNKNOWN
+
+    def chains(self, values, golds, nesting: int) -> Verdict:
+        """`x = 10/2 = 5`: all values of the answer, any of the gold.
+
+        What stands after an "approximately" in the answer is not held against
+        it.
+        """
+        exact = [value for value, is_exact in values if is_exact]
+        verdicts = []
+        for value in exact or [value for value, _ in values]:
+            found = set()
+            for right, _ in golds:
+                found.add(self.compare(value, right, nesting - 1))
+                if Verdict.VALID in found:
+                    break
+            verdicts.append(_any(found))
+        return combine(verdicts)
+
+    def equations(self, answer: Tree, gold: Tree) -> Verdict:
+        operators, sides = answer[1], answer[2]
+        right_operators, right_sides = gold[1], gold[2]
+        if operators != ("=",) or right_operators != ("=",):
+            if operators == right_operators:
+                return self.sides(sides, right_sides)
+            return Verdict.UNKNOWN
+        if any(side[0] not in _PLAIN for side in (*sides, *right_sides)):
+            return self.sides(sides, right_sides)
+        one, other = _difference(sides), _difference(right_sides)
+        if not (_unknowns(one) and _unknowns(other)):
+            return combine(
+                self.compare(side, right, 1)
+                for side, right in zip(sides, right_sides, strict=True)
+            )
+        return self.judge.equations(one, other)
+
+    def sides(self, sides, right_sides) -> Verdict:
+        verdict = combine(
+            self.compare(one, other, 1)
+            for one, other in zip(sides, right_sides, strict=True)
+        )
+        return verdict if verdict is Verdict.VALID else Verdict.UNKNOWN
+
+    def inequalities(self, answer: Tree, gold: Tree) -> Verdict:
+        """`y > 2x` and `2x - y < 0`."""
+        answer, gold = _ascending(answer), _ascending(gold)
+        one, other = _oriented(answer), _oriented(gold)
+        if one is None or other is None:
+            if answer[1] == gold[1]:
+                return self.sides(answer[2], gold[2])
+            return Verdict.UNKNOWN
+        if one[0] != other[0]:
+            return Verdict.INVALID
+        verdict = self.judge.equations(one[1], other[1])
+        if verdict is not Verdict.VALID:
+            return verdict
+        try:
+            positive = balls.same_sign(one[1], other[1])
+        except (NotParsed, ZeroDivisionError):
+            return Verdict.UNKNOWN
+        if positive is None:
+            return Verdict.UNKNOWN
+        return _same(positive)
+
+    # --- Sets of numbers ----------------------------------------------------
+
+    def regions(self, answer: Tree, gold: Tree, nesting: int) -> Verdict | None:
+        one, other = region(_numbers(answer)), region(_numbers(gold))
+        if one is None or other is None:
+            return None
+        if one.name and other.name and one.name != other.name:
+            return Verdict.INVALID
+        return self.pieces(one, other, nesting)
+
+    def pieces(self, one: Region, other: Region, nesting: int) -> Verdict:
+        if len(one.pieces) != len(other.pieces):
+            return Verdict.INVALID
+        verdicts = []
+        for a, b in zip(one.pieces, other.pieces, strict=True):
+            shapes = (a.low_closed, a.high_closed)
+            if shapes != (b.low_closed, b.high_closed):
+                return Verdict.INVALID
+            verdicts.append(self.compare(a.low, b.low, nesting - 1))
+            verdicts.append(self.compare(a.high, b.high, nesting - 1))
+        return combine(verdicts)
+
+    # --- Containers ---------------------------------------------------------
+
+    def lists(self, answer: Tree, gold: Tree, nesting: int) -> Verdict:
+        """Unordered lists and sets, as multisets."""
+        golds, answers = _items(gold), _items(answer)
+        if gold[0] == "group" or answer[0] == "group":
+            return self.assignments(answer, gold, nesting)
+        if _is_system(answers) and _is_system(golds):
+            answers, golds = _solved(answers), _solved(golds)
+        if len(answers) != len(golds):
+            if gold[0] == "set" or answer[0] == "set":
+                answers, golds = self.distinct(answers), self.distinct(golds)
+            if len(answers) != len(golds):
+                return Verdict.INVALID
+        return self.match(answers, golds, nesting - 1)
+
+    def distinct(self, items: list[Tree]) -> list[Tree]:
+        kept: list[Tree] = []
+        for item in items[:32]:
+            if not any(
+                self.compare(item, other, 1) is Verdict.VALID for other in kept
+            ):
+                kept.append(item)
+        return kept
+
+    def assignments(self, answer: Tree, gold: Tree, nesting: int) -> Verdict:
+        """`x = 1, y = 2` against `(1, 2)`; lists against tuples."""
+        group, other = (gold, answer) if gold[0] == "group" else (answer, gold)
+        items = _items(other)
+        if not _is_system(items):
+            if len(items) != len(group[2]):
+                return Verdict.INVALID
+            # Whether 1, 2 was meant as (1, 2) is not known.
+            verdict = combine(
+                self.compare(a, g, nesting - 1)
+                for a, g in zip(items, group[2], strict=True)
+            )
+            return (
+                Verdict.UNKNOWN
+                if verdict is Verdict.VALID or other[0] == "list"
+                else Verdict.INVALID
+            )
+        named = sorted((_assignment(item)[0], item) for item in items)
+        if len(named) != len(group[2]):
+            return Verdict.INVALID
+        values = tuple(_assignment(item)[1][0][0] for _, item in named)
+        ordered = ("group", group[1], values)
+        if gold[0] == "group":
+            return self.tuples(ordered, gold, nesting)
+        return self.tuples(answer, ordered, nesting)
+
+    def match(self, answers, golds, nesting: int) -> Verdict:
+        """As multisets; greedy, since equality is transitive."""
+        left = list(answers)
+        verdicts = []
+        for gold in golds:
+            found = Verdict.INVALID
+            for index, answer in enumerate(left):
+                verdict = self.compare(answer, gold, nesting)
+                if verdict is Verdict.VALID:
+                    del left[index]
+                    found = verdict
+                    break
+                if verdict is not Verdict.INVALID:
+                    found = Verdict.UNKNOWN
+            verdicts.append(found)
+            if found is Verdict.INVALID:
+                return found
+        return combine(verdicts)
+
+    def tuples(self, answer: Tree, gold: Tree, nesting: int) -> Verdict:
+        one, other = _vector(answer), _vector(gold)
+        if answer[0] == gold[0] == "matrix":
+            rows, right = answer[1], gold[1]
+            if len(rows) != len(right) or len(rows[0]) != len(right[0]):
+                return Verdict.INVALID
+            pairs = [
+                (a, b)
+                for row, gold_row in zip(rows, right, strict=True)
+                for a, b in zip(row, gold_row, strict=True)
+            ]
+        elif one is None or other is None:
+            return self.not_both_tuples(answer, gold)
+        else:
+            if answer[0] == gold[0] == "group" and not _same_shape(
+                answer[1], gold[1], len(other)
+            ):
+                return Verdict.INVALID
+            if len(one) != len(other):
+                return Verdict.INVALID
+            pairs = list(zip(one, other, strict=True))
+        return combine(self.compare(a, b, nesting - 1) for a, b in pairs)
+
+    def not_both_tuples(self, answer: Tree, gold: Tree) -> Verdict:
+        for tree in (answer, gold):
+            if tree[0] not in ("group", "matrix") and tree[0] not in _PLAIN:
+                return Verdict.UNKNOWN
+            # A product of matrices has a value that is not computed.
+            if tree[0] in _PLAIN and tree[0] not in ("n", "-", "/"):
+                return Verdict.UNKNOWN
+        return Verdict.INVALID
+
+
+_PLAIN = frozenset(("n", "v", "f", "base", *"+-*/^"))
+
+
+def _any(verdicts: Iterable[Verdict]) -> Verdict:
+    verdicts = set(verdicts)
     if Verdict.VALID in verdicts:
         return Verdict.VALID
     return verdicts.pop() if len(verdicts) == 1 else Verdict.UNKNOWN
 
 
-def _readings(text: str) -> set[str]:
-    """`1,234` is a number or a list of two."""
-    return {text, ungroup(text)} if "," in text else {text}
-
-
-def _compare_reading(prediction: str, gold: str, nesting: int) -> Verdict:
-    answer, right = _container(prediction), _container(gold)
-    if answer is None and right is None:
-        try:
-            return _compare_scalars(prediction, gold)
-        except (NotParsed, ZeroDivisionError):
-            return Verdict.UNKNOWN
-    # At every depth together: lists of lists are compared item by item.
-    if nesting == 0 or max(map(_separators, (prediction, gold))) >= ITEMS:
-        return Verdict.UNKNOWN
-    answer = answer or _Container("", [prediction])
-    right = right or _Container("", [gold])
-    if len(answer.items) != len(right.items):
-        items = answer.items + right.items
-        readable = all(_readable(item, nesting) for item in items)
-        return Verdict.INVALID if readable else Verdict.UNKNOWN
-    if not answer.kind and not right.kind:
-        return _match(answer.items, right.items, nesting - 1)
-    verdict = combine(
-        _compare(one, other, nesting - 1)
-        for one, other in zip(answer.items, right.items, strict=True)
-    )
-    if answer.kind == right.kind or verdict is not Verdict.VALID:
-        return verdict
-    # (1, 2) is not [1, 2]; whether 1, 2 was meant as (1, 2) is not known.
-    both = answer.kind and right.kind
-    return Verdict.INVALID if both else Verdict.UNKNOWN
-
-
-def _separators(text: str) -> int:
-    return sum(map(text.count, (",", ";", " or ", " and ", "text")))
-
-
-def _container(text: str) -> _Container | None:
-    """Splits `(1, 2)`, `[1, 2)`, `\\{1, 2\\}` and `1, 2 or 3`."""
-    if text.startswith(r"\{") and text.endswith(r"\}"):
-        if _closes_at_end(text, 1):
-            return _Container("", _split(text[2:-2]))
-    elif text[0] in "([{" and _closes_at_end(text, 0):
-        items = _split(text[1:-1])
-        if len(items) > 1:
-            kind = "" if text[0] == "{" else text[0] + text[-1]
-            return _Container(kind, items)
-    items = _split(_CONJUNCTION.sub(",", text))
-    return _Container("", items) if len(items) > 1 else None
-
-
-def _split(text: str) -> list[str]:
-    """The parts of `text` between commas outside brackets."""
-    items, depth, start = [], 0, 0
-    for index, character in enumerate(text):
-        if character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character in ",;" and depth == 0:
-            items.append(text[start:index].strip())
-            start = index + 1
-    items.append(text[start:].strip())
-    return [item for item in items if item]
-
-
-def _readable(text: str, nesting: int) -> bool:
-    """Is `text` an answer that could be compared with another?"""
-    container = _container(text) if text else None
-    if container is not None:
-        return nesting > 0 and all(
-            _readable(item, nesting - 1) for item in container.items
+def _simplified(tree: Tree) -> Tree:
+    """±, names that are given once, brackets around solutions."""
+    if tree[0] in ("group", "set") and tree[-1]:
+        items = tree[2] if tree[0] == "group" else tree[1]
+        if all(item[0] == "rel" and item[1] == ("=",) for item in items):
+            tree = ("list", items, frozenset((",",)))
+    if tree[0] == "list":
+        total = _compound(tree[1])
+        if total is not None:
+            return total
+        items = [item for part in tree[1] for item in _branches(part)]
+        return ("list", _named(tuple(items)), tree[2])
+    if tree[0] == "set":
+        return (
+            "set",
+            tuple(item for part in tree[1] for item in _branches(part)),
         )
-    try:
-        parse(_quantity(_solved(text)[1])[0])
-    except (NotParsed, ZeroDivisionError):
-        return False
-    return True
+    tree = _scaled_matrix(tree)
+    branches = _branches(tree)
+    if len(branches) > 1:
+        return ("list", tuple(branches), frozenset((",",)))
+    return branches[0]
 
 
-def _match(answers: list[str], golds: list[str], nesting: int) -> Verdict:
-    """Compares as multisets; greedy, since equality is transitive."""
-    left = list(answers)
-    verdicts = []
-    for gold in golds:
-        tried = []
-        for answer in left:
-            tried.append(_compare(answer, gold, nesting))
-            if tried[-1] is Verdict.VALID:
-                left.remove(answer)
-                break
-        if Verdict.VALID in tried:
-            verdicts.append(Verdict.VALID)
-        elif Verdict.UNKNOWN in tried:
-            verdicts.append(Verdict.UNKNOWN)
-        else:
-            verdicts.append(Verdict.INVALID)
-    return combine(verdicts)
-
-
-# --- Scalars ----------------------------------------------------------------
-
-_NAME = re.compile(
-    r"[A-Za-z]{1,3}(?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9]+\}))?(?:\([A-Za-z]\))?"
-)
-_COMMAND = re.compile(r"\\[A-Za-z]+")
-_LETTER = re.compile(r"[A-Za-z]")
-_DECIMAL = re.compile(r"[-+]?[0-9]*\.([0-9]+)")
-_SCIENTIFIC = re.compile(
-    r"([-+]?[0-9]+(?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})"  # as Python prints it
-)
-_POWER = re.compile(r"\^(?:([23])|\{([23])\})$")
-_UNITS = frozenset(
-    """mm cm dm km ft yd mi mg kg lb lbs oz ml mL hr hrs min sec ms mph kph psi
-    Hz kHz Pa kPa kJ kW""".split()
-)
-_IMAGINARY = "i"
-
-
-def _compare_scalars(prediction: str, gold: str) -> Verdict:
-    """One value or equation against another; NotParsed if unreadable."""
-    name, value = _solved(prediction)
-    gold_name, gold_value = _solved(gold)
-    if name == gold_name or not (name and gold_name):
-        bare = (name or "=" not in prediction) and (
-            gold_name or "=" not in gold
-        )
-        if bare:
-            return _compare_quantities(value, gold_value)
-    answer, right = parse(prediction), parse(gold)
-    if len(answer.sides) > 2 or not answer.names:
-        return Verdict.UNKNOWN  # x = 10/2 = 5 or 3 + 4 = 7 may state a value
-    if gold_name and not name and not _has_letters(gold_value):
-        return Verdict.INVALID  # the equation is not solved yet
-    if len(answer.sides) == len(right.sides) == 2:
-        return _compare_equations(answer, right)
-    return Verdict.INVALID if len(right.sides) <= 2 else Verdict.UNKNOWN
-
-
-def _solved(text: str) -> tuple[str, str]:
-    """`("x", "5")` for `x = 5` or `5 = x`; `("", text)` for others."""
-    left, equals, right = (part.strip() for part in text.partition("="))
-    if equals and right and "=" not in right:
-        for name, value in ((left, right), (right, left)):
-            if _NAME.fullmatch(name) and name not in _COMMAND.sub("", value):
-                return name, value
-    return "", text
-
-
-def _has_letters(text: str) -> bool:
-    return _LETTER.search(_COMMAND.sub("", text)) is not None
-
-
-def _quantity(text: str) -> tuple[str, str]:
-    """`("5", "cm")` for `5 cm`, `5\\text{ cm}`; `("5", "$")` for `$5`."""
-    for sign in (r"\$", "$"):
-        if text.startswith(sign):
-            return text[len(sign) :].strip(), "$"
-    for sign in ("%", "°"):
-        if text.endswith(sign):
-            return text[:-1].rstrip(), sign
-    head, power = text, ""
-    match = _POWER.search(text[-4:])
-    if match:
-        head = text[: len(text) - len(match.group())].rstrip()
-        power = "^" + (match.group(1) or match.group(2))
-    if head.endswith("}"):
-        start = head.rfind("\\")
-        quoted = _TEXT.fullmatch(head[start:]) if start > 0 else None
-        if quoted:
-            unit = _unit(quoted.group(1).strip(), power)
-            return head[:start].rstrip(), unit
-    number = head.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    word = head[len(number) :]
-    if (len(word) > 3 or word in _UNITS) and number[-1:] not in ("", "\\"):
-        return number.rstrip(), _unit(word, power)
-    return text, ""
-
-
-def _unit(word: str, power: str) -> str:
-    return "°" if word == "degrees" else word.lower() + power
-
-
-def _compare_quantities(prediction: str, gold: str) -> Verdict:
-    text, unit = _quantity(prediction)
-    gold_text, gold_unit = _quantity(gold)
-    if gold_unit == "%":
-        percent, gold_percent = (
-            f"({part})/100" if sign == "%" else part
-            for part, sign in ((text, unit), (gold_text, gold_unit))
-        )
-        return _compare_values(percent, gold_percent)
-    verdict = _compare_values(text, gold_text)
-    if unit == "%" and not gold_unit and verdict is Verdict.INVALID:
-        return _compare_values(f"({text})/100", gold_text)
-    if unit == gold_unit:
-        return verdict
-    if gold_unit and (unit or verdict is Verdict.VALID):
-        return Verdict.UNKNOWN  # missing, or another name for it
-    if verdict is Verdict.INVALID and _has_letters(text + gold_text):
-        return Verdict.UNKNOWN  # the m of 5 m may be metres
-    return verdict
-
-
-def _compare_values(prediction: str, gold: str) -> Verdict:
-    right = _expression(gold)
-    if right is None:
-        return Verdict.UNKNOWN
-    answer = _expression(prediction)
-    if answer is None:
-        return Verdict.INVALID
-    if equal(answer, right):
-        return Verdict.VALID
-    decimal = _DECIMAL.fullmatch("".join(gold.split()))
-    if decimal and len(decimal.group(1)) > 1 and not isinstance(answer, Ratio):
-        half = Fraction(1, 2 * 10 ** len(decimal.group(1)))
-        if abs(answer - right) <= half:
-            # More decimals than the gold has may be right or a mistake.
-            return Verdict.UNKNOWN if "." in prediction else Verdict.VALID
-    if _may_be_imaginary(answer) or _may_be_imaginary(right):
-        return Verdict.UNKNOWN
-    return Verdict.INVALID
-
-
-def _expression(text: str) -> Value | None:
-    """The value of a text without `=`; None where it divides by zero."""
-    scientific = _SCIENTIFIC.fullmatch(text)
-    if scientific and len(text) <= DIGITS:
-        digits, exponent = scientific.groups()
-        return lowest(Fraction(digits) * Fraction(10) ** int(exponent))
-    try:
-        line = parse(text)
-    except ZeroDivisionError:
+def _compound(items: tuple[Tree, ...]) -> Tree | None:
+    """`2 hours and 30 minutes` as one quantity."""
+    if any(item[0] != "unit" for item in items):
         return None
-    if len(line.sides) > 1:
-        raise NotParsed(f"an equation, not an expression: {text[:80]!r}")
-    return line.sides[0]
+    first, *rest = (item[2] for item in items)
+    sizes = [first.size, *(unit.size for unit in rest)]
+    if any(unit.powers != first.powers for unit in rest):
+        return None
+    if any(a <= b for a, b in zip(sizes, sizes[1:], strict=False)):
+        return None
+    total = items[0][1]
+    for item in items[1:]:
+        factor = ("n", item[2].size / first.size, None)
+        total = ("+", total, ("*", item[1], factor))
+    return ("unit", total, first)
 
 
-def _may_be_imaginary(value: Value) -> bool:
-    """Could `i*i = -1` make this equal to another form?"""
-    if not isinstance(value, Ratio):
-        return False
-    if value.bottom != ONE:
-        return _IMAGINARY in names_of(value)
-    return any(
-        name == _IMAGINARY and exponent > 1
-        for monomial in value.top
-        for name, exponent in monomial
+def _scaled_matrix(tree: Tree) -> Tree:
+    """A number times a matrix, as a matrix."""
+    if tree[0] == "-" and tree[1][0] == "matrix":
+        factor, matrix = ("n", -1, None), tree[1]
+    elif tree[0] == "*" and tree[2][0] == "matrix" and tree[1][0] in _PLAIN:
+        factor, matrix = tree[1], tree[2]
+    elif tree[0] == "*" and tree[1][0] == "matrix" and tree[2][0] in _PLAIN:
+        factor, matrix = tree[2], tree[1]
+    else:
+        return tree
+    rows = (tuple(("*", factor, item) for item in row) for row in matrix[1])
+    return ("matrix", tuple(rows))
+
+
+def _branches(tree: Tree) -> list[Tree]:
+    """Both values of ±, all signs taken together."""
+    if not _has_sign(tree):
+        return [tree]
+    return [_with_sign(tree, True), _with_sign(tree, False)]
+
+
+def _has_sign(tree: Tree) -> bool:
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        for part in node:
+            if type(part) is tuple:
+                stack.append(part)
+            elif type(part) is str and part == "pm":
+                return True
+    return False
+
+
+def _with_sign(tree: Tree, plus: bool) -> Tree:
+    if tree and tree[0] == "pm":
+        _, sign, left, right = tree
+        right = _with_sign(right, plus)
+        if (sign == "+") != plus:
+            right = ("-", right)
+        return right if left is None else ("+", _with_sign(left, plus), right)
+    return tuple(
+        _with_sign(part, plus) if type(part) is tuple else part for part in tree
     )
 
 
-def _compare_equations(answer: Line, right: Line) -> Verdict:
-    one, other = difference(answer), difference(right)
-    if not isinstance(one, Ratio) or not isinstance(other, Ratio):
-        return Verdict.UNKNOWN
-    if one.bottom == other.bottom and proportional(one.top, other.top):
-        return Verdict.VALID
-    if is_linear(one) and is_linear(other):
-        return Verdict.INVALID
-    return Verdict.UNKNOWN
+def _named(items: tuple[Tree, ...]) -> tuple[Tree, ...]:
+    """`x = 1, 2` is `x = 1, x = 2`."""
+    name, values = _assignment(items[0]) if items else ("", [])
+    if len(values) != 1 or items[0][2][0][0] != "v":
+        return items
+    if any(item[0] not in _PLAIN for item in items[1:]):
+        return items
+    left = items[0][2][0]
+    return items[:1] + tuple(
+        ("rel", ("=",), (left, item)) for item in items[1:]
+    )
+
+
+def _assignment(tree: Tree) -> tuple[str, list[tuple[Tree, bool]]]:
+    """`("x", [(5, True)])` for `x = 5`; values, and whether they are exact."""
+    if tree[0] != "rel" or not set(tree[1]) <= {"=", "~"}:
+        return "", []
+    sides, operators = tree[2], tree[1]
+    # Only a single equation is read from right to left.
+    for name, values in ((sides[0], sides[1:]), (sides[1], sides[:1])):
+        if name[0] == "v" and name[1] in ("e", "pi", "i", "oo"):
+            continue
+        label = _label(name)
+        if not label:
+            continue
+        if any(label in balls.names(value) for value in values):
+            continue
+        if name is not sides[0] and len(sides) > 2:
+            continue
+        exact = [operator == "=" for operator in operators]
+        return label, list(zip(values, exact, strict=False))
+    return "", []
+
+
+def _unknowns(tree: Tree) -> frozenset[str]:
+    return balls.names(tree) - {"e", "pi", "i", "oo"}
+
+
+def _label(tree: Tree) -> str:
+    if tree[0] == "v":
+        return tree[1]
+    if tree[0] == "group" and all(item[0] == "v" for item in tree[2]):
+        return "(" + ",".join(item[1] for item in tree[2]) + ")"
+    if tree[0] == "f" and tree[1][0] in "fgh" and len(tree[1]) < 3:
+        return tree[1] + "(" + str(tree[2]) + ")"
+    derivative = tree[0] == "/" and {tree[1][0], tree[2][0]} <= {"*", "v"}
+    if derivative and "d" in balls.names(tree[1]) & balls.names(tree[2]):
+        return str(tree)
+    return ""
+
+
+def _base_name(name: str) -> str:
+    """`y` for `y(t)`."""
+    return name.partition("(")[0] if name[-1:] == ")" else name
+
+
+def _is_swapped(answer: Tree, gold: Tree) -> bool:
+    return answer[2] == gold[2][::-1]
+
+
+def _difference(sides) -> Tree:
+    return ("+", sides[0], ("-", sides[1]))
+
+
+def _oriented(tree: Tree) -> tuple[str, Tree] | None:
+    """`(">", a - b)` for `a > b` and for `b < a`."""
+    if len(tree[1]) != 1 or any(side[0] not in _PLAIN for side in tree[2]):
+        return None
+    (operator,) = tree[1]
+    if operator in (">", ">="):
+        return operator, _difference(tree[2])
+    if operator in ("<", "<="):
+        return operator.replace("<", ">"), _difference(tree[2][::-1])
+    return None
+
+
+def _ascending(tree: Tree) -> Tree:
+    """`c < b < a` for `a > b > c`."""
+    if len(tree[1]) > 1 and set(tree[1]) <= {">", ">="}:
+        operators = tuple(op.replace(">", "<") for op in tree[1][::-1])
+        return ("rel", operators, tree[2][::-1])
+    return tree
+
+
+def _items(tree: Tree) -> list[Tree]:
+    if tree[0] in ("list", "set"):
+        return list(tree[1])
+    return [tree]
+
+
+def _is_system(items: list[Tree]) -> bool:
+    """Equations that each give another unknown its value?"""
+    if any(item[0] != "rel" for item in items):
+        return False
+    if any(not _assignment(i)[0] and not _shared(i) for i in items):
+        return False
+    names = [_assignment(item)[0] for item in items]
+    return len(set(names)) == len(names)
+
+
+def _shared(tree: Tree) -> bool:
+    """`x = y = 4`."""
+    return set(tree[1]) == {"="} and all(s[0] == "v" for s in tree[2][:-1])
+
+
+def _solved(items: list[Tree]) -> list[Tree]:
+    """`x = y = 4` as `x = 4` and `y = 4`."""
+    solved: list[Tree] = []
+    for item in items:
+        if len(item[2]) > 2 and _shared(item):
+            for name in item[2][:-1]:
+                solved.append(("rel", ("=",), (name, item[2][-1])))
+        else:
+            solved.append(item)
+    return solved
+
+
+def _numbers(tree: Tree) -> Tree:
+    """A number or a list of them as a set, for comparison with intervals."""
+    if tree[0] == "rel" and set(tree[1]) == {"="}:
+        return tree
+    if tree[0] == "list" and all(item[0] in _PLAIN for item in tree[1]):
+        return ("set", tree[1])
+    if tree[0] in _PLAIN:
+        return ("set", (tree,))
+    return tree
+
+
+def _vector(tree: Tree) -> tuple[Tree, ...] | None:
+    if tree[0] == "group":
+        return tree[2]
+    if tree[0] == "matrix":
+        rows = tree[1]
+        if len(rows) == 1:
+            return rows[0]
+        if len(rows[0]) == 1:
+            return tuple(row[0] for row in rows)
+    return None
+
+
+def _same_shape(one: str, other: str, size: int) -> bool:
+    """Are two kinds of brackets the same for a tuple of this size?"""
+    if one == other:
+        return True
+    vectors = {one, other} <= {"()", "<>"}
+    return vectors or (size > 2 and {one, other} <= {"()", "<>", "[]"})

@@ -21,10 +21,8 @@ from jaxlrm.verify.syntax import Tree
 
 BITS = 127
 EXPONENT = 1 << 64  # of an integer power
+FACTORS = 10_000  # of all factorials of an expression
 ROUNDS = 24  # of the primality test: wrong with probability 4^-24
-
-# What `e` and `pi` are is only known to be no root of a polynomial, each.
-_RATIONAL = frozenset(("+", "*", "/", "-", "n", "v", "^"))
 
 
 class Residue:
@@ -136,7 +134,7 @@ def _is_prime(number: int, source: random.Random) -> bool:
 
 
 class _Evaluation:
-    __slots__ = ("key", "opaque", "point", "prime", "root")
+    __slots__ = ("factors", "key", "opaque", "point", "prime", "root")
 
     def __init__(self, secret: _Secret, point: int):
         self.prime = secret.prime
@@ -144,6 +142,7 @@ class _Evaluation:
         self.key = secret.key
         self.point = point
         self.opaque = False
+        self.factors = FACTORS
 
     def value(self, tree: Tree) -> int:
         kind = tree[0]
@@ -198,11 +197,9 @@ class _Evaluation:
             return self.opaque_value(name, [self.value(arguments[0]), *values])
         if name == "factorial" and arguments[0][0] == "n":
             number = arguments[0][1]
-            if type(number) is int and number <= 200:
-                result = 1
-                for factor in range(2, number + 1):
-                    result = result * factor % self.prime
-                return result
+            if type(number) is int and number <= self.factors:
+                self.factors -= number
+                return _factorial(number, self.prime)
         return self.opaque_value(name, [self.value(a) for a in arguments])
 
     def opaque_value(self, name: str, values: list[int]) -> int:
@@ -212,6 +209,13 @@ class _Evaluation:
             text.encode(), key=self.key, digest_size=16
         ).digest()
         return int.from_bytes(digest, "big") % self.prime
+
+
+def _factorial(number: int, prime: int) -> int:
+    result = 1
+    for factor in range(2, number + 1):
+        result = result * factor % prime
+    return result
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 
 # Longer texts are compared as they are.
 LENGTH = 1 << 14
@@ -76,6 +77,18 @@ UNICODE = str.maketrans(
         "⅜": r"\frac{3}{8}",
         "⅝": r"\frac{5}{8}",
         "⅞": r"\frac{7}{8}",
+        "ζ": r"\zeta ",
+        "η": r"\eta ",
+        "ν": r"\nu ",
+        "ξ": r"\xi ",
+        "χ": r"\chi ",
+        "Γ": r"\Gamma ",
+        "Θ": r"\Theta ",
+        "Λ": r"\Lambda ",
+        "Σ": r"\Sigma ",
+        "Φ": r"\Phi ",
+        "Ψ": r"\Psi ",
+        "Ω": r"\Omega ",
         "α": r"\alpha ",
         "β": r"\beta ",
         "γ": r"\gamma ",
@@ -103,7 +116,7 @@ _LOWERED_TO = str.maketrans(_SUBSCRIPTS, "0123456789")
 
 # A grouping of digits that is certain: no list is written so.
 _GROUPS = re.compile(
-    r"(?<=[0-9])(?:\s?,\s?\\!\s?|\{,\}|\\[,;:]|(?<=\\!),)\s?(?=[0-9]{3})"
+    r"(?<=[0-9])(?:\s?,\s?\\!\s?|\{,\}(?:\\!)?|\\[,;:]|(?<=\\!),)\s?(?=[0-9]{3})"
 )
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s?\.")
@@ -122,7 +135,8 @@ _ALIASES = (
     }
     | {"\\" + name: " " for name in ", ; : quad qquad enspace > ".split()}
     | {
-        "\\" + name: r"\frac" for name in ("dfrac", "tfrac", "cfrac", "nicefrac")
+        "\\" + name: r"\frac"
+        for name in ("dfrac", "tfrac", "cfrac", "nicefrac")
     }
     | {
         "\\" + name: r"\text"
@@ -179,6 +193,8 @@ _ALIASES = (
         r"\Z": r"\mathbb{Z}",
         r"\nsubseteq": r"\not\subseteq",
         r"\pounds": "£",
+        r"\cent": "¢",
+        r"\mod": r"\pmod",
         r"\euro": "€",
         r"\percent": "%",
         r"\ang": "°",
@@ -192,17 +208,21 @@ _ALIASES = (
         r"\space": " ",
     }
 )
+_UNIT_FRACTION = re.compile(
+    r"\\frac ?\{\\text ?\{([^{}]*)\}\} ?\{\\text ?\{([^{}]*)\}\}"
+)
+_SWITCH = re.compile(r"\{ ?\\(?:rm|bf|it) ([^{}]*)\}")
+_BMOD = re.compile(r"\( ?\\bmod ?([^()]{1,40})\)")
 _DEGREE_SIGN = re.compile(r"\^ ?(?:\\circ(?![A-Za-z])|\{ ?(?:\\circ|°) ?\}|°)")
 _PRIMES = re.compile(r"\^ ?(?:\{ ?('[' ]*)\}|('+))")
 _SPACED = re.compile(r"\s*~\s*|\s+")
-_THOUSANDS_COMMA = re.compile(r"\\text ?\{([^{}]*)\}")
 _MARKDOWN = re.compile(r"^(\*\*|__|`)(.+)\1$", re.DOTALL)
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _PREAMBLE = re.compile(
-    r"(?:the |our |a )?(?:final )?(?:solution|answer)s?(?: set)?"
-    r" (?:is|are)(?: given by)? ?:? |(?:we (?:get|have)|so|thus|hence"
-    r"|therefore|then),? ",
+    r"(?:\\text ?\{)?(?:the |our |a )?(?:final )?(?:solution|answer)s?"
+    r"(?: set)? (?:is|are)(?: given by)? ?:? ?(?:\} ?|(?<=[ :]))"
+    r"|(?:we (?:get|have)|so|thus|hence|therefore|then),? ",
     re.IGNORECASE,
 )
 
@@ -226,6 +246,8 @@ def _normal_form(text: str) -> str:
         text = _RAISED.sub(_raised, text)
         text = _LOWERED.sub(_lowered, text)
         text = text.translate(UNICODE)
+        if not text.isascii():  # bold and italic letters of mathematics
+            text = unicodedata.normalize("NFKC", text)
     text = _unwrap(text.strip())
     if "\\" in text or "{," in text:
         text = _latex(text)
@@ -240,8 +262,8 @@ def _normal_form(text: str) -> str:
     text = text.strip()
     while text and text[-1] in ".,;: " and not text.endswith("\\,"):
         text = text[:-1]
-    if len(text) > 8 and text[0].isalpha():
-        match = _PREAMBLE.match(text)
+    if len(text) > 8 and (text[0].isalpha() or text.startswith(r"\text")):
+        match = _PREAMBLE.match(text[:80])
         if match and match.end() < len(text):
             text = text[match.end() :].lstrip()
     whole = _TEXT.fullmatch(text)
@@ -328,10 +350,16 @@ def _latex(text: str) -> str:
     if r"\begin" in text:
         text = _ROW_SPACING.sub("", text)
         text = text.replace(r"\hline", "")
+    if r"\rm" in text or r"\bf" in text:
+        text = _SWITCH.sub(r"\\text{\1}", text)
     text = _COMMAND.sub(_alias, text)
     text = _FONT.sub(lambda match: match.group(1) or "", text)
     if r"\begin" in text:
         text = _ARRAY.sub(r"\1", text)
+    if r"\text" in text and r"\frac" in text:
+        text = _UNIT_FRACTION.sub(r"\\text{\1/\2}", text)
+    if r"\bmod" in text:
+        text = _BMOD.sub(r"\\pmod{\1}", text)
     if "'" in text:
         text = _PRIMES.sub(_primes, text)
     return text

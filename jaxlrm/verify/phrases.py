@@ -89,6 +89,12 @@ _TIME = re.compile(
     r"(\d{1,2})(?: ?: ?(\d{2}))?(?: ?: ?(\d{2}))? ?([ap])\.? ?m\.?"
 )
 _CLOCK = re.compile(r"(\d{1,2}) ?: ?(\d{2})")
+_EXCEPT = re.compile(
+    r"all real (?:numbers|values)(?: of)?(?: ?\$?[a-z]\$?)? except"
+    r"(?: for)?(?: [a-z] ?=)? (.+)",
+    re.IGNORECASE,
+)
+_TO = re.compile(r"([0-9.]+) +to +([0-9.]+)")
 _WORD_LIST = re.compile(r" ?(?:,|;|\band\b) ?")
 
 
@@ -145,7 +151,21 @@ def clock(text: str) -> str | None:
     if match is None:
         return None
     hour, minute = int(match.group(1)), int(match.group(2))
-    return f"{hour}:{minute}" if hour < 25 and minute < 60 else None
+    if hour > 24 or minute > 59:
+        return None
+    return f"time {hour}:{minute}:0"
+
+
+def as_formula(text: str) -> str | None:
+    """Mathematics for a few phrases: `all real numbers except 3`, `3 to 4`."""
+    if len(text) > 200 or not any(c.isdigit() for c in text):
+        return None
+    text = _TEXT.sub(r" \1 ", text)
+    match = _EXCEPT.fullmatch(" ".join(text.split()))
+    if match:
+        return rf"\mathbb{{R}} \setminus \{{{match.group(1)}\}}"
+    match = _TO.fullmatch(text.strip())
+    return f"{match.group(1)} : {match.group(2)}" if match else None
 
 
 def words(text: str) -> list[str] | None:
@@ -153,7 +173,9 @@ def words(text: str) -> list[str] | None:
     if len(text) > 400:
         return None
     text = plain(text)
-    if not all(character.isalpha() or character in " ,;'-" for character in text):
+    if not all(
+        character.isalpha() or character in " ,;'-" for character in text
+    ):
         return None
     return sorted(item for item in _WORD_LIST.split(text) if item)
 

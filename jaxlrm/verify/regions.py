@@ -119,9 +119,21 @@ def _relation(tree: Tree) -> Region | None:
             operator = "=="
         elif operator not in _FLIPPED:
             return None
-        if left[0] != "v" or left[1] in ("oo", "e", "pi"):
+        if not _is_unknown(left):
             left, right = right, left
             operator = _FLIPPED.get(operator, operator)
+        if left[0] == "f" and left[1] == "abs":
+            inner = left[2][0]
+            centre: Tree = ("n", 0, None)
+            if inner[0] == "+" and inner[1][0] == "v":
+                centre, inner = ("-", inner[2]), inner[1]
+            if inner[0] != "v" or inner[1] in balls.names(right):
+                return None
+            ball = _around(operator, centre, right)
+            if ball is None or name not in ("", inner[1]):
+                return None
+            name, pieces = inner[1], _intersection(pieces, ball)
+            continue
         if left[0] != "v" or (name and left[1] != name):
             return None
         name = left[1]
@@ -129,6 +141,30 @@ def _relation(tree: Tree) -> Region | None:
             return None
         pieces = _intersection(pieces, _half_line(operator, right))
     return Region(pieces, name)
+
+
+def _is_unknown(tree: Tree) -> bool:
+    if tree[0] == "v":
+        return tree[1] not in ("oo", "e", "pi")
+    return tree[0] == "f" and tree[1] == "abs"
+
+
+def _around(
+    operator: str, centre: Tree, radius: Tree
+) -> tuple[Piece, ...] | None:
+    """The solutions of |x − centre| < radius, or with > and the like."""
+    low = ("+", centre, ("-", radius))
+    high = ("+", centre, radius)
+    if operator in ("<", "<="):
+        closed = operator == "<="
+        return (Piece(low, closed, high, closed),)
+    if operator in (">", ">="):
+        closed = operator == ">="
+        return (
+            Piece(("-", INFINITY), False, low, closed),
+            Piece(high, closed, INFINITY, False),
+        )
+    return None
 
 
 def _half_line(operator: str, end: Tree) -> tuple[Piece, ...]:
@@ -143,6 +179,8 @@ def _half_line(operator: str, end: Tree) -> tuple[Piece, ...]:
 
 
 def _list(tree: Tree) -> Region | None:
+    if any(item[0] != "rel" for item in tree[1]) and "or" not in tree[2]:
+        return None
     parts = [_region(item) for item in tree[1]]
     if any(part is None for part in parts):
         return None
@@ -154,10 +192,11 @@ def _list(tree: Tree) -> Region | None:
     for part in parts[1:]:
         if "or" in tree[2] and not excluded:
             pieces = _sorted(pieces + part.pieces)
-        elif "and" in tree[2] or (excluded or parts[0].name):
-            pieces = _intersection(pieces, part.pieces)
         else:
-            pieces = _sorted(pieces + part.pieces)
+            both = _intersection(pieces, part.pieces)
+            # x < 1, x > 5 can only mean "or".
+            empty = not both and "and" not in tree[2]
+            pieces = _sorted(pieces + part.pieces) if empty else both
     return Region(pieces, named.pop())
 
 
@@ -211,7 +250,9 @@ def _intersection(one, other) -> tuple[Piece, ...]:
     found = []
     for a in one:
         for b in other:
-            low, low_closed = _later(a.low, a.low_closed, b.low, b.low_closed, 1)
+            low, low_closed = _later(
+                a.low, a.low_closed, b.low, b.low_closed, 1
+            )
             high, high_closed = _later(
                 a.high, a.high_closed, b.high, b.high_closed, -1
             )

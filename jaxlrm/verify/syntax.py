@@ -47,6 +47,7 @@ _TOKEN = re.compile(
     r"(?:[eE][-+]?[0-9]{1,3}(?![A-Za-z0-9.]))?"
     r"|[A-Za-z]{2,}|'+|\*\*|<=|>=|!=|==|->|\S"
 )
+_SIGNS = str.maketrans("", "", "¤£€¢°≈")  # the others that are read
 _TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))")
 
 _GREEK = frozenset(
@@ -139,6 +140,7 @@ _SHORT_WORDS = frozenset(
     low out new old red top""".split()
 )
 _BINDING = {
+    r"\choose": 1,
     r"\cup": 1,
     r"\cap": 1,
     r"\setminus": 1,
@@ -191,6 +193,8 @@ def parse_grouped(text: str) -> Tree:
 
 @functools.lru_cache(maxsize=4096)
 def _parse(text: str) -> Tree:
+    if not text.isascii() and not text.translate(_SIGNS).isascii():
+        raise NotParsed(f"characters outside ASCII: {ascii(text[:80])}")
     if "x" in text or "X" in text:
         text = _TIMES_TEN.sub(r"\\times ", text)
     parser = _Parser(text)
@@ -215,7 +219,7 @@ class _Parser:
             if len(token) > 1 and token.isalpha():
                 self.word(token, start)
                 continue
-            if token.startswith(r"\text"):
+            if token.startswith(r"\text") and token[-1] == "}":
                 token = r"\text{" + token[token.index("{") + 1 : -1].strip()
                 inner = token[6:].strip(",; ").lower()
                 if inner in ("or", "and"):
@@ -316,16 +320,34 @@ class _Parser:
         if operator is None:
             if self.tokens[self.index] == ":":
                 return self.ratio(left)
-            return left
+            return self.remainder(left)
         operators, sides = [], [left]
         while operator is not None:
             self.index += 1
             operators.append(operator)
-            sides.append(self.quantity())
+            sides.append(self.remainder(self.quantity()))
             operator = RELATIONS.get(self.tokens[self.index])
         if self.tokens[self.index] == "(" and operators[-1] == "==":
             self.refuse()
         return ("rel", tuple(operators), tuple(sides))
+
+    def remainder(self, left: Tree) -> Tree:
+        r"""`3 \pmod 7`, and 10 in its place."""
+        if self.tokens[self.index] != r"\pmod":
+            return left
+        self.index += 1
+        modulus = self.argument_number()
+        if modulus[0] == left[0] == "n" and type(left[1]) is int:
+            if type(modulus[1]) is int and modulus[1] > 0:
+                left = ("n", left[1] % modulus[1], None)
+        return ("f", "pmod", (left, modulus))
+
+    def argument_number(self) -> Tree:
+        token = self.tokens[self.index]
+        if token.isdigit():
+            self.index += 1
+            return _literal(token)
+        return self.argument()
 
     def ratio(self, left: Tree) -> Tree:
         """`a : b`; `x : x > 1` belongs to a set and is left alone."""
@@ -478,6 +500,8 @@ class _Parser:
                 left = self.postfix(token, left)
             elif binding == 5:
                 left = self.power(left)
+            elif token == r"\choose":
+                left = ("f", "binomial", (left, self.expression(1)))
             elif binding == 1:
                 kind = {r"\cup": "cup", r"\cap": "cap"}.get(token, "minus")
                 left = (kind, left, self.expression(1))
@@ -496,7 +520,7 @@ class _Parser:
                     divided = self.division(left, right)
                     left = ("/", left, right)
                     continue
-                elif left[0] == "matrix" or right[0] == "matrix":
+                elif left[0] == right[0] == "matrix":
                     left = ("f", "product", (left, right))
                 elif left[0] == right[0] == "group":
                     left = ("f", "cross", (left, right))
@@ -567,9 +591,7 @@ class _Parser:
         if first.isalpha():
             if token == "min":
                 return not self.after_number()
-            return (
-                len(token) == 1 or token in _FUNCTIONS or token in _CONSTANTS
-            )
+            return len(token) == 1 or token in _FUNCTIONS or token in _CONSTANTS
         if first.isdigit():
             before = self.tokens[self.index - 1]
             end = self.starts[self.index - 1] + len(before)
@@ -638,6 +660,8 @@ class _Parser:
         if following == "_":
             return self.based(token)
         value = _literal(token)
+        if following == r"\bar" and "." in token:
+            return self.repeating(token)
         if type(value[1]) is not int:
             return value
         if following == r"\frac":
@@ -649,6 +673,24 @@ class _Parser:
                 fraction = ("/", _literal(following), _literal(below))
                 return ("+", value, fraction)
         return value
+
+    def repeating(self, token: str) -> Tree:
+        r"""`0.1\overline{6}`."""
+        self.index += 1
+        if self.tokens[self.index] == "{":
+            digits = self.tokens[self.index + 1]
+            self.index += 2
+            if self.tokens[self.index] != "}":
+                self.refuse()
+        else:
+            digits = self.tokens[self.index]
+        self.index += 1
+        if not digits.isdigit() or len(digits) + len(token) > 64:
+            self.refuse()
+        whole, _, decimals = token.partition(".")
+        head = Fraction(int(whole + decimals), 10 ** len(decimals))
+        tail = Fraction(int(digits), 10 ** len(digits) - 1)
+        return ("n", head + tail / 10 ** len(decimals), None)
 
     def based(self, digits: str) -> Tree:
         self.index += 1
@@ -688,12 +730,27 @@ class _Parser:
             self.index += 1
         if tokens[self.index] in ("(", "^"):
             name += self.called()
+        if name == "C" and self.is_choice_of():
+            numbers = tokens[self.index + 1], tokens[self.index + 3]
+            self.index += 5
+            return ("f", "binomial", tuple(map(_literal, numbers)))
         if name[0] in _CALLED and tokens[self.index] == "(":
             self.index += 1
             arguments = self.items((")",))
             self.close(")")
             return ("f", name, (arguments,))
         return ("v", name)
+
+    def is_choice_of(self) -> bool:
+        """Is it the `(10, 3)` of `C(10, 3)`?"""
+        opening, top, comma, bottom, closing = (
+            self.tokens[self.index : self.index + 5] + [""] * 5
+        )[:5]
+        return (
+            (opening, comma, closing) == ("(", ",", ")")
+            and top.isdigit()
+            and bottom.isdigit()
+        )
 
     def called(self) -> str:
         """The `(x)` of `y(x) =` and `f^{-1}(x) =`: a part of the name."""

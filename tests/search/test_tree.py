@@ -96,6 +96,7 @@ def twigs_of(happened, forests) -> tree.Twigs:
         kind=jnp.array([[b.kind for b in row] for row in happened]),
         score=jnp.array([[b.score for b in row] for row in happened]),
         logp=jnp.zeros((G, B)),
+        ahead=jnp.zeros((G, B), jnp.int32),
     )
 
 
@@ -244,6 +245,7 @@ def test_first_of_equals_sees_length_order_and_large_tokens():
         kind=jnp.ones(shape, jnp.int32),
         score=jnp.zeros(shape),
         logp=jnp.zeros(shape),
+        ahead=jnp.zeros(shape, jnp.int32),
     )
     first, count = tree.first_of_equals(twigs)
     assert first[0].tolist() == [
@@ -266,6 +268,7 @@ def test_first_of_equals_does_not_collide():
         kind=jnp.ones(shape, jnp.int32),
         score=jnp.zeros(shape),
         logp=jnp.zeros(shape),
+        ahead=jnp.zeros(shape, jnp.int32),
     )
     assert tree.first_of_equals(twigs)[0].all()
 

@@ -122,8 +122,9 @@ def install(packages: Sequence[str]) -> None:
 
 def import_extensions() -> None:
     """Imports the standard library's extension modules."""
-    folder = pathlib.Path(sysconfig.get_path("platstdlib"), "lib-dynload")
-    for path in sorted(folder.glob("*.so")):
+    # Not the "platstdlib" of sysconfig: in a virtual environment it is empty.
+    folder = next((p for p in sys.path if p.endswith("lib-dynload")), "")
+    for path in sorted(pathlib.Path(folder).glob("*.so") if folder else ()):
         name = path.name.split(".")[0]
         if not name.startswith(_NOT_PRELOADED):
             # One that its library is missing for would fail for anyone.

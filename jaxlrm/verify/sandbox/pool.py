@@ -318,6 +318,11 @@ class Sandbox:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the sandbox is closed; make a new one")
+            if self._owner != os.getpid():
+                raise RuntimeError(
+                    "the sandbox belongs to another process, of which this "
+                    "is a fork; make a new one"
+                )
             if self._ready:
                 return self._ready.popleft()
             return Child(self._channel, self._number)

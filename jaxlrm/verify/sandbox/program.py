@@ -17,8 +17,8 @@ import sys
 import traceback
 import types
 
-# Exit statuses, read in pool.py.
-FINISHED, RAISED, OUT_OF_MEMORY, FORBIDDEN = 0, 1, 2, 3
+# Exit statuses, read in child.py; the last two are nobody else's.
+FINISHED, RAISED, OUT_OF_MEMORY, FORBIDDEN = 0, 1, 112, 113
 
 # Descriptors: the job comes in on 0, which is then at its end like 1 and 2
 # (of earlier steps nobody wants the output); these are the real output.

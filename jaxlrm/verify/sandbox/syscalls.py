@@ -33,6 +33,7 @@ _ALLOWED = """
     sigaltstack 131 132         futex 202 98
     sched_getaffinity 204 123
     getcpu 309 168              clock_gettime 228 113   clock_getres 229 114
+    getgroups 115 158           getresuid 118 148       getresgid 120 150
     time 201 -                  restart_syscall 219 128 exit 60 93
     exit_group 231 94           getrandom 318 278       rseq 334 293
     pselect6 270 72             ppoll 271 73            membarrier 324 283

@@ -1,0 +1,362 @@
+r"""One value against another: exact tiers first, then certified numerics.
+
+The tiers are `rational` (exact numbers), `modular` (identity modulo a secret
+prime), `balls` (interval arithmetic) and, where a caller passes it, an engine
+of computer algebra. Each says VALID, INVALID or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from jaxlrm.verify import balls, modular, units
+from jaxlrm.verify.exact import NotParsed
+from jaxlrm.verify.rational import Irrational, rational
+from jaxlrm.verify.syntax import Tree
+from jaxlrm.verify.verdict import Verdict
+
+TIERS = ("text", "rational", "modular", "balls", "algebra")
+_CONSTANTS = ("C", "c", "K", "k", "C_1", "c_1")
+_EXPRESSIONS = frozenset(("n", "v", "f", *"+-*/^"))
+
+
+class Judge:
+    """Decides pairs and remembers the highest tier it needed.
+
+    Attributes:
+        tier: index into `TIERS`.
+        algebra: the last tier: True, False or None for a pair of trees; asked
+            with "equal" or "proportional".
+    """
+
+    __slots__ = ("algebra", "tier")
+
+    def __init__(
+        self,
+        algebra: Callable[[str, Tree, Tree], bool | None] | None = None,
+    ):
+        self.tier = 0
+        self.algebra = algebra
+
+    def reach(self, tier: int) -> None:
+        """Notes that a tier decides or was asked in vain."""
+        self.tier = max(self.tier, tier)
+
+    def quantities(self, answer: Tree, gold: Tree) -> Verdict:
+        """Compares two values with their units.
+
+        A unit of the answer alone is ignored; one of the gold alone is missed.
+        """
+        value, unit = _split(answer)
+        right, gold_unit = _split(gold)
+        if unit is units.NONE and gold_unit is not units.NONE:
+            value, unit = _letter_as_unit(value, gold_unit)
+        elif gold_unit is units.NONE and unit is not units.NONE:
+            right, gold_unit = _letter_as_unit(right, unit)
+        percent = unit.powers == (("%", 1),)
+        if gold_unit.powers == (("%", 1),):
+            if unit is not units.NONE and not percent:
+                return Verdict.INVALID
+            return self.values(value if percent else _times(value, 100), right)
+        if unit.powers == gold_unit.powers:
+            if unit.size != gold_unit.size:
+                value = _times(value, unit.size / gold_unit.size)
+            return self.values(value, right)
+        verdict = self.values(value, right)
+        if gold_unit is units.NONE:
+            if percent and verdict is Verdict.INVALID:
+                return self.values(_times(value, Fraction(1, 100)), right)
+            return verdict
+        if unit is units.NONE:
+            # Right but for the unit: missed, or was it understood?
+            if verdict is Verdict.VALID:
+                return Verdict.UNKNOWN
+            return verdict
+        if verdict is Verdict.VALID and (
+            units.is_counted(unit) or units.is_counted(gold_unit)
+        ):
+            return Verdict.UNKNOWN  # another name for the same thing?
+        return Verdict.INVALID
+
+    def values(self, answer: Tree, gold: Tree) -> Verdict:
+        """Compares two expressions.
+
+        A gold decimal stands for every exact value that rounds to it.
+        """
+        if answer == gold:
+            return Verdict.VALID
+        if "base" in (answer[0], gold[0]):
+            return self.based(answer, gold)
+        if "ratio" in (answer[0], gold[0]):
+            return self.ratios(answer, gold)
+        if answer[0] not in _EXPRESSIONS or gold[0] not in _EXPRESSIONS:
+            return Verdict.UNKNOWN
+        exact = self.rationals(answer, gold)
+        if exact is not None:
+            return exact
+        try:
+            return self.irrationals(answer, gold)
+        except NotParsed:
+            return self.deeper("equal", answer, gold)
+        except ZeroDivisionError:
+            return self.undefined(answer)
+
+    def based(self, answer: Tree, gold: Tree) -> Verdict:
+        """`52_8` is written in a base and must be, if the gold is."""
+        self.reach(1)
+        if gold[0] == "base":
+            if answer[0] != "base":
+                return (
+                    Verdict.UNKNOWN
+                    if answer == ("n", int(gold[1]), None)
+                    else Verdict.INVALID
+                )
+            return _verdict(answer[1:] == gold[1:])
+        if gold == ("n", int(answer[1]), None):
+            return Verdict.VALID
+        return self.values(("n", int(answer[1], answer[2]), None), gold)
+
+    def ratios(self, answer: Tree, gold: Tree) -> Verdict:
+        """`6 : 8` is `3 : 4` and 3/4."""
+        if len(answer) > 3 or len(gold) > 3:
+            if answer[0] != gold[0] or len(answer) != len(gold):
+                return Verdict.UNKNOWN
+            verdicts = [
+                self.values(("/", one, answer[1]), ("/", other, gold[1]))
+                for one, other in zip(answer[2:], gold[2:], strict=True)
+            ]
+            wrong = any(v is not Verdict.VALID for v in verdicts)
+            return Verdict.INVALID if wrong else Verdict.VALID
+        return self.values(_as_quotient(answer), _as_quotient(gold))
+
+    def undefined(self, answer: Tree) -> Verdict:
+        """Something is divided by zero; a right answer is not."""
+        try:
+            modular.residue(answer)
+        except ZeroDivisionError:
+            return Verdict.INVALID
+        except NotParsed:
+            pass
+        return Verdict.UNKNOWN
+
+    def rationals(self, answer: Tree, gold: Tree) -> Verdict | None:
+        """Both without variables and irrational parts; else None."""
+        try:
+            right = rational(gold)
+        except (NotParsed, ZeroDivisionError):
+            return None
+        self.reach(1)
+        try:
+            value = rational(answer)
+        except ZeroDivisionError:
+            return Verdict.INVALID
+        except Irrational:
+            return self.rounded(answer, gold, right)
+        except NotParsed:
+            return None
+        if value == right:
+            return Verdict.VALID
+        half = precision(gold)
+        if half and abs(value - right) <= half:
+            # More decimals than the gold has may be right or a mistake.
+            return Verdict.UNKNOWN if has_decimals(answer) else Verdict.VALID
+        return Verdict.INVALID
+
+    def rounded(
+        self, answer: Tree, gold: Tree, right: int | Fraction
+    ) -> Verdict | None:
+        """An irrational answer to a decimal gold."""
+        half = precision(gold)
+        if not half or balls.names(answer) - {"pi", "e"}:
+            return None
+        try:
+            near = balls.rounds_to(answer, Fraction(right), half)
+        except (NotParsed, ZeroDivisionError):
+            return None
+        self.reach(3)
+        if near is None:
+            return None
+        if near and has_decimals(answer):
+            return Verdict.UNKNOWN
+        return _verdict(near)
+
+    def irrationals(self, answer: Tree, gold: Tree) -> Verdict:
+        self.reach(2)
+        answer = _same_constant(answer, gold)
+        same = modular.identical(answer, gold)
+        if same is not None:
+            if same is False and _has_constant(answer, gold):
+                return self.up_to_constant(answer, gold, same)
+            return _verdict(same)
+        self.reach(3)
+        try:
+            same = balls.equal(answer, gold)
+        except NotParsed:
+            same = None
+        if same is not True and _has_constant(answer, gold):
+            return self.up_to_constant(answer, gold, same)
+        if same is not None:
+            return _verdict(same)
+        return self.deeper("equal", answer, gold)
+
+    def up_to_constant(
+        self, answer: Tree, gold: Tree, same: bool | None
+    ) -> Verdict:
+        """Antiderivatives may differ by what `+ C` takes up."""
+        self.reach(3)
+        for name in _CONSTANTS:
+            if name in balls.names(answer) and name in balls.names(gold):
+                try:
+                    if balls.equal_up_to_constant(answer, gold, name):
+                        return Verdict.VALID
+                except (NotParsed, ZeroDivisionError):
+                    continue
+        return Verdict.UNKNOWN if same is None else Verdict.INVALID
+
+    def equations(self, answer: Tree, gold: Tree) -> Verdict:
+        """Two equations, as differences of their sides, by a factor."""
+        self.reach(2)
+        try:
+            same = modular.proportional(answer, gold)
+        except NotParsed:
+            return Verdict.UNKNOWN
+        except ZeroDivisionError:
+            return self.undefined(answer)
+        if same is None:
+            self.reach(3)
+            try:
+                same = balls.proportional(answer, gold)
+            except (NotParsed, ZeroDivisionError):
+                same = None
+        if same:
+            return Verdict.VALID
+        degree = _degree(answer)
+        if same is False and degree == _degree(gold) and degree in (1, 2):
+            return Verdict.INVALID
+        return self.deeper("proportional", answer, gold)
+
+    def deeper(self, question: str, answer: Tree, gold: Tree) -> Verdict:
+        """Asks computer algebra, where there is one."""
+        if self.algebra is None:
+            return Verdict.UNKNOWN
+        self.reach(4)
+        same = self.algebra(question, answer, gold)
+        return Verdict.UNKNOWN if same is None else _verdict(same)
+
+
+def precision(gold: Tree) -> Fraction | None:
+    """Half a unit of the last place of a decimal; None for other golds.
+
+    Of decimals with two places or three digits: 0.5 may well be exact.
+    """
+    if gold[0] == "-":
+        return precision(gold[1])
+    if gold[0] == "n":
+        decimals = gold[2]
+        if decimals is None:
+            return None
+        digits = len(str(abs(int(gold[1] * 10**decimals))))
+        if decimals < 2 and digits < 3:
+            return None
+        return Fraction(1, 2 * 10**decimals)
+    if gold[0] == "*" and gold[2][0] == "^" and gold[2][1] == ("n", 10, None):
+        half = precision(gold[1])
+        return half and half * Fraction(rational(gold[2]))
+    return None
+
+
+def has_decimals(tree: Tree) -> bool:
+    """Is any number of the tree written with decimals?"""
+    if tree[0] == "n":
+        return tree[2] is not None or type(tree[1]) is Fraction
+    return any(
+        has_decimals(part)
+        for part in tree[1:]
+        if type(part) is tuple and part and type(part[0]) is str
+    )
+
+
+def _degree(tree: Tree) -> int | None:
+    """Of a polynomial as it is written; None for what is none."""
+    kind = tree[0]
+    if kind == "n" or tree in (("v", "pi"), ("v", "e")):
+        return 0
+    if kind == "v":
+        return 1
+    if kind == "-":
+        return _degree(tree[1])
+    if kind in ("+", "*", "/"):
+        left, right = _degree(tree[1]), _degree(tree[2])
+        if left is None or right is None or (kind == "/" and right):
+            return None
+        return max(left, right) if kind == "+" else left + right
+    if kind == "^":
+        base = _degree(tree[1])
+        if tree[2][0] == "n" and type(tree[2][1]) is int and base is not None:
+            return base * tree[2][1] if 0 <= tree[2][1] < 1000 else None
+        return 0 if base == 0 and _degree(tree[2]) == 0 else None
+    if kind == "f":
+        inner = [_degree(argument) for argument in tree[2]]
+        return 0 if all(degree == 0 for degree in inner) else None
+    return None
+
+
+def _verdict(same: bool) -> Verdict:
+    return Verdict.VALID if same else Verdict.INVALID
+
+
+def _times(tree: Tree, factor: int | Fraction) -> Tree:
+    return ("*", tree, ("n", factor, None))
+
+
+def _as_quotient(tree: Tree) -> Tree:
+    return ("/", tree[1], tree[2]) if tree[0] == "ratio" else tree
+
+
+def _split(tree: Tree) -> tuple[Tree, units.Unit]:
+    if tree[0] == "unit":
+        return tree[1], tree[2]
+    return tree, units.NONE
+
+
+def _letter_as_unit(tree: Tree, unit: units.Unit) -> tuple[Tree, units.Unit]:
+    """The m of `5 m` is metres where the other side says so."""
+    value, meant = tree, units.NONE
+    for _ in range(4):
+        if value[0] not in "*/":
+            break
+        name, power = value[2], 1
+        if name[0] == "^" and name[2][0] == "n":
+            name, power = name[1], name[2][1]
+        if name[0] != "v" or name[1] not in units.LETTERS:
+            break
+        if power not in (1, 2, 3):
+            break
+        sign = 1 if value[0] == "*" else -1
+        meant = units.times(meant, units.single(name[1]), sign * power)
+        value = value[1]
+        if meant.powers == unit.powers:
+            return value, meant
+    return tree, units.NONE
+
+
+def _same_constant(answer: Tree, gold: Tree) -> Tree:
+    """`+ c` for `+ C`, where the gold has the other one."""
+    if gold[0] != "+" or answer[0] != "+":
+        return answer
+    name, other = gold[2], answer[2]
+    constants = {("v", name) for name in _CONSTANTS}
+    if name == other or not {name, other} <= constants:
+        return answer
+    if other[1] in balls.names(gold) or other[1] in balls.names(answer[1]):
+        return answer
+    return ("+", answer[1], name)
+
+
+def _has_constant(answer: Tree, gold: Tree) -> bool:
+    found = balls.names(gold)
+    if not any(name in found for name in _CONSTANTS):
+        return False
+    found = found & balls.names(answer)
+    return any(name in found for name in _CONSTANTS)

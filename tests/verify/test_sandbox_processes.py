@@ -1,0 +1,150 @@
+"""No process is left behind, and none that is lost is missed."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import jaxlrm.verify.sandbox
+from jaxlrm.verify.sandbox import Sandbox
+
+ROOT = pathlib.Path(jaxlrm.verify.sandbox.__file__).parents[3]
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="reads /proc for the processes"
+)
+
+
+def processes_of(marker: str) -> list[int]:
+    """Live processes whose environment or command line has the marker."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            text = (entry / "cmdline").read_bytes()
+            if marker.encode() in text and (
+                (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+            ):
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def sandbox_processes() -> set[int]:
+    return set(processes_of("jaxlrm.verify.sandbox"))
+
+
+def test_close_ends_all_processes():
+    before = sandbox_processes()
+    sandbox = Sandbox(workers=2, unsafe=True)
+    assert sandbox_processes() - before
+    runner = threading.Thread(
+        target=lambda: pytest.raises(
+            RuntimeError, sandbox.run, "while True: pass"
+        )
+    )
+    runner.start()
+    time.sleep(0.2)
+    sandbox.close()
+    sandbox.close()
+    runner.join(5)
+    assert not runner.is_alive()
+    wait_for(lambda: not sandbox_processes() - before)
+    with pytest.raises(RuntimeError, match="closed"):
+        sandbox.run("print(1)")
+
+
+PARENT = """
+import os, sys, time
+from jaxlrm.verify.sandbox import Sandbox
+if __name__ == "__main__":
+    sandbox = Sandbox(workers=2, deadline=60, unsafe=True)
+    if "fork" in sys.argv and not os.fork():
+        time.sleep(60)  # holds the sockets open
+    print("ready", flush=True)
+    sandbox.run("while True: pass")
+"""
+
+
+def start_parent(*arguments) -> subprocess.Popen:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)  # until the program runs
+    return process
+
+
+@pytest.mark.parametrize("arguments", [(), ("fork",)])
+def test_the_parents_death_ends_all_processes(arguments):
+    before = sandbox_processes()
+    process = start_parent(*arguments)
+    started = sandbox_processes() - before - {process.pid}
+    assert len(started) >= 3
+    process.kill()
+    process.wait()
+    wait_for(lambda: not (sandbox_processes() - before) & started or arguments)
+    if arguments:  # all but the one that the parent has forked itself
+        wait_for(lambda: len((sandbox_processes() - before) & started) <= 1)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_an_interrupt_ends_all_processes():
+    before = sandbox_processes()
+    process = start_parent()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, errors = process.communicate(timeout=10)
+    assert errors.strip().endswith("KeyboardInterrupt")
+    assert process.returncode in (-signal.SIGINT, 1)
+    wait_for(lambda: not sandbox_processes() - before)
+
+
+def test_a_lost_zygote_is_replaced():
+    before = sandbox_processes()
+    with Sandbox(workers=2, unsafe=True) as sandbox:
+        assert sandbox.run("print(1)").stdout == "1\n"
+        for pid in sandbox_processes() - before:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert sandbox.run("print(2)").stdout == "2\n"
+        assert sandbox.statistics.restarts == 1
+        assert sandbox.run_many(["print(3)"] * 3)[2].stdout == "3\n"
+    wait_for(lambda: not sandbox_processes() - before)
+
+
+def test_a_zygote_lost_under_a_program_is_replaced():
+    before = sandbox_processes()
+    with Sandbox(workers=1, deadline=1.0, unsafe=True) as sandbox:
+        runs = []
+        runner = threading.Thread(
+            target=lambda: runs.append(
+                sandbox.run("import time; time.sleep(0.6); print(1)")
+            )
+        )
+        runner.start()
+        time.sleep(0.2)
+        for pid in sandbox_processes() - before:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        runner.join()
+        assert [run.stdout for run in runs] == ["1\n"]
+        assert sandbox.statistics.restarts == 1
