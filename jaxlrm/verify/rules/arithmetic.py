@@ -46,12 +46,14 @@ class _State:
         opened: what was worked out since, the open block last.
         rights: what the open block has come to, line by line.
         pair: the last line of Euclid, "" without one.
+        results: the numbers that blocks since the last main line came to.
     """
 
     main: str
     opened: list[str] = dataclasses.field(default_factory=list)
     rights: list[str] = dataclasses.field(default_factory=lambda: [""])
     pair: str = ""
+    results: set[str] = dataclasses.field(default_factory=set)
 
 
 def reads(statement: str) -> bool:
@@ -132,7 +134,8 @@ def _follow(state: _State, line: str) -> None:
         state.pair = line
     else:
         state.main, state.opened, state.rights = line, [], [""]
-        state.pair = ""
+        state.pair, state.results = "", set()
+    state.results |= {n for n in state.rights if _NUMBER.fullmatch(n)}
 
 
 def _judge(state: _State, statement: str, line: str) -> Verdict:
@@ -157,7 +160,10 @@ def _judge(state: _State, statement: str, line: str) -> Verdict:
         return _after_euclid(state, statement, line)
     if state.main != statement and _INTEGER.fullmatch(state.main):
         return Verdict.INVALID  # nothing is left to do
-    return _keeps_value(state.main, line)
+    verdict = _keeps_value(state.main, line)
+    if verdict is Verdict.UNKNOWN and line in state.results:
+        return Verdict.VALID  # the blocks have come to it, one by one
+    return verdict
 
 
 def _keeps_value(before: str, after: str) -> Verdict:
@@ -193,7 +199,7 @@ def _serves(state: _State, left: str) -> bool:
     part = _PART.fullmatch(left)
     if not part:
         return False
-    known = set(_INTEGERS.findall(state.main))
+    known = set(_INTEGERS.findall(state.main)) | state.results
     if part[1] in known and part[3] in known:
         return True
     # The terms of a fraction are divided by their greatest common divisor.

@@ -363,3 +363,15 @@ def test_long_chains_are_fast():
     start = time.process_time()
     check("1 + 1", steps)
     assert time.process_time() - start < 0.5
+
+
+def test_facts_may_build_on_facts():
+    """`4*2 = 8`, `3 + 8 = 11`, `11`: as people write it."""
+    statement = "3 + 4*2 - 1"
+    steps = ["4*2 = 8", "3 + 8 = 11", "11 - 1 = 10", "10"]
+    for end in range(1, 5):
+        assert check(statement, steps[:end]) is Verdict.VALID
+    assert check_answer(statement, steps) is Verdict.VALID
+    assert check(statement, ["10"]) is Verdict.UNKNOWN
+    assert check(statement, [*steps[:1], "9 + 8 = 17"]) is Verdict.INVALID
+    assert check(statement, ["3 + 4 = 7", "7"]) is Verdict.INVALID
