@@ -99,7 +99,8 @@ class ModelConfig:
 
 
 WHOLE = ("greedy", "majority", "best_of_n", "weighted")
-STEPWISE = ("beam", "dvts", "rebase", "mcts", "uct")
+STEPWISE = ("beam", "dvts", "rebase", "mcts", "uct", "sequential")
+_WITH_WIDTH = ("beam", "dvts", "mcts", "uct")
 STRATEGIES = WHOLE + STEPWISE
 VERIFIERS = ("both", "learned", "symbolic", "none")
 
@@ -161,7 +162,7 @@ class SearchConfig:
             "rounds",
             "batch",
         )
-        if self.strategy in STEPWISE and self.branches % self.width:
+        if self.strategy in _WITH_WIDTH and self.branches % self.width:
             raise ValueError(
                 f"branches {self.branches} is not a multiple of width "
                 f"{self.width}; each kept step gets width children"

@@ -245,7 +245,7 @@ def test_lookahead_of_a_reward_model_apart(looking):
         assert_same_tree(one, expected, scores=1e-4)
 
 
-@pytest.mark.parametrize("strategy", ["dvts", "rebase", "mcts", "uct"])
+@pytest.mark.parametrize("strategy", ["dvts", "rebase", "mcts", "uct", "sequential"])
 def test_every_stepwise_strategy_searches(engine, strategy):
     found = engine.solve(
         PROBLEMS[:3], BEAM, strategy=strategy, verifiers="both", rounds=12

@@ -111,6 +111,26 @@ def by_group(tree: Tree, branches: int, groups: int):
     return leaf, (at(tree.children, leaf) + within).astype(jnp.int32)
 
 
+def by_chain(tree: Tree, branches: int) -> tuple[jax.Array, jax.Array]:
+    """Each branch goes on with its own chain, the newest node of its group.
+
+    A branch without a node starts from the root; one whose newest node is not
+    live is idle.
+
+    Returns:
+        `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
+    """
+    size = tree.live.shape[1]
+    number = jnp.arange(size)
+    own = tree.group[:, None] == jnp.arange(branches)[:, None]
+    own &= (number > 0) & (number < tree.size[:, None])[:, None]
+    newest = jnp.where(own, number, 0).max(-1)
+    leaf = jnp.where(at(tree.live, newest), newest, -1).astype(jnp.int32)
+    within = jnp.cumsum(leaf == 0, 1) - 1  # several may start at the root
+    ordinal = at(tree.children, leaf) + jnp.where(leaf == 0, within, 0)
+    return leaf, ordinal.astype(jnp.int32)
+
+
 def by_softmax(
     tree: Tree, branches: int, budget: jax.Array, temperature: float
 ) -> tuple[jax.Array, jax.Array]:

@@ -11,6 +11,7 @@
 |           |                | of `B / width` trees |                      |
 | rebase    | a step         | all                  | score                |
 | mcts, uct | a step         | all, for good        | score                |
+| sequential| a step         | each chain's own     | score                |
 
 A step found INVALID is dropped everywhere; without a symbolic verifier no step
 is.
@@ -36,6 +37,7 @@ Update = Callable[[Tree, Twigs, jax.Array], tuple[Tree, jax.Array]]
 
 
 _REBASE_TEMPERATURE = 0.2  # as in the paper's code
+_NOWHERE = 1 << 30  # the number of no node
 _TRIES = 4  # rounds of children that all are wrong before a leaf is let go
 
 
@@ -76,6 +78,7 @@ def build(config: SearchConfig) -> Strategy:
         "rebase": _rebase,
         "mcts": functools.partial(_mcts, rule=select.puct),
         "uct": functools.partial(_mcts, rule=select.uct),
+        "sequential": _sequential,
     }
     if config.strategy in stepwise:
         return stepwise[config.strategy](config)
@@ -232,8 +235,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
         trees = backup.mean(trees, leaders, found)
         tried = tree.at(trees.children, leaders) >= _TRIES * config.width
-        over = jnp.where(grown | tried, leaders, trees.live.shape[1])
-        over = jnp.where(leaders < 0, trees.live.shape[1], over)
+        over = jnp.where((grown | tried) & (leaders >= 0), leaders, _NOWHERE)
         live = tree.put(trees.live, over, jnp.zeros(over.shape, bool))
         trees = trees.replace(live=live)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
@@ -249,6 +251,38 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         groups=walks,
         nodes=1 + config.branches * config.rounds,
         select=lambda tree: select.descend(tree, config.branches, walks, rule),
+        update=update,
+    )
+
+
+def _sequential(config: SearchConfig) -> Strategy:
+    """Chains that never meet, and take back a step found INVALID.
+
+    Each branch thinks on by itself: a sound step is kept, after a wrong one
+    it tries again from where it was. With one branch this is thinking longer
+    on one chain; rounds are its budget.
+    """
+    group = jnp.arange(config.branches)
+
+    def update(trees: Tree, twigs: Twigs, verdict):
+        _, count = tree.first_of_equals(twigs, group)
+        keep = (twigs.leaf >= 0) & (verdict != tree.INVALID)
+        ran = (twigs.leaf >= 0).any(1)
+        past = jnp.where(keep & (twigs.leaf > 0), twigs.leaf, _NOWHERE)
+        live = tree.put(trees.live, past, jnp.zeros(past.shape, bool))
+        trees = trees.replace(live=live, rounds=trees.rounds + ran)
+        trees, nodes = tree.add(trees, twigs, keep, verdict, count, group)
+        # The root goes on as long as a chain has not left it.
+        started = (trees.parent == 0).sum(1) >= config.branches
+        root = trees.live[:, 0] & ~started
+        trees = trees.replace(live=trees.live.at[:, 0].set(root))
+        return _end(trees, config, False, trees.rounds), nodes
+
+    return _stepwise(
+        config,
+        groups=config.branches,
+        nodes=1 + config.branches * config.rounds,
+        select=lambda tree: select.by_chain(tree, config.branches),
         update=update,
     )
 

@@ -158,9 +158,9 @@ def _compare_phrases(form: str, right: str) -> Verdict | None:
         return None
     gold_choice = phrases.choice(right)
     if gold_choice:
-        verdict = _compare_choices(form, *gold_choice)
-        if verdict is not None:
-            return verdict
+        answer = phrases.choice(form)
+        if answer:
+            return _same(answer[0] == gold_choice[0])
     one, other = phrases.canonical(form), phrases.canonical(right)
     if one and other:
         return _same(one == other)
@@ -180,17 +180,6 @@ def _compare_phrases(form: str, right: str) -> Verdict | None:
         one, other = phrases.words(form), phrases.words(right)
         if one and one == other:
             return Verdict.VALID
-    return None
-
-
-def _compare_choices(form: str, letter: str, rest: str) -> Verdict | None:
-    answer = phrases.choice(form)
-    if answer is not None and (answer[0] != letter or not rest):
-        if rest and answer[1]:
-            return None
-        if answer[1] and len(form) > 200:
-            return Verdict.UNKNOWN
-        return _same(answer[0] == letter)
     return None
 
 

@@ -64,9 +64,9 @@ _SYNONYMS = {
     for spelling in names.split("|")
 }
 _CHOICE = re.compile(
-    r"(?:(?:option|choice|answer) )?"
-    r"(?:\(([A-Ja-j])\)|\[([A-J])\]|([A-J])(?=[.):,]|$))[.):,]?(?: (.+))?",
-    re.DOTALL | re.IGNORECASE,
+    r"(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer) )?"
+    r"(?:\(([A-Ja-j])\)|\[([A-J])\]|([A-J])(?=[.):]|$))[.):]?(?: (.+))?",
+    re.DOTALL,
 )
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _ARTICLE = re.compile(r"^(?:the|an?) ")
@@ -120,7 +120,10 @@ def choice(text: str) -> tuple[str, str] | None:
     if match is None:
         return None
     letter = (match.group(1) or match.group(2) or match.group(3)).upper()
-    return letter, match.group(4) or ""
+    rest = match.group(4) or ""
+    if _CHOICE.fullmatch(rest) or rest.startswith(("and ", "or ", ",")):
+        return None  # several choices are a list
+    return letter, rest
 
 
 def moment(text: str) -> str | None:

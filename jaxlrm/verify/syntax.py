@@ -197,14 +197,10 @@ def _parse(text: str) -> Tree:
         raise NotParsed(f"characters outside ASCII: {ascii(text[:80])}")
     if "x" in text or "X" in text:
         text = _TIMES_TEN.sub(r"\\times ", text)
-    parser = _Parser(text)
-    tree = parser.items(("",))
-    if parser.tokens[parser.index] == ":":  # x > 1: (1, \\infty)
-        parser.index += 1
-        tree = ("same", tree, parser.items(("",)))
-    if parser.tokens[parser.index]:
-        parser.refuse()
-    return tree
+    try:
+        return _Parser(text).answer()
+    except IndexError as error:  # it looked beyond the last token
+        raise NotParsed("the text ends too early") from error
 
 
 class _Parser:
@@ -277,7 +273,7 @@ class _Parser:
         self.starts.extend(range(start, start + len(word)))
 
     def refuse(self):
-        token = self.tokens[self.index]
+        token = self.tokens[min(self.index, len(self.tokens) - 1)]
         raise NotParsed(
             f"unexpected {token[:80]!r} as token {self.index + 1}"
             if token
@@ -288,6 +284,16 @@ class _Parser:
         self.depth += 1
         if self.depth > DEPTH:
             raise NotParsed(f"nested deeper than {DEPTH}")
+
+    def answer(self) -> Tree:
+        """Reads all tokens."""
+        tree = self.items(("",))
+        if self.tokens[self.index] == ":":  # x > 1: (1, 2)
+            self.index += 1
+            tree = ("same", tree, self.items(("",)))
+        if self.tokens[self.index]:
+            self.refuse()
+        return tree
 
     # --- Lists and relations ------------------------------------------------
 
@@ -874,7 +880,7 @@ class _Parser:
                 return self.function(_FUNCTIONS[name])
             if len(name) == 1 and name.isalpha():
                 return self.variable(name)
-        elif token.startswith(r"\begin"):
+        elif token.startswith(r"\begin") and token[-1] == "}":
             return self.matrix(token[token.index("{") + 1 : -1].rstrip("*"))
         elif token.startswith(r"\mathbb"):
             return self.named_set(token.rstrip("}")[-1])

@@ -416,3 +416,58 @@ def test_rebase_spends_on_what_has_not_finished():
     found = run_scripts(build("rebase", branches=8, rounds=3), [script])
     # Four of eight branches have written the answer.
     assert live_branches(found) == [8, 4, 4]
+
+
+# --- Sequential -------------------------------------------------------------
+
+
+def test_sequential_takes_a_wrong_step_back():
+    script = (
+        step(
+            "a",
+            0.5,
+            step("x", 0.9, verdict=INVALID),
+            step("y", 0.9, verdict=INVALID),
+            step("b", 0.4, answer("c", 0.3)),
+        ),
+    )
+    found = run_scripts(build("sequential", branches=1, rounds=9), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.5
+              2 b 0.4
+                3 c END 0.3
+        """)
+    ]
+    leaves = [r.twigs.leaf[0].tolist() for r in found.rounds]
+    assert leaves == [[0], [1], [1], [1], [2], [-1]]
+
+
+def test_sequential_chains_do_not_meet():
+    """The second and third branch start anew; equal steps stay apart."""
+    script = (
+        step("a", 0.5, answer("a1", 0.6)),
+        step("w", 0.9, verdict=INVALID),
+        step("w", 0.9, verdict=INVALID),
+        step("a", 0.5, answer("a1", 0.6)),
+        step("w", 0.9, verdict=INVALID),
+    )
+    found = run_scripts(build("sequential", branches=3, rounds=4), [script])
+    leaves = [r.twigs.leaf[0].tolist() for r in found.rounds]
+    assert leaves == [[0, 0, 0], [1, 0, 0], [-1, 3, 0], [-1, -1, 5], [-1] * 3]
+    assert found.trees == [
+        tree_of("""
+            1 a 0.5
+              2 a1 END 0.6
+            3 a 0.5
+              4 a1 END 0.6
+            5 a 0.5
+              6 a1 END 0.6
+        """)
+    ]
+
+
+def test_sequential_ends_with_its_rounds():
+    script = (step("w", 0.9, verdict=INVALID),)
+    found = run_scripts(build("sequential", branches=2, rounds=3), [script])
+    assert live_branches(found) == [2, 2, 2]
