@@ -21,6 +21,8 @@ from jaxlrm import SearchConfig, evaluate
 from jaxlrm.engine import enable_compilation_cache
 from jaxlrm.tasks import countdown
 
+TOKENS = 2000  # that the generator may write for a hand
+
 
 def hands() -> list[evaluate.Example]:
     """All solvable hands; those kept from training have ids `unseen/...`."""
@@ -63,7 +65,7 @@ def main() -> None:
     parser.add_argument("--output", default="runs/game24")
     parser.add_argument("--strategy", default="beam")
     parser.add_argument("--verifiers", default="both")
-    parser.add_argument("--branches", type=int, default=56)
+    parser.add_argument("--branches", type=int, default=64)
     parser.add_argument("--width", type=int, default=4)
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--batch", type=int, default=16)
@@ -85,6 +87,7 @@ def main() -> None:
             width=arguments.width,
             temperature=arguments.temperature,
             rounds=4,
+            tokens=TOKENS,
             **common,
         ),
     }

@@ -226,7 +226,11 @@ def _as_set(text):
 
 
 def _reversed_sum(text):
-    if not _SUM.fullmatch(text) or re.search(r"\^\{?[^{}]*[-+]", text):
+    if (
+        not has_formula(text)
+        or not _SUM.fullmatch(text)
+        or re.search(r"\^\{?[^{}]*[-+]", text)
+    ):
         return None
     terms = re.findall(r"[-+]?[^-+]+", text.replace(" ", ""))
     if len(terms) < 2 or text[-1] in "+-":
@@ -296,7 +300,7 @@ def _plain_surd(text):
 
 
 def _half_power(text):
-    if not has_formula(text) or re.search(r"\\(sin|cos|[$bt])|\]\{", text):
+    if not has_formula(text) or re.search(r"\\(sin|cos|max|[$bt|])|\]\{", text):
         return None
     changed = re.sub(r"\\sqrt\{([0-9A-Za-z]+)\}", r"{(\1)^{1/2}}", text)
     return changed if changed != text else None
@@ -417,6 +421,8 @@ REWRITES: dict[str, Callable[[str], str | None]] = {
 
 
 def _digit(text, rng):
+    if re.search(r"i\^|\^\{?0", text):
+        return None  # powers of i and of zero may be equal
     places = [k for k, c in enumerate(text) if c in "0123456789"]
     if not places:
         return None
@@ -429,6 +435,8 @@ def _digit(text, rng):
 
 def _sign(text, rng):
     if not has_formula(text) or re.fullmatch(r"[0.]+", text):
+        return None
+    if re.search(r"=-?0(?![0-9.])", text):
         return None
     if re.fullmatch(r"-?[0-9.]+|-?\\frac\{\d+\}\{\d+\}|-?[0-9]*\\.*", text):
         if "pm" in text or "begin" in text or "infty" in text:
@@ -523,6 +531,8 @@ def _rounded(text, rng):
 
 
 def _other_function(text, rng):
+    if "=" in text:
+        return None  # \sin \pi = 0 is as true of the tangent
     for one, other in ((r"\sin", r"\tan"), (r"\cos", r"\sin"), (r"\ln", "")):
         if re.search(re.escape(one) + "(?![a-z])", text) and has_formula(text):
             if one == r"\cos" and r"\sin" in text:

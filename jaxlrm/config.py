@@ -121,6 +121,8 @@ class SearchConfig:
         lookahead: likeliest further steps that are written after each step,
             for its score only (Snell et al. 2024). Chains that are written
             whole have nothing ahead.
+        tokens: most tokens that the generator writes for a problem, in all
+            branches together; 0 is any number.
         temperature: of sampling; 0 takes the likeliest token.
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
@@ -136,6 +138,7 @@ class SearchConfig:
     step_tokens: int = 48
     rounds: int = 64
     lookahead: int = 0
+    tokens: int = 0
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
@@ -171,6 +174,10 @@ class SearchConfig:
             raise ValueError(
                 f"step_tokens {self.step_tokens} is over chain_tokens "
                 f"{self.chain_tokens}; no step would fit into a chain"
+            )
+        if self.tokens < 0:
+            raise ValueError(
+                f"tokens {self.tokens} is negative; 0 sets no limit"
             )
         if self.lookahead < 0:
             raise ValueError(

@@ -250,6 +250,7 @@ class Engine:
             sizes,
             learned=config.verifiers in ("learned", "both"),
             lookahead=0 if strategy.whole else config.lookahead,
+            tokens=config.tokens,
             dtype=self._dtype,
         )
         blank = functools.partial(

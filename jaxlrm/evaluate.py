@@ -13,7 +13,6 @@ import math
 import os
 import pathlib
 import random
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any

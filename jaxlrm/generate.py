@@ -88,6 +88,7 @@ def write_step(
     active: jax.Array,
     half: jax.Array,
     number: int = 1,
+    allowance: jax.Array | None = None,
 ) -> Written:
     """Samples until every branch has ended its step or written `S` tokens.
 
@@ -109,6 +110,9 @@ def write_step(
         half: `[G, B] bool`, rows whose last token was the first half of a
             delimiter, in a step that is to go on.
         number: steps to write, one after another.
+        allowance: `[G] int32`, tokens that the branches of a problem may
+            write together: when the next one of each would be too many, all
+            of them stop.
     """
     shape = (*active.shape, decoding.steps)
     slot = jnp.arange(decoding.steps)
@@ -121,6 +125,9 @@ def write_step(
 
     def body(carry):
         index, active, half, left, written = carry
+        if allowance is not None:
+            coming = written.valid.sum((1, 2)) + active.sum(1)
+            active &= (coming <= allowance)[:, None]
         logits = unembed(params, written.hidden)
         logits = jnp.where(tables.known, logits, -jnp.inf)
         position = start + index

@@ -90,6 +90,7 @@ def bind(
     *,
     learned: bool,
     lookahead: int = 0,
+    tokens: int = 0,
     dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> search.Model:
     """The model side of the loop.
@@ -104,6 +105,8 @@ def bind(
         learned: whether steps are scored at all.
         lookahead: likeliest steps that are written after a step, for its
             score only: it is read at the end of the last of them.
+        tokens: most tokens that the generator writes for a problem; 0 is any
+            number.
         dtype: of the caches; that of the parameters.
     """
 
@@ -149,13 +152,16 @@ def bind(
             keys,
             leaf >= 0,
             _half_delimiter(weights.tables, trees, leaf),
+            allowance=tokens - trees.spent if tokens else None,
         )
         cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
         memory = memory.replace(generator=cache)
         seen = written
         ahead = jnp.zeros(leaf.shape, jnp.int32)
         if learned and lookahead:
-            seen = look_ahead(weights, context, written, start, keys, leaf)
+            seen = look_ahead(
+                weights, context, written, start, keys, trees, leaf
+            )
             ahead = seen.valid.sum(-1) - written.valid.sum(-1)
         if not learned:
             score = jnp.full(leaf.shape, NO_SCORE, jnp.float32)
@@ -196,7 +202,9 @@ def bind(
     def seen_slots(twig: cache_lib.Segment) -> cache_lib.Segment:
         return twig.blank((1 + lookahead) * strategy.step_tokens)
 
-    def look_ahead(weights, context, written: Written, start, keys, leaf):
+    def look_ahead(
+        weights, context, written: Written, start, keys, trees: Tree, leaf
+    ):
         """The step and what would follow it, as if it were one step."""
         steps = lookahead * strategy.step_tokens
         length = written.valid.sum(-1)
@@ -213,6 +221,7 @@ def bind(
             (leaf >= 0) & ~written.answered,
             jnp.zeros(leaf.shape, bool),
             lookahead,
+            tokens - trees.spent - length.sum(1) if tokens else None,
         )
         return _join(written, further)
 

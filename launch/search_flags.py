@@ -46,6 +46,12 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             "Likeliest further steps written after each step for its score.",
             lower_bound=0,
         ),
+        "tokens": flags.DEFINE_integer(
+            "tokens",
+            default.tokens,
+            "Most tokens that the generator writes for a problem; 0: any.",
+            lower_bound=0,
+        ),
         "rounds": flags.DEFINE_integer(
             "rounds", default.rounds, "Most steps of a chain, in a beam."
         ),

@@ -245,7 +245,9 @@ def test_lookahead_of_a_reward_model_apart(looking):
         assert_same_tree(one, expected, scores=1e-4)
 
 
-@pytest.mark.parametrize("strategy", ["dvts", "rebase", "mcts", "uct", "sequential"])
+@pytest.mark.parametrize(
+    "strategy", ["dvts", "rebase", "mcts", "uct", "sequential"]
+)
 def test_every_stepwise_strategy_searches(engine, strategy):
     found = engine.solve(
         PROBLEMS[:3], BEAM, strategy=strategy, verifiers="both", rounds=12
@@ -257,6 +259,17 @@ def test_every_stepwise_strategy_searches(engine, strategy):
     assert any(solution.verdict is Verdict.VALID for solution in found)
     for solution in found:
         assert solution.tree["rounds"] <= 12
+
+
+@pytest.mark.parametrize("lookahead", [0, 1])
+def test_a_budget_of_tokens_is_kept(engine, lookahead):
+    budget = 150
+    free = engine.solve(PROBLEMS[:3], BEAM, lookahead=lookahead)
+    kept = engine.solve(PROBLEMS[:3], BEAM, tokens=budget, lookahead=lookahead)
+    for one, other in zip(free, kept, strict=True):
+        assert one.tokens["generator"] > budget
+        # All branches stop together: less than one token of each is left.
+        assert 0 <= budget - other.tokens["generator"] < BEAM.branches
 
 
 # --- What a solve reports ---------------------------------------------------

@@ -144,6 +144,8 @@ def advance(
     fold = jax.vmap(jax.vmap(jax.random.fold_in))
     keys = fold(tree_lib.at(tree.key, leaf), ordinal)
     cache, twigs = model.extend(weights, cache, tree, leaf, keys)
+    spent = tree.spent + (twigs.length + twigs.ahead).sum(1)
+    tree = tree.replace(spent=spent)
     return State(tree, twigs, nodes, cache)
 
 

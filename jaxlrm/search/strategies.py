@@ -321,12 +321,14 @@ def _end(trees: Tree, config: SearchConfig, enough, rounds=None) -> Tree:
     """Lets go of nodes whose next step would not fit, or of all.
 
     Of all when an answer is proven, `enough [G] bool` were found, or the
-    rounds are spent.
+    rounds or tokens are spent.
     """
     answers = trees.kind == ANSWER
     proven = (answers & (trees.verdict == tree.VALID)).any(1)
     rounds = trees.depth.max(1) if rounds is None else rounds
     done = proven | enough | (rounds >= config.rounds)
+    if config.tokens:
+        done |= trees.spent >= config.tokens
     written = trees.end - trees.end[:, :1]
     fits = written + config.step_tokens <= config.chain_tokens
     return trees.replace(live=trees.live & fits & ~done[:, None])

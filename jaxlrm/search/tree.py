@@ -24,6 +24,7 @@ class Tree:
     Attributes:
         size: `[G] int32`, nodes in use.
         rounds: `[G] int32`, rounds so far.
+        spent: `[G] int32`, tokens that the generator wrote.
         parent: `int32`, -1 for the root.
         depth: `int32`, steps since the prompt.
         end: `int32`, position of the node's last token.
@@ -47,6 +48,7 @@ class Tree:
 
     size: jax.Array
     rounds: jax.Array
+    spent: jax.Array
     parent: jax.Array
     depth: jax.Array
     end: jax.Array
@@ -103,6 +105,7 @@ def empty(problems: int, nodes: int, step_tokens: int) -> Tree:
     return Tree(
         size=jnp.zeros(problems, jnp.int32),
         rounds=jnp.zeros(problems, jnp.int32),
+        spent=jnp.zeros(problems, jnp.int32),
         parent=integers - 1,
         depth=integers,
         end=integers,

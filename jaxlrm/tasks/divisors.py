@@ -139,7 +139,8 @@ def _pair(name: str, phrase: re.Pattern, text: str) -> str | None:
     if match is None:
         return None
     stated = match.groups()
-    pair = next((p for p in zip(stated[::2], stated[1::2]) if any(p)), None)
+    pairs = zip(stated[::2], stated[1::2], strict=True)
+    pair = next((p for p in pairs if any(p)), None)
     if pair is None:  # a common denominator of whole numbers
         return None
     numbers = [int((number or "1").removeprefix("/")) for number in pair]

@@ -1,8 +1,8 @@
 """Working out expressions on paper: which lines a careful pupil writes.
 
 An expression is a number (`int`, or a `Fraction` in lowest terms) or a tuple
-`(operator, left, right)`, or `("neg", node)`. What cannot be done in the head is done aside, in a
-block of lines, before the main line is written again.
+`(operator, left, right)`, or `("neg", node)`. What cannot be done in the head
+is done aside, in a block of lines, before the main line is written again.
 """
 
 from __future__ import annotations

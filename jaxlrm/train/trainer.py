@@ -151,9 +151,7 @@ def _read_init(config: TrainConfig) -> params.Transformer:
     return values
 
 
-def train(
-    config: TrainConfig, folder: str | pathlib.Path
-) -> dict[str, float]:
+def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
     """Runs, or goes on with, a training run in `folder`.
 
     Writes `text/` (the tokenizer; one that is there already is used),

@@ -10,7 +10,6 @@ Without python-flint every comparison is undecided.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 from fractions import Fraction
@@ -23,8 +22,8 @@ try:
 except ImportError:  # no wheel for this platform
     flint = None
 
-PRECISION = 256  # bits
-AGREEMENT = 100  # bits in which balls must agree
+PRECISIONS = (256, 1024, 4096)  # bits; more where balls are too wide
+AGREEMENT = 100  # bits in which balls must agree, relatively and absolutely
 EXPONENT = 1 << 14  # bits of the largest number within a computation
 GAMMA = 1000  # largest argument of factorials
 SUMMANDS = 256
@@ -40,6 +39,10 @@ _POINTS = (
     (3.0, (-1,)),
 )
 _KEY = os.urandom(32)
+
+
+class _TooWideError(Exception):
+    """More precision may tell."""
 
 
 def equal(one: Tree, other: Tree) -> bool | None:
@@ -120,9 +123,14 @@ def _with_precision(function, *arguments):
     if flint is None:
         return _undecided(function)
     before = flint.ctx.prec
-    flint.ctx.prec = PRECISION
     try:
-        return function(*arguments)
+        for precision in PRECISIONS:
+            flint.ctx.prec = precision
+            try:
+                return function(*arguments)
+            except _TooWideError:
+                continue
+        return None
     except (ValueError, OverflowError, ArithmeticError) as error:
         raise NotParsed(str(error)) from error
     finally:
@@ -254,9 +262,9 @@ def _same(one, other) -> bool | None:
         return False
     error = magnitude(difference)
     size = max(magnitude(one), magnitude(other))
-    if error <= size - AGREEMENT or error <= -AGREEMENT - 60:
+    if error <= min(size, 0) - AGREEMENT or error <= -AGREEMENT - 60:
         return True
-    return None
+    raise _TooWideError("balls that overlap and are wide")
 
 
 def magnitude(value) -> int:
@@ -292,9 +300,7 @@ def _coordinate(name: str, point: int, size: float, sign: int):
     return flint.acb(flint.arb(sign * scaled)) / (1 << 74)
 
 
-@functools.lru_cache(maxsize=1024)
 def _constant(name: str):
-    """At a precision that is the same for every caller."""
     if name == "pi":
         return flint.acb(flint.arb.pi())
     return flint.acb(flint.arb.const_e())

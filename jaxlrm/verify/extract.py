@@ -89,7 +89,7 @@ def _first_sentence(text: str) -> str:
         match = _LEAD.match(text)
     for opening, closing in _DELIMITERS:
         if text.startswith(opening):
-            end = text.find(closing, len(opening))
+            end = _closing(text, closing, len(opening))
             after = text[end + len(closing) :]
             # A formula that is the whole answer, of one or more lines.
             if end > 0 and after.lstrip(" *")[:1] in ("", ".", "\n", ",", "!"):
@@ -99,6 +99,14 @@ def _first_sentence(text: str) -> str:
     line = text.partition("\n")[0]
     end = _AFTER.search(line)
     return line[: end.start()] if end and end.start() else line
+
+
+def _closing(text: str, delimiter: str, start: int) -> int:
+    r"""Where a formula ends, not at the `\$` of an amount; −1: nowhere."""
+    end = text.find(delimiter, start)
+    while end > 0 and delimiter == "$" and text[end - 1] == "\\":
+        end = text.find(delimiter, end + 1)
+    return end
 
 
 def _last_line(text: str) -> str | None:

@@ -155,11 +155,12 @@ def _same(same: bool) -> Verdict:
 def _compare_phrases(form: str, right: str) -> Verdict | None:
     """Answers in words; None where they are mathematics."""
     if not any(c.isalpha() or c == ":" for c in right):
-        return None
+        if right.count("-") != 2:  # 2020-03-05
+            return None
     gold_choice = phrases.choice(right)
     if gold_choice:
         answer = phrases.choice(form)
-        if answer:
+        if answer and not (answer[1] and gold_choice[1]):
             return _same(answer[0] == gold_choice[0])
     one, other = phrases.canonical(form), phrases.canonical(right)
     if one and other:
@@ -325,8 +326,7 @@ class _Comparer:
     def chains(self, values, golds, nesting: int) -> Verdict:
         """`x = 10/2 = 5`: all values of the answer, any of the gold.
 
-        What stands after an "approximately" in the answer is not held against
-        it.
+        What stands after an "approximately" in the answer must be near.
         """
         exact = [value for value, is_exact in values if is_exact]
         verdicts = []
@@ -337,7 +337,12 @@ class _Comparer:
                 if Verdict.VALID in found:
                     break
             verdicts.append(_any(found))
-        return combine(verdicts)
+        verdict = combine(verdicts)
+        rounded = [value for value, is_exact in values if not is_exact]
+        if verdict is Verdict.VALID and exact and rounded:
+            near = (self.judge.is_near(part, exact[0]) for part in rounded)
+            return Verdict.INVALID if False in near else verdict
+        return verdict
 
     def equations(self, answer: Tree, gold: Tree) -> Verdict:
         operators, sides = answer[1], answer[2]
@@ -658,7 +663,7 @@ def _label(tree: Tree) -> str:
 
 def _base_name(name: str) -> str:
     """`y` for `y(t)`."""
-    return name.partition("(")[0] if name[-1:] == ")" else name
+    return name[:1] + name[1:].partition("(")[0] if name[-1:] == ")" else name
 
 
 def _is_swapped(answer: Tree, gold: Tree) -> bool:

@@ -289,14 +289,9 @@ def squeeze(text: str) -> str:
 def closes_at_end(text: str, start: int) -> bool:
     """Is the bracket at `start` closed by the last character of `text`?"""
     depth = 0
-    skip = False
     for index in range(start, len(text)):
         character = text[index]
-        if skip:
-            skip = False
-        elif character == "\\" and index > start:
-            skip = True
-        elif character in "([{":
+        if character in "([{":
             depth += 1
         elif character in ")]}":
             depth -= 1

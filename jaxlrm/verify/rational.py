@@ -86,7 +86,7 @@ def _root(base: int | Fraction, degree: int | Fraction) -> int | Fraction:
 
 
 def _whole_root(number: int, degree: int) -> int:
-    if degree == 2:
+    if degree == 2 or number < 2:
         root = math.isqrt(number)
     else:
         root = 1 << -(-number.bit_length() // degree)

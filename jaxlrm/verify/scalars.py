@@ -102,6 +102,21 @@ class Judge:
         except ZeroDivisionError:
             return self.undefined(answer)
 
+    def is_near(self, rounded: Tree, exact: Tree) -> bool | None:
+        """Is a decimal what is left of an exact value? None: cannot tell."""
+        rounded, exact = _split(rounded)[0], _split(exact)[0]
+        half = precision(rounded) or (
+            Fraction(1, 2) if rounded[0] == "n" else None
+        )
+        if half is None:
+            return None
+        try:
+            decimal = Fraction(rational(rounded))
+            # Cut off or rounded, up to two units of the last place.
+            return balls.rounds_to(exact, decimal, 4 * half)
+        except (NotParsed, ZeroDivisionError):
+            return None
+
     def based(self, answer: Tree, gold: Tree) -> Verdict:
         """`52_8` is written in a base and must be, if the gold is."""
         self.reach(1)

@@ -317,6 +317,8 @@ class _Parser:
                 raise NotParsed(f"more than {ITEMS} items")
         if len(items) == 1:
             return items[0]
+        if not items:
+            self.refuse()
         return ("list", tuple(items), frozenset(separators))
 
     def item(self) -> Tree:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 import sys
@@ -148,3 +149,50 @@ def test_a_zygote_lost_under_a_program_is_replaced():
         runner.join()
         assert [run.stdout for run in runs] == ["1\n"]
         assert sandbox.statistics.restarts == 1
+
+
+FORK = """
+import os, sys
+from jaxlrm.verify.sandbox import Sandbox
+with Sandbox(workers=1, unsafe=True) as sandbox:
+    pid = os.fork()
+    if not pid:
+        try:
+            sandbox.run("print(1)")
+        except RuntimeError as error:
+            os._exit(5 if "another process" in str(error) else 6)
+        os._exit(7)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    print(status, sandbox.run("print('on')").stdout, end="")
+"""
+
+
+def test_a_fork_cannot_use_it():
+    done = subprocess.run(
+        [sys.executable, "-c", FORK],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "5 on\n", done.stderr
+
+
+def test_too_many_open_files_is_an_error_and_passes():
+    with Sandbox(workers=1, unsafe=True) as sandbox:
+        sandbox.run("print(1)")
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+        taken = []
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.dup(0))
+            assert sandbox.run("print(2)").stdout == "2\n"  # one was ready
+            with pytest.raises(OSError, match="Too many open files"):
+                sandbox.run("print(3)")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            for descriptor in taken:
+                os.close(descriptor)
+        assert sandbox.run("print(4)").stdout == "4\n"
+        assert sandbox.statistics.restarts == 0

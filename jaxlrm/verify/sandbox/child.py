@@ -8,6 +8,7 @@ import select
 import signal
 import socket
 import time
+from collections.abc import Callable
 
 from jaxlrm.verify.sandbox import program, zygote
 from jaxlrm.verify.sandbox.run import Run, Status
@@ -33,7 +34,12 @@ class Child:
     """
 
     def __init__(self, parent: socket.socket, number: int):
-        """Asks a zygote for a child; OSError if it is gone."""
+        """Asks a zygote for a child.
+
+        Raises:
+            ZygoteLost: it is gone.
+            OSError: this process has too many open files.
+        """
         self.number = number
         theirs: list[int] = []
         ours: list[int] = []
@@ -47,7 +53,7 @@ class Child:
             theirs.append(other.detach())
             for descriptor in ours:
                 os.set_blocking(descriptor, False)
-            socket.send_fds(parent, [b"."], theirs)
+            _send_descriptors(parent, theirs)
         except BaseException:
             for descriptor in ours:
                 os.close(descriptor)
@@ -55,8 +61,8 @@ class Child:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        self.program, self.stdout, self.stderr, channel_number = ours
-        self.channel = socket.socket(fileno=channel_number)
+        self.program, self.stdout, self.stderr, number_of_channel = ours
+        self.channel = socket.socket(fileno=number_of_channel)
 
     def close(self) -> None:
         """Ends the child if it has not ended."""
@@ -67,75 +73,127 @@ class Child:
 
 
 def converse(child: Child, job: bytes, limit: float, output: int) -> Run:
-    """Sends the job, collects the output, and waits for the report."""
-    with contextlib.suppress(BlockingIOError):
-        child.channel.send(zygote.START.pack(time.monotonic(), limit))
-    waiting = memoryview(job)
-    report = b""
-    streams = {child.stdout: bytearray(), child.stderr: bytearray()}
-    stdout, stderr = streams.values()
-    flooded = False
-    poll = select.poll()
-    poll.register(child.program, select.POLLOUT)
-    poll.register(child.stdout, select.POLLIN)
-    poll.register(child.stderr, select.POLLIN)
-    poll.register(child.channel, select.POLLIN)
-    writing = True
-    give_up = time.monotonic() + limit + LOST_SECONDS
-    while streams or len(report) < zygote.REPORT.size:
-        patience = give_up - time.monotonic()
-        if patience <= 0:
-            raise ZygoteLost("it does not report an end")
-        for descriptor, _ in poll.poll(int(patience * 1000) + 1):
-            if descriptor in streams:
-                data = _read(descriptor)
-                if data is None:
-                    continue
-                if not data:
-                    poll.unregister(descriptor)
-                    del streams[descriptor]
-                    continue
-                seen = streams[descriptor]
-                seen += data
-                if len(seen) > output:
-                    del seen[output:]
-                    if not flooded:
-                        flooded = True
-                        with contextlib.suppress(OSError):
-                            child.channel.send(zygote.KILL)
-            elif descriptor == child.program and writing:
-                waiting = _write(descriptor, waiting)
-                if not waiting:
-                    writing = False
-                    poll.unregister(descriptor)
-                    os.close(descriptor)
-                    child.program = -1
-            elif descriptor == child.channel.fileno():
-                data = child.channel.recv(zygote.REPORT.size - len(report))
-                if not data:
-                    raise ZygoteLost("it ended")
-                report += data
-                if len(report) == zygote.REPORT.size:
-                    poll.unregister(child.channel)
-    return _judge(report, bytes(stdout), bytes(stderr), flooded, limit, output)
+    """Sends the job, collects the output, and waits for the report.
+
+    Args:
+        child: one that has had no job yet.
+        job: what program.py reads.
+        limit: seconds until the child is killed.
+        output: bytes of each stream that are kept; more end the child.
+
+    Raises:
+        ZygoteLost: it ended, or did not report in time.
+    """
+    conversation = _Conversation(child, job, output)
+    report = conversation.hold(limit)
+    return _judge(
+        report,
+        bytes(conversation.stdout),
+        bytes(conversation.stderr),
+        conversation.flooded,
+        limit,
+        output,
+    )
 
 
-def _read(descriptor: int) -> bytes | None:
-    """What there is; b"" at the end, None if there is nothing yet."""
+class _Conversation:
+    """What goes to a child and comes from it and about it."""
+
+    def __init__(self, child: Child, job: bytes, output: int):
+        self.child = child
+        self.output = output
+        self.unsent = memoryview(job)
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self.report = bytearray()
+        self.flooded = False
+        self.poll = select.poll()
+        # What to do when a descriptor is ready, until it has no more.
+        self.open: dict[int, Callable[[int], bool]] = {
+            child.program: self.send,
+            child.stdout: self.collect,
+            child.stderr: self.collect,
+            child.channel.fileno(): self.hear,
+        }
+        for descriptor in self.open:
+            writes = descriptor == child.program
+            self.poll.register(
+                descriptor, select.POLLOUT if writes else select.POLLIN
+            )
+
+    def hold(self, limit: float) -> bytes:
+        """Until all is said; returns the zygote's report."""
+        start = time.monotonic()
+        self.tell(zygote.START.pack(start, limit))
+        give_up = start + limit + LOST_SECONDS
+        while self.open:
+            patience = give_up - time.monotonic()
+            if patience <= 0:
+                raise ZygoteLost("it does not report an end")
+            for descriptor, _ in self.poll.poll(min(patience, 3600) * 1000 + 1):
+                if not self.open[descriptor](descriptor):
+                    self.poll.unregister(descriptor)
+                    del self.open[descriptor]
+        return bytes(self.report)
+
+    def tell(self, message: bytes) -> None:
+        """Says something to the zygote."""
+        try:
+            self.child.channel.send(message)
+        except OSError as error:
+            raise ZygoteLost("it does not listen") from error
+
+    def send(self, descriptor: int) -> bool:
+        """Sends more of the job; False when nothing is left."""
+        try:
+            self.unsent = self.unsent[os.write(descriptor, self.unsent) :]
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:  # the child has ended
+            self.unsent = self.unsent[:0]
+        if self.unsent:
+            return True
+        os.close(descriptor)  # by which the child sees the end of the job
+        self.child.program = -1
+        return False
+
+    def collect(self, descriptor: int) -> bool:
+        """Takes output; False at its end. Ends the child if it is too much."""
+        try:
+            data = os.read(descriptor, 1 << 16)
+        except BlockingIOError:
+            return True
+        kept = self.stdout if descriptor == self.child.stdout else self.stderr
+        kept += data
+        if len(kept) > self.output:
+            del kept[self.output :]
+            if not self.flooded:
+                self.flooded = True
+                # It may have ended meanwhile, and been reported.
+                with contextlib.suppress(ZygoteLost):
+                    self.tell(zygote.KILL)
+        return bool(data)
+
+    def hear(self, descriptor: int) -> bool:
+        """Takes the report; False when it is whole."""
+        missing = zygote.REPORT.size - len(self.report)
+        try:
+            data = self.child.channel.recv(missing)
+        except BlockingIOError:
+            return True
+        except OSError:
+            data = b""
+        if not data:
+            raise ZygoteLost("it ended")
+        self.report += data
+        return len(data) < missing
+
+
+def _send_descriptors(parent: socket.socket, descriptors: list[int]) -> None:
     try:
-        return os.read(descriptor, 1 << 16)
-    except BlockingIOError:
-        return None
-
-
-def _write(descriptor: int, data: memoryview) -> memoryview:
-    """What is left to write; nothing if the reader is gone."""
-    try:
-        return data[os.write(descriptor, data) :]
-    except BlockingIOError:
-        return data
-    except BrokenPipeError:
-        return data[:0]
+        socket.send_fds(parent, [b"."], descriptors)
+    except OSError as error:
+        raise ZygoteLost("it takes no requests") from error
 
 
 def _judge(

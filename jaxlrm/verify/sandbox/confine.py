@@ -174,6 +174,7 @@ class Confinement:
             "RLIMIT_MSGQUEUE": 0,
             "RLIMIT_SIGPENDING": 0,
         }
+        refused = []
         for name, value in limits.items():
             kind = getattr(resource, name, None)
             if kind is None:  # this system does not know it
@@ -181,7 +182,12 @@ class Confinement:
             hard = resource.getrlimit(kind)[1]
             if hard != resource.RLIM_INFINITY:
                 value = min(value, hard)
-            resource.setrlimit(kind, (value, value))
+            try:
+                resource.setrlimit(kind, (value, value))
+            except (OSError, ValueError) as error:
+                refused.append(f"{name}: {error}")
+        if refused:  # after the others have been set
+            raise OSError(errno.EPERM, "; ".join(refused))
 
     def _drop_capabilities(self) -> None:
         if not LINUX or _CAPSET is None:

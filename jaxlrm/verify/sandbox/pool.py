@@ -119,8 +119,8 @@ class Sandbox:
             workers: how many programs run at once; others wait their turn,
                 which their deadline does not count.
             deadline: seconds for a program, from its start.
-            memory: bytes of address space of a program's process; the
-                interpreter with numpy and sympy takes 140 MB of it.
+            memory: bytes of address space of a program's process; of the
+                default, numpy and sympy leave 280 MB to a program.
             output: bytes of standard output, and of standard error.
             cache: runs that are remembered (least recently used go first) and
                 answer an equal program with equal earlier steps. Only those
@@ -143,7 +143,7 @@ class Sandbox:
             ("output", output, 1),
             ("cache", cache, 0),
         ):
-            if not value >= least:
+            if not (value >= least and math.isfinite(value)):
                 raise ValueError(f"{name} is {value}; at least {least}")
         if require and unsafe:
             raise ValueError("require and unsafe exclude each other")
@@ -206,7 +206,7 @@ class Sandbox:
 
         Args:
             code: Python; the new step of a branch.
-            history: the branch's earlier steps that ended by themselves, in
+            history: the branch's earlier steps that ended in OK or ERROR, in
                 order, each as code or as (code, its output). They run first,
                 without output; what they raise is ignored, as it was then.
                 The deadline is longer by the time that they took in this
@@ -304,7 +304,7 @@ class Sandbox:
                 child = None
                 self._replenish()
                 return run
-            except (ZygoteLost, OSError) as error:
+            except ZygoteLost as error:
                 self._replace_zygote(number, error)
             finally:
                 if child is not None:
@@ -331,7 +331,7 @@ class Sandbox:
         """Has the next child made while the caller does something else."""
         with self._lock:
             if not self._closed and len(self._ready) < self._workers:
-                with contextlib.suppress(OSError):  # seen by the next run
+                with contextlib.suppress(ZygoteLost, OSError):  # the next run's
                     self._ready.append(Child(self._channel, self._number))
 
     def _replace_zygote(self, number: int, cause: Exception) -> None:
@@ -390,8 +390,9 @@ class Session:
     def run(self, code: str) -> Run:
         """Runs the next step.
 
-        What a step had done before it was killed is lost, so one that did not
-        end by itself leaves the state as it was.
+        Only steps that end in OK or ERROR become part of the state: what one
+        had done before it was killed is lost, and one that ran out of memory
+        would do so again.
         """
         history = [(code, run.stdout) for code, run in self._steps]
         run = self._sandbox.run(code, history)
@@ -428,7 +429,7 @@ def run_python(code: str, history: Sequence[str | tuple[str, str]] = ()) -> Run:
     return sandbox.run(code, history)
 
 
-def _chain(steps: Iterable[str], before: bytes = b"") -> bytes:
+def _chain(steps: Iterable[str], before: bytes = bytes(16)) -> bytes:
     """A digest of a chain of steps, from that of its beginning."""
     for step in steps:
         text = step.encode("utf-8", "surrogatepass")
