@@ -2,7 +2,7 @@
 
     python -m launch.train --config=configs/mini.py:xs --output=runs/xs
     python -m launch.rollouts --model=runs/xs/model --output=runs/xs.jsonl
-    python -m launch.train --config=configs/mini.py:xs_value --output=runs/xs_value
+    python -m launch.train --config=configs/mini.py:xs_value --output=runs/value
 
 The presets:
 

@@ -114,7 +114,8 @@ class SearchConfig:
         branches: `B`, chains decoded in lockstep; greedy takes one.
         width: children of each kept step in a beam, branches of each subtree
             of dvts, children of each expansion of mcts; divides `branches`.
-        chain_tokens: longest chain of thought, in tokens.
+        chain_tokens: longest chain of thought, in tokens; 0 is half of the
+            model's context, at most 1,024.
         step_tokens: `S`, tokens a branch writes in a round of a stepwise
             strategy; a longer step goes on in the next round.
         rounds: most rounds of a stepwise strategy.
@@ -134,7 +135,7 @@ class SearchConfig:
     strategy: str = "beam"
     branches: int = 64
     width: int = 4
-    chain_tokens: int = 512
+    chain_tokens: int = 0
     step_tokens: int = 48
     rounds: int = 64
     lookahead: int = 0
@@ -160,7 +161,6 @@ class SearchConfig:
             self,
             "branches",
             "width",
-            "chain_tokens",
             "step_tokens",
             "rounds",
             "batch",
@@ -170,7 +170,13 @@ class SearchConfig:
                 f"branches {self.branches} is not a multiple of width "
                 f"{self.width}; each kept step gets width children"
             )
-        if self.strategy in STEPWISE and self.step_tokens > self.chain_tokens:
+        if self.chain_tokens < 0:
+            raise ValueError(
+                f"chain_tokens {self.chain_tokens} is negative; 0 goes by the "
+                "model's context"
+            )
+        stepwise = self.strategy in STEPWISE
+        if stepwise and 0 < self.chain_tokens < self.step_tokens:
             raise ValueError(
                 f"step_tokens {self.step_tokens} is over chain_tokens "
                 f"{self.chain_tokens}; no step would fit into a chain"

@@ -30,6 +30,7 @@ DEFAULT = "mini"
 
 # Operations a byte that a device keeps up with: when sharing keys pays.
 _BALANCE = {"cpu": 13.0, "gpu": 300.0, "tpu": 240.0}
+_CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
 _BUCKET = 64  # prompts, trunks and stems come in multiples: few compilations
 
 
@@ -176,7 +177,15 @@ class Engine:
                 f"reward model, and {self.name or 'this model'} has neither; "
                 "use symbolic or none"
             )
-        room = self._generator.max_position_embeddings - config.chain_tokens
+        context = self._generator.max_position_embeddings
+        if not config.chain_tokens:
+            longest = max(min(context // 2, _CHAIN_TOKENS), 1)
+            config = dataclasses.replace(
+                config,
+                chain_tokens=longest,
+                step_tokens=min(config.step_tokens, longest),
+            )
+        room = context - config.chain_tokens
         if config.strategy in STEPWISE:
             room -= config.step_tokens * (1 + config.lookahead)
         if room <= 0:

@@ -19,7 +19,9 @@ _TASKS = flags.DEFINE_list("tasks", [], "Families; by default all.")
 _PROBLEMS = flags.DEFINE_integer("problems", 4096, "Problems to draw.")
 _BRANCHES = flags.DEFINE_integer("branches", 8, "Chains a problem.")
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of sampling.")
-_CHAIN = flags.DEFINE_integer("chain_tokens", 384, "Longest chain.")
+_CHAIN = flags.DEFINE_integer(
+    "chain_tokens", 0, "Most tokens of a chain; 0: half the context."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of problems and sampling.")
 flags.mark_flag_as_required("output")
 

@@ -56,7 +56,10 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             "rounds", default.rounds, "Most steps of a chain, in a beam."
         ),
         "chain_tokens": flags.DEFINE_integer(
-            "chain_tokens", default.chain_tokens, "Most tokens of a chain."
+            "chain_tokens",
+            default.chain_tokens,
+            "Most tokens of a chain; 0: half of the model's context.",
+            lower_bound=0,
         ),
         "batch": flags.DEFINE_integer(
             "batch", default.batch, "Problems solved side by side."

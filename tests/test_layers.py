@@ -28,6 +28,7 @@ LAYERS = """
     verify.rules.*       jax
     verify.rules         jax
     verify.steps         jax
+    verify.sandbox.*     jax
     verify.sandbox       jax
     verify.workers       jax
     verify               jax

@@ -71,7 +71,13 @@ class Strategy(NamedTuple):
 
 
 def build(config: SearchConfig) -> Strategy:
-    """The strategy that a configuration names."""
+    """The strategy that a configuration names.
+
+    Raises:
+        ValueError: its `chain_tokens` are left to a model to decide.
+    """
+    if not config.chain_tokens:
+        raise ValueError("chain_tokens is 0; say how long a chain may get")
     stepwise = {
         "beam": _beam,
         "dvts": _dvts,

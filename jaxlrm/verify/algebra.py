@@ -6,8 +6,8 @@ it does has no bound in time or memory but those of the worker.
 
 from __future__ import annotations
 
+from jaxlrm.verify import equivalence
 from jaxlrm.verify.exact import NotParsed
-from jaxlrm.verify.maths import decide_with
 from jaxlrm.verify.scalars import Judge
 from jaxlrm.verify.syntax import Tree
 from jaxlrm.verify.verdict import Verdict
@@ -49,7 +49,7 @@ def pool(workers: int = 1, deadline: float = DEADLINE) -> Pool:
 
 def decide(prediction: str, gold: str) -> Verdict:
     """The verdict of `compare` with computer algebra; a job for `pool`."""
-    return decide_with(Judge(_ask), prediction, gold)
+    return equivalence.decide(prediction, gold, Judge(_ask))
 
 
 def _ask(question: str, one: Tree, other: Tree) -> bool | None:

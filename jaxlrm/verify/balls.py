@@ -177,9 +177,8 @@ def _equal_reading(one: Tree, other: Tree, log_base: int | None):
         if same is False:
             if real or complex_:
                 return False
-            if pair[0].imag.is_zero() == pair[1].imag.is_zero():
-                return None
-            skipped += 1
+            # One that is real where the other is not has a larger domain.
+            skipped += pair[0].imag.is_zero() != pair[1].imag.is_zero()
         elif same:
             agreed += 1
     # Where one of them is not real, it is a matter of its domain.

@@ -22,7 +22,7 @@ _AFTER = re.compile(
     r"|,? (?:because|since|which|where|as required)\b"
 )
 _LEAD = re.compile(
-    r"(?:[-*>•]|(?:therefore|thus|so|hence|then|now|simply|just|finally"
+    r"(?:[-*>•](?=\s)|(?:therefore|thus|so|hence|then|now|simply|just|finally"
     r"|equal to|approximately|about|given by|option)\b,?)\s*",
     re.IGNORECASE,
 )
@@ -32,6 +32,7 @@ _NUMBER_IN_PROSE = re.compile(
     r"(?<![\w.])(?:-?[$£€]\s?|[-−])?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?"
     r"(?:\s?%)?"
 )
+_VERB = re.compile(r"\b(?:is|are|was|were|equals|equal to|be) ")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _NAME = re.compile(r"[A-Za-z]")
@@ -70,7 +71,7 @@ def extract_answer(text: str) -> str | None:
         rest = text[stated : stated + ANSWER_LENGTH]
         answer = _clean(_first_sentence(rest))
         if answer:
-            return answer
+            return _clean(_without_prose(answer, numbers=False)) or answer
     return _last_line(text)
 
 
@@ -121,15 +122,34 @@ def _last_line(text: str) -> str | None:
     while match and match.end() < len(line):
         line = line[match.end() :]
         match = _LEAD.match(line)
+    return _clean(_without_prose(line, numbers=True))
+
+
+def _without_prose(line: str, numbers: bool) -> str:
+    """What a sentence says: `34` of `The largest n is 34`.
+
+    Args:
+        line: one line, a sentence or a formula.
+        numbers: take the last number of a sentence that has no verb before
+            its answer.
+    """
     words = _WORD.findall(_COMMAND.sub(" ", _FORMULA.sub(" ", line)))
-    if len(words) >= _PROSE:
+    if len(words) < _PROSE:
+        return line
+    verbs = list(_VERB.finditer(line))
+    if verbs:
+        rest = line[verbs[-1].end() :].strip().rstrip(".").rstrip()
+        known = _WORD.findall(_COMMAND.sub(" ", _FORMULA.sub(" ", rest)))
+        if len(known) < _PROSE and any(c.isdigit() or c == "$" for c in rest):
+            return rest
+    if numbers:
         formulas = _FORMULA.findall(line)
         if formulas:
-            return _clean("".join(formulas[-1]))
-        numbers = _NUMBER_IN_PROSE.findall(line)
-        if numbers:
-            return _clean(numbers[-1].rstrip(","))
-    return _clean(line)
+            return "".join(formulas[-1])
+        found = _NUMBER_IN_PROSE.findall(line)
+        if found:
+            return found[-1].rstrip(",")
+    return line
 
 
 def bare_answer(text: str) -> str:

@@ -122,9 +122,13 @@ _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s?\.")
 _ROW_SPACING = re.compile(r"(?<=\\\\)\[[-0-9. ]*(?:pt|em|ex|mm|cm)\]")
 _ARRAY = re.compile(r"(\\begin\{array\})\s*\{[lrc| ]*\}")
+_BASIS = re.compile(
+    r"\\(?:mathbf|boldsymbol|bm|vec|hat|textbf|overrightarrow)"
+    r" ?\{ ?(?:\\hat ?\{)? ?\\?([ijk])(?:math)? ?\}(?:\})?"
+)
 _FONT = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathcal|mathnormal|pmb)"
-    r"(?:\{([A-Za-z0-9])\}|(?![A-Za-z]))"
+    r"(?:\{([A-Za-z0-9]|\([A-Z]\))\}|(?![A-Za-z]))"
 )
 _ALIASES = (
     {
@@ -212,6 +216,14 @@ _UNIT_FRACTION = re.compile(
     r"\\frac ?\{\\text ?\{([^{}]*)\}\} ?\{\\text ?\{([^{}]*)\}\}"
 )
 _SWITCH = re.compile(r"\{ ?\\(?:rm|bf|it) ([^{}]*)\}")
+_EMPTY_TEXT = re.compile(r"\\text ?\{[ .,]*\}")
+_FEET = re.compile(r"([0-9]+)' ?([0-9.]+)(?:\"|'')")
+_SQUARE = re.compile(r"(?<![\\A-Za-z])sq[. ] ?(?=[a-z])")
+_REPEATED = re.compile(r"(-?[0-9]{1,9}\.[0-9]{0,6}?)([0-9]{1,6}?)\2{2,20}\.{3}")
+# ]1,2[ as some countries write (1,2).
+_OUTWARD = re.compile(
+    r"([\]\[(])([^\[\](),;]{1,60}[,;][^\[\](),;]{1,60})([\[\])])"
+)
 _BMOD = re.compile(r"\( ?\\bmod ?([^()]{1,40})\)")
 _DEGREE_SIGN = re.compile(r"\^ ?(?:\\circ(?![A-Za-z])|\{ ?(?:\\circ|°) ?\}|°)")
 _PRIMES = re.compile(r"\^ ?(?:\{ ?('[' ]*)\}|('+))")
@@ -222,7 +234,8 @@ _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _PREAMBLE = re.compile(
     r"(?:\\text ?\{)?(?:the |our |a )?(?:final )?(?:solution|answer)s?"
     r"(?: set)? (?:is|are)(?: given by)? ?:? ?(?:\} ?|(?<=[ :]))"
-    r"|(?:we (?:get|have)|so|thus|hence|therefore|then),? ",
+    r"|(?:we (?:get|have)|so|thus|hence|therefore|then),? "
+    r"|(?:approximately|about|roughly|around|exactly|only) ",
     re.IGNORECASE,
 )
 
@@ -260,9 +273,11 @@ def _normal_form(text: str) -> str:
     if "°" in text or "circ" in text:
         text = _DEGREE_SIGN.sub("°", text)
     text = text.strip()
+    if len(text) < 200:
+        text = _rare(text)
     while text and text[-1] in ".,;: " and not text.endswith("\\,"):
         text = text[:-1]
-    if len(text) > 8 and (text[0].isalpha() or text.startswith(r"\text")):
+    if len(text) > 4 and (text[0].isalpha() or text.startswith(r"\text")):
         match = _PREAMBLE.match(text[:80])
         if match and match.end() < len(text):
             text = text[match.end() :].lstrip()
@@ -317,7 +332,8 @@ def _unwrap(text: str) -> str:
     """Without what stands around a whole answer, a few layers of it."""
     for _ in range(4):
         before = text
-        text = text.rstrip(". \n") if not text.endswith("\\.") else text
+        if not text.endswith(("\\.", "...")):
+            text = text.rstrip(". \n")
         for start, end in _WRAPPERS:
             if (
                 len(text) > len(start) + len(end)
@@ -338,6 +354,29 @@ def _unwrap(text: str) -> str:
     return text
 
 
+def _rare(text: str) -> str:
+    """Spellings that are seldom seen, in short texts."""
+    if "'" in text:
+        feet = _FEET.fullmatch(text)
+        if feet:
+            return f"{feet.group(1)} feet {feet.group(2)} inches"
+    if "sq" in text:
+        text = _SQUARE.sub("square ", text)
+    if text.endswith("..."):
+        match = _REPEATED.fullmatch(text)
+        if match:
+            return rf"{match.group(1)}\bar{{{match.group(2)}}}"
+    if text.startswith("]") or text.endswith("["):
+        text = _OUTWARD.sub(_inward, text)
+    return text
+
+
+def _inward(match: re.Match) -> str:
+    opening, inner, closing = match.groups()
+    opening = "(" if opening == "]" else opening
+    return opening + inner + (")" if closing == "[" else closing)
+
+
 def _latex(text: str) -> str:
     text = _GROUPS.sub("", text)
     if r"\left" in text or r"\right" in text:
@@ -347,7 +386,10 @@ def _latex(text: str) -> str:
         text = text.replace(r"\hline", "")
     if r"\rm" in text or r"\bf" in text:
         text = _SWITCH.sub(r"\\text{\1}", text)
+    text = _BASIS.sub(r"\\hat{\1}", text)
     text = _COMMAND.sub(_alias, text)
+    if r"\text" in text:
+        text = _EMPTY_TEXT.sub(" ", text)
     text = _FONT.sub(lambda match: match.group(1) or "", text)
     if r"\begin" in text:
         text = _ARRAY.sub(r"\1", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _SYNONYMS = {
-    spelling: names.split("|")[0]
+    spelling.lower(): names.split("|")[0]
     for names in (
         "yes|yep",
         "no|nope",
@@ -94,7 +94,48 @@ _EXCEPT = re.compile(
     r"(?: for)?(?: [a-z] ?=)? (.+)",
     re.IGNORECASE,
 )
+_ORDINAL = re.compile(
+    r"([0-9]{1,6}) ?(?:\^? ?\{? ?\\text ?\{ ?)?(?:st|nd|rd|th) ?\}?\}?"
+)
+_NUMBERS = {
+    name: number
+    for number, name in enumerate(
+        """zero one two three four five six seven eight nine ten eleven twelve
+        thirteen fourteen fifteen sixteen seventeen eighteen nineteen
+        twenty""".split()
+    )
+} | {
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+    "ninety": 90,
+    "hundred": 100,
+    "one hundred": 100,
+    "half": r"\frac{1}{2}",
+    "one half": r"\frac{1}{2}",
+    "one-half": r"\frac{1}{2}",
+    "one third": r"\frac{1}{3}",
+    "one-third": r"\frac{1}{3}",
+    "two thirds": r"\frac{2}{3}",
+    "two-thirds": r"\frac{2}{3}",
+    "one fourth": r"\frac{1}{4}",
+    "one-fourth": r"\frac{1}{4}",
+    "one quarter": r"\frac{1}{4}",
+    "three fourths": r"\frac{3}{4}",
+    "three-fourths": r"\frac{3}{4}",
+    "three quarters": r"\frac{3}{4}",
+}
 _TO = re.compile(r"([0-9.]+) +to +([0-9.]+)")
+_LABEL = re.compile(
+    r"\\text ?\{[A-Za-z .]+\}(?:_?\{?[A-Za-z0-9]\}?)?|[A-Z][a-z]{3,}|[a-z]{5,}"
+    r"|(?:m ?)?\\(?:angle|triangle|bar|vec) ?\{?[A-Z]{1,4}\}?"
+    r"|[A-Z]{2,4}|\|?\\vec\{[A-Za-z]{1,2}\}\|?"
+    r"|(?:[PEV]|Var|\\text ?\{Var\}|\\mathbb\{[PE]\}) ?[(\[][^=]{1,40}[)\]]"
+    r"|\\(?:lim|int)(?![A-Za-z])[^=]{1,50}"
+)
 _WORD_LIST = re.compile(r" ?(?:,|;|\band\b) ?")
 
 
@@ -161,14 +202,40 @@ def clock(text: str) -> str | None:
 
 def as_formula(text: str) -> str | None:
     """Mathematics for a few phrases: `all real numbers except 3`, `3 to 4`."""
-    if len(text) > 200 or not any(c.isdigit() for c in text):
+    if len(text) > 200:
         return None
+    if not any(c.isdigit() for c in text):
+        number = _NUMBERS.get(plain(text)) if len(text) < 30 else None
+        return None if number is None else str(number)
+    ordinal = _ORDINAL.fullmatch(text)
+    if ordinal:
+        return ordinal.group(1)
     text = _TEXT.sub(r" \1 ", text)
     match = _EXCEPT.fullmatch(" ".join(text.split()))
     if match:
         return rf"\mathbb{{R}} \setminus \{{{match.group(1)}\}}"
     match = _TO.fullmatch(text.strip())
     return f"{match.group(1)} : {match.group(2)}" if match else None
+
+
+def letters(text: str) -> str | None:
+    """`ACD` for `A, C, D`, `D, C and A` and `ACD`: several choices."""
+    if len(text) > 40:
+        return None
+    text = _TEXT.sub(r"\1", text).replace("and", ",")
+    found = [c for c in text if c not in " ,()"]
+    if len(found) < 2 or not all("A" <= c <= "J" for c in found):
+        return None
+    return "".join(sorted(found))
+
+
+def label(text: str) -> tuple[str, str]:
+    r"""`("\\angle ABC", "45°")` for `\angle ABC = 45°`; `("", text)` else."""
+    name, equals, value = text.partition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not value or "=" in value or len(name) > 60:
+        return "", text
+    return (name, value) if _LABEL.fullmatch(name) else ("", text)
 
 
 def words(text: str) -> list[str] | None:

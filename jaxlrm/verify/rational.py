@@ -122,6 +122,8 @@ def _function(name: str, arguments: tuple[Tree, ...]) -> int | Fraction:
         return _bounded(math.comb(int(values[0]), int(values[1])))
     if name in ("max", "min") and values:
         return (max if name == "max" else min)(values)
+    if name == "mod" and len(values) == 2:
+        return values[0] % values[1]
     if name in ("gcd", "lcm") and whole:
         return getattr(math, name)(*map(int, values))
     raise Irrational(f"{name} of rational numbers")

@@ -16,7 +16,7 @@ from jaxlrm.verify.rational import Irrational, rational
 from jaxlrm.verify.syntax import Tree
 from jaxlrm.verify.verdict import Verdict
 
-TIERS = ("text", "rational", "modular", "balls", "algebra")
+TIERS = ("text", "containers", "rational", "modular", "balls", "algebra")
 _CONSTANTS = ("C", "c", "K", "k", "C_1", "c_1")
 _EXPRESSIONS = frozenset(("n", "v", "f", *"+-*/^"))
 
@@ -39,9 +39,9 @@ class Judge:
         self.tier = 0
         self.algebra = algebra
 
-    def reach(self, tier: int) -> None:
+    def reach(self, tier: str) -> None:
         """Notes that a tier decides or was asked in vain."""
-        self.tier = max(self.tier, tier)
+        self.tier = max(self.tier, TIERS.index(tier))
 
     def quantities(self, answer: Tree, gold: Tree) -> Verdict:
         """Compares two values with their units.
@@ -119,7 +119,7 @@ class Judge:
 
     def based(self, answer: Tree, gold: Tree) -> Verdict:
         """`52_8` is written in a base and must be, if the gold is."""
-        self.reach(1)
+        self.reach("rational")
         if gold[0] == "base":
             if answer[0] != "base":
                 return (
@@ -161,7 +161,7 @@ class Judge:
             right = rational(gold)
         except (NotParsed, ZeroDivisionError):
             return None
-        self.reach(1)
+        self.reach("rational")
         try:
             value = rational(answer)
         except ZeroDivisionError:
@@ -189,7 +189,7 @@ class Judge:
             near = balls.rounds_to(answer, Fraction(right), half)
         except (NotParsed, ZeroDivisionError):
             return None
-        self.reach(3)
+        self.reach("balls")
         if near is None:
             return None
         if near and has_decimals(answer):
@@ -197,14 +197,14 @@ class Judge:
         return _verdict(near)
 
     def irrationals(self, answer: Tree, gold: Tree) -> Verdict:
-        self.reach(2)
+        self.reach("modular")
         answer = _same_constant(answer, gold)
         same = modular.identical(answer, gold)
         if same is not None:
             if same is False and _has_constant(answer, gold):
                 return self.up_to_constant(answer, gold, same)
             return _verdict(same)
-        self.reach(3)
+        self.reach("balls")
         try:
             same = balls.equal(answer, gold)
         except NotParsed:
@@ -219,7 +219,7 @@ class Judge:
         self, answer: Tree, gold: Tree, same: bool | None
     ) -> Verdict:
         """Antiderivatives may differ by what `+ C` takes up."""
-        self.reach(3)
+        self.reach("balls")
         for name in _CONSTANTS:
             if name in balls.names(answer) and name in balls.names(gold):
                 try:
@@ -231,7 +231,7 @@ class Judge:
 
     def equations(self, answer: Tree, gold: Tree) -> Verdict:
         """Two equations, as differences of their sides, by a factor."""
-        self.reach(2)
+        self.reach("modular")
         try:
             same = modular.proportional(answer, gold)
         except NotParsed:
@@ -239,7 +239,7 @@ class Judge:
         except ZeroDivisionError:
             return self.undefined(answer)
         if same is None:
-            self.reach(3)
+            self.reach("balls")
             try:
                 same = balls.proportional(answer, gold)
             except (NotParsed, ZeroDivisionError):
@@ -255,7 +255,7 @@ class Judge:
         """Asks computer algebra, where there is one."""
         if self.algebra is None:
             return Verdict.UNKNOWN
-        self.reach(4)
+        self.reach("algebra")
         same = self.algebra(question, answer, gold)
         return Verdict.UNKNOWN if same is None else _verdict(same)
 
@@ -357,16 +357,35 @@ def _letter_as_unit(tree: Tree, unit: units.Unit) -> tuple[Tree, units.Unit]:
 
 
 def _same_constant(answer: Tree, gold: Tree) -> Tree:
-    """`+ c` for `+ C`, where the gold has the other one."""
-    if gold[0] != "+" or answer[0] != "+":
-        return answer
-    name, other = gold[2], answer[2]
-    constants = {("v", name) for name in _CONSTANTS}
-    if name == other or not {name, other} <= constants:
-        return answer
-    if other[1] in balls.names(gold) or other[1] in balls.names(answer[1]):
-        return answer
-    return ("+", answer[1], name)
+    """`+ c` for `+ C`, and `c_1` for `C_1`, where the gold has the other."""
+    here, there = balls.names(answer), balls.names(gold)
+    ours, wanted = here - there, there - here
+    for name in ours:
+        swapped = name.swapcase()
+        if name[0] in "cCkK" and swapped in wanted:
+            answer = renamed(answer, ("v", name), ("v", swapped))
+    if len(ours) == len(wanted) == 1:
+        name, other = ("v", *ours), ("v", *wanted)
+        if name[1] in _CONSTANTS and other[1] in _CONSTANTS:
+            if name in _addends(answer) and other in _addends(gold):
+                return renamed(answer, name, other)
+    return answer
+
+
+def _addends(tree: Tree) -> list[Tree]:
+    if tree[0] != "+":
+        return [tree]
+    return _addends(tree[1]) + _addends(tree[2])
+
+
+def renamed(tree: Tree, name: Tree, other: Tree) -> Tree:
+    """`tree` with one part in place of another."""
+    if tree == name:
+        return other
+    return tuple(
+        renamed(part, name, other) if type(part) is tuple else part
+        for part in tree
+    )
 
 
 def _has_constant(answer: Tree, gold: Tree) -> bool:

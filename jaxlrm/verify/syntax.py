@@ -66,6 +66,11 @@ _CONSTANTS = {
     "inf": "oo",
     "oo": "oo",
 }
+_GREEK_WORDS = {
+    name[1:]: name
+    for name in r"""\alpha \beta \gamma \delta \epsilon \theta \lambda \mu
+    \rho \sigma \tau \phi \psi \omega""".split()
+}
 _FUNCTIONS = {
     name: name
     for name in """sin cos tan cot sec csc arcsin arccos arctan arccot arcsec
@@ -87,6 +92,7 @@ _FUNCTIONS = {
     "ctg": "cot",
     "lg": "log",
     "sign": "sgn",
+    "Abs": "abs",
     "ceiling": "ceil",
 }
 # What may take its argument without brackets.
@@ -95,6 +101,7 @@ _INVERSE = {
     name: "arc" + name
     for name in "sin cos tan cot sec csc sinh cosh tanh".split()
 }
+_ALSO_UNITS = frozenset(("min", "deg", "sec"))
 _CALLED = frozenset("fgh")
 _DECORATIONS = frozenset(r"\bar \hat \vec \tilde \dot \ddot \widetilde".split())
 RELATIONS = {
@@ -133,6 +140,7 @@ _CONJUNCTIONS = {
     r"\vee": "or",
     r"\wedge": "and",
     "&": "and",
+    r"\\": ",",
 }
 _SHORT_WORDS = frozenset(
     """an as at be but by can do for get has if is it let mod no not of so the
@@ -248,8 +256,10 @@ class _Parser:
     def word(self, word: str, start: int) -> None:
         """A word of the text: a name of something, or letters multiplied."""
         lower = word.lower()
+        word = _GREEK_WORDS.get(word, word)
         if (
-            word in _FUNCTIONS
+            word[0] == "\\"
+            or word in _FUNCTIONS
             or word in _CONSTANTS
             or word in units.PLAIN
             or lower in ("or", "and")
@@ -324,6 +334,10 @@ class _Parser:
     def item(self) -> Tree:
         """Reads an expression with its unit, or a chain of relations."""
         left = self.quantity()
+        if left[0] == "unit" and self.tokens[self.index][:1].isdigit():
+            # 1 hour 30 minutes
+            parts = (left, self.quantity())
+            return ("list", parts, frozenset(("and",)))
         operator = RELATIONS.get(self.tokens[self.index])
         if operator is None:
             if self.tokens[self.index] == ":":
@@ -391,6 +405,8 @@ class _Parser:
             tree = ("-", tree)
         if self.unit_follows():
             written = self.unit()
+            if any(name == "%" for name, _ in written.powers):
+                written = units.essential(written)
             if unit is units.NONE or not units.is_counted(written):
                 # $5 dollars, $5 per hour
                 unit = written if unit is units.NONE else unit
@@ -404,7 +420,9 @@ class _Parser:
             return True
         if token.startswith(r"\text{"):
             return token[6:7].isalpha() or token[6:7] in "°%"
-        if token in units.PLAIN:
+        if token in _ALSO_UNITS:
+            return self.is_unit()
+        if token in units.PLAIN or token == "per":
             return True
         return len(token) > 3 and token.isalpha()
 
@@ -597,11 +615,13 @@ class _Parser:
             return False
         first = token[0]
         if first.isalpha():
-            if token == "min":
-                return not self.after_number()
+            if token in _ALSO_UNITS and self.is_unit():
+                return False
             return len(token) == 1 or token in _FUNCTIONS or token in _CONSTANTS
         if first.isdigit():
             before = self.tokens[self.index - 1]
+            if before == "}" and self.tokens[self.index + 1] == "^":
+                return True  # \frac{3}{2}2^n
             end = self.starts[self.index - 1] + len(before)
             # ln(3) x 3^x, but not x2
             return self.starts[self.index] > end and (
@@ -624,6 +644,13 @@ class _Parser:
         if first == "|":
             return not self.bars
         return first in "([" or (first == "{" and len(token) == 1)
+
+    def is_unit(self) -> bool:
+        """Is it the `sec` of `5 sec`, not of `5 sec x`?"""
+        following = self.tokens[self.index + 1 : self.index + 2]
+        return self.after_number() and (
+            not following or following[0] in ("", ",", "/", "^", ";", "and")
+        )
 
     def after_number(self) -> bool:
         """Is the token before this one the end of a number?"""
@@ -668,7 +695,7 @@ class _Parser:
         if following == "_":
             return self.based(token)
         value = _literal(token)
-        if following == r"\bar" and "." in token:
+        if following in (r"\bar", r"\dot") and "." in token:
             return self.repeating(token)
         if type(value[1]) is not int:
             return value
@@ -713,7 +740,9 @@ class _Parser:
             self.index += 1
         if not base.isdigit() or len(base) > 2 or not 2 <= int(base) <= 36:
             self.refuse()
-        if len(digits) > DIGITS or max(digits) >= chr(48 + min(int(base), 10)):
+        if not digits.isdigit() or len(digits) > DIGITS:
+            self.refuse()
+        if max(digits) >= chr(48 + min(int(base), 10)):
             self.refuse()
         return ("base", digits.lstrip("0") or "0", int(base))
 
@@ -824,6 +853,8 @@ class _Parser:
         self.depth -= 1
         if tree[0] == "list":
             return ("group", opening + closing, tree[1])
+        if tree[0] == "unit" and tree[2] == units.single("°"):
+            return ("f", "degrees", (tree[1],))
         if opening == "[" and closing == "]" and tree[0] == "rel":
             return ("group", "[]", (tree,))
         return tree
@@ -836,7 +867,7 @@ class _Parser:
         self.close(bar)
         self.depth -= 1
         if name == "abs" and tree[0] == "matrix":
-            name = "det"
+            return _determinant(tree)
         return ("f", name, (tree,))
 
     def argument(self) -> Tree:
@@ -1076,7 +1107,7 @@ class _Parser:
         count = 0
         while True:
             if tokens[self.index] not in ends:
-                row.append(self.quantity())
+                row.append(self.item() if kind == "cases" else self.quantity())
             token = tokens[self.index]
             self.index += 1
             count += 1
@@ -1094,9 +1125,12 @@ class _Parser:
             self.refuse()
         tree: Tree = ("matrix", tuple(rows))
         if kind in ("vmatrix", "Vmatrix"):
-            return ("f", "det", (tree,))
+            return _determinant(tree)
         if kind in ("aligned", "align", "gathered", "cases"):
-            self.refuse()
+            if len(rows[0]) > 1:
+                self.refuse()
+            items = tuple(row[0] for row in rows)
+            return ("list", items, frozenset((",",)))
         return tree
 
 
@@ -1122,6 +1156,23 @@ _BASES = {
         2,
     )
 } | {"b": "", "o": ""}
+
+
+def _determinant(matrix: Tree) -> Tree:
+    """Written out for up to three rows."""
+    rows = matrix[1]
+    size = len(rows)
+    if size != len(rows[0]) or not 2 <= size <= 3:
+        return ("f", "det", (matrix,))
+    total: Tree | None = None
+    for column, item in enumerate(rows[0]):
+        minor = tuple(row[:column] + row[column + 1 :] for row in rows[1:])
+        inner = minor[0][0] if size == 2 else _determinant(("matrix", minor))
+        term = ("*", item, inner)
+        if column % 2:
+            term = ("-", term)
+        total = term if total is None else ("+", total, term)
+    return total
 
 
 def _literal(token: str) -> Tree:

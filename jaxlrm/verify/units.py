@@ -74,6 +74,16 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "radian": (("1", "rad rads radian radians"),),
     "%": (("1", "% percent percents pct"),),
     "count": (("1", "unit units"),),
+    "cup": (("1", "cup cups"),),
+}
+# Words that multiply and measure nothing.
+_MULTIPLES = {
+    "dozen": 12,
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
 }
 _COMPOUND = {
     "mph": (("mi", 1), ("h", -1)),
@@ -86,11 +96,14 @@ _SPELLINGS = {
     for dimension, rows in _TABLE.items()
     for size, spellings in rows
     for spelling in spellings.split()
-}
+} | {name: Unit((), Fraction(size)) for name, size in _MULTIPLES.items()}
 # Words that stand for a unit without \text around them.
 PLAIN = (
-    frozenset(name for name in _SPELLINGS if len(name) > 1) | _COMPOUND.keys()
-) - {"in", "sec", "deg"}
+    frozenset(name for name in _SPELLINGS if len(name) > 1)
+    | _COMPOUND.keys()
+    # Things counted, too short to be told from products of variables.
+    | frozenset("men boy egg way pen cow bus car dog cat hat toy pie".split())
+) - {"in"}
 # Symbols of one letter are units in \text, and where the other answer says so.
 LETTERS = frozenset(name for name in _SPELLINGS if len(name) == 1)
 NONE = Unit((), Fraction(1))
@@ -110,6 +123,16 @@ def single(name: str) -> Unit:
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         word = word[:-1]
     return Unit((("?" + word, 1),), Fraction(1))
+
+
+def essential(unit: Unit) -> Unit:
+    """`%` of `% per year`, dollars of dollars per hour; others whole."""
+    for dimension in ("%", "currency"):
+        powers = dict(unit.powers)
+        if powers.pop(dimension, 0) == 1 and powers:
+            if all(power < 0 for power in powers.values()):
+                return Unit(((dimension, 1),), unit.size)
+    return unit
 
 
 def is_known(name: str) -> bool:

@@ -177,6 +177,17 @@ while block and block[place]:
         print('BREACH')
     place += 1
 """,
+    "environment at the start of the stack": """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.getauxval.restype = ctypes.c_size_t
+first = ctypes.c_size_t.in_dll(libc, '__libc_stack_end').value + 8
+start = ctypes.c_size_t.from_address(first).value  # the first argument
+end = libc.getauxval(31)  # the name of the program, behind all variables
+assert 0 < end - start < 2**24
+if b'CANARY' in ctypes.string_at(start, end - start):
+    print('BREACH')
+""",
     "environment in proc": """
 if b'CANARY' in open('/proc/self/environ', 'rb').read():
     print('BREACH')
@@ -415,7 +426,7 @@ ctypes.memset(place, 0, length)
 import builtins, math, sys, sympy
 math.sqrt = lambda x: 'BREACH'
 sympy.solve = sympy.sqrt = lambda *_: 'BREACH'
-sys.modules['fractions'] = sys.modules['colorsys'] = None
+sys.modules['fractions'] = sys.modules['tabnanny'] = None
 builtins.print = builtins.__import__ = builtins.sum = lambda *_, **__: None
 sys.meta_path.clear()
 sys.setrecursionlimit(50)
@@ -565,7 +576,7 @@ BOMBS = {
     "recursion in C": (
         "import sys\nsys.setrecursionlimit(10**9)\n"
         "x = []\nfor _ in range(10**6): x = [x]\nrepr(x)",
-        "killed memory timeout",
+        "killed memory error timeout",
     ),
     "brackets": ("(" * 10**5, "error memory killed timeout"),
     "more brackets": ("(" * 10**6, "error memory killed timeout"),

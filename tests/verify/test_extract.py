@@ -41,7 +41,14 @@ from jaxlrm.verify.extract import bare_answer, extract_answer
         ("Therefore, x = 5.", "x = 5"),
         ("So she has 18 dollars left in total.", "18"),
         ("So she is left with $1,050.50 in total.", "$1,050.50"),
-        ("Thus the area is $\\frac{1}{2}$ square units.", r"\frac{1}{2}"),
+        (
+            "Thus the area is $\\frac{1}{2}$ square units.",
+            r"$\frac{1}{2}$ square units",
+        ),
+        ("Final Answer: The largest $n$ is 34.", "34"),
+        ("So the area of the triangle is 12 cm.", "12 cm"),
+        ("The answer is all reals except 3.", "all reals except 3"),
+        ("A: -10", "-10"),
         ("We get\n\\[\nx = 5\n\\]", "x = 5"),
     ],
 )

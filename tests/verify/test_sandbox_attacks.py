@@ -19,10 +19,12 @@ from tests.verify import sandbox_attacks as attacks
 DEADLINE = 0.5
 # Nothing of what an attack changed may be left for this.
 NEXT = """
-import builtins, colorsys, fractions, math, sys
+import builtins, fractions, math, sys
 import sympy
+assert 'tabnanny' not in sys.modules
+import tabnanny
+assert callable(tabnanny.check)
 assert math.sqrt(9) == 3 and fractions.Fraction(1, 2) * 2 == 1
-assert colorsys.rgb_to_hsv(0, 0, 0) == (0, 0, 0)
 assert sys.getrecursionlimit() == 1000
 print(sympy.sqrt(16), sum([40, 2]), 'keep' in vars(sys))
 """
@@ -118,10 +120,12 @@ def world(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sandbox(world):
-    # Unsafe is for hosts that cannot isolate: there is nothing to attack.
-    with Sandbox(workers=2, deadline=DEADLINE, unsafe=True) as sandbox:
-        if not sandbox.protection.isolated:
-            pytest.skip(sandbox.protection.remark())
+    try:
+        if "\nSeccomp:" not in pathlib.Path("/proc/self/status").read_text():
+            pytest.skip("this kernel has no seccomp: no program runs here")
+    except FileNotFoundError:
+        pytest.skip("this is not Linux: no program runs here")
+    with Sandbox(workers=2, deadline=DEADLINE) as sandbox:
         yield sandbox
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import random
 import resource
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import time
 import pytest
 
 import jaxlrm.verify.sandbox
-from jaxlrm.verify.sandbox import Sandbox
+from jaxlrm.verify.sandbox import Sandbox, Status
 
 ROOT = pathlib.Path(jaxlrm.verify.sandbox.__file__).parents[3]
 pytestmark = pytest.mark.skipif(
@@ -21,19 +22,35 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def processes_of(marker: str) -> list[int]:
-    """Live processes whose environment or command line has the marker."""
-    found = []
+def family(pid: int) -> set[int]:
+    """The processes that descend from one and belong to a sandbox."""
+    parents = {}
     for entry in pathlib.Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1]
+                parents[int(entry.name)] = int(fields.split()[1])
+    found, level = set(), {pid}
+    while level:
+        level = {child for child in parents if parents[child] in level}
+        found |= level
+    return alive(found)
+
+
+def alive(pids: set[int]) -> set[int]:
+    """Of these, the ones that still are a sandbox's processes."""
+    found = set()
+    for pid in pids:
         with contextlib.suppress(OSError):
-            text = (entry / "cmdline").read_bytes()
-            if marker.encode() in text and (
-                (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-            ):
-                found.append(int(entry.name))
+            # A zombie's is empty.
+            line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"jaxlrm.verify.sandbox" in line:
+                found.add(pid)
     return found
+
+
+def sandbox_processes() -> set[int]:
+    return family(os.getpid())
 
 
 def wait_for(condition, seconds=10.0):
@@ -43,14 +60,11 @@ def wait_for(condition, seconds=10.0):
         time.sleep(0.02)
 
 
-def sandbox_processes() -> set[int]:
-    return set(processes_of("jaxlrm.verify.sandbox"))
-
-
 def test_close_ends_all_processes():
     before = sandbox_processes()
     sandbox = Sandbox(workers=2, unsafe=True)
-    assert sandbox_processes() - before
+    started = sandbox_processes() - before
+    assert started
     runner = threading.Thread(
         target=lambda: pytest.raises(
             RuntimeError, sandbox.run, "while True: pass"
@@ -62,7 +76,7 @@ def test_close_ends_all_processes():
     sandbox.close()
     runner.join(5)
     assert not runner.is_alive()
-    wait_for(lambda: not sandbox_processes() - before)
+    wait_for(lambda: not alive(started))
     with pytest.raises(RuntimeError, match="closed"):
         sandbox.run("print(1)")
 
@@ -95,28 +109,27 @@ def start_parent(*arguments) -> subprocess.Popen:
 
 @pytest.mark.parametrize("arguments", [(), ("fork",)])
 def test_the_parents_death_ends_all_processes(arguments):
-    before = sandbox_processes()
     process = start_parent(*arguments)
-    started = sandbox_processes() - before - {process.pid}
+    started = family(process.pid)
     assert len(started) >= 3
     process.kill()
     process.wait()
-    wait_for(lambda: not (sandbox_processes() - before) & started or arguments)
-    if arguments:  # all but the one that the parent has forked itself
-        wait_for(lambda: len((sandbox_processes() - before) & started) <= 1)
+    # The one that the parent has forked itself stays.
+    wait_for(lambda: len(alive(started)) == len(arguments))
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.stdout.close()
     process.stderr.close()
 
 
 def test_an_interrupt_ends_all_processes():
-    before = sandbox_processes()
     process = start_parent()
+    started = family(process.pid)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, errors = process.communicate(timeout=10)
     assert errors.strip().endswith("KeyboardInterrupt")
     assert process.returncode in (-signal.SIGINT, 1)
-    wait_for(lambda: not sandbox_processes() - before)
+    wait_for(lambda: not alive(started))
 
 
 def test_a_lost_zygote_is_replaced():
@@ -196,3 +209,60 @@ def test_too_many_open_files_is_an_error_and_passes():
                 os.close(descriptor)
         assert sandbox.run("print(4)").stdout == "4\n"
         assert sandbox.statistics.restarts == 0
+
+
+def test_no_program_is_lost_among_bombs_and_kills():
+    before = sandbox_processes()
+    generator = random.Random(0)
+    programs = [
+        "while True: pass" if generator.random() < 0.05 else f"print({i})"
+        for i in range(120)
+    ]
+    stop = threading.Event()
+    with Sandbox(workers=2, deadline=0.5, unsafe=True) as sandbox:
+
+        def kill():
+            for kills in range(2):
+                while sandbox.statistics.restarts < kills:
+                    if stop.wait(0.05):
+                        return
+                if stop.wait(0.5):
+                    return
+                for pid in sandbox_processes() - before:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        runs = sandbox.run_many(programs)
+        stop.set()
+        killer.join()
+        descriptors = len(os.listdir("/proc/self/fd"))
+        sandbox.run_many(["print(1)"] * 8)
+        assert len(os.listdir("/proc/self/fd")) <= descriptors + 8
+        assert sandbox.statistics.restarts >= 1
+    for program, run in zip(programs, runs, strict=True):
+        if program.startswith("while"):
+            assert run.status is Status.TIMEOUT
+        else:
+            assert run.stdout == program[6:-1] + "\n"
+    wait_for(lambda: not sandbox_processes() - before)
+
+
+def test_a_program_killed_from_outside_runs_again_once():
+    with Sandbox(workers=1, deadline=5, unsafe=True) as sandbox:
+        for kills, status in ((1, Status.OK), (2, Status.KILLED)):
+            runs = []
+            runner = threading.Thread(
+                target=lambda runs=runs: runs.append(
+                    sandbox.run("import time; time.sleep(0.4); print(1)")
+                )
+            )
+            runner.start()
+            for _ in range(kills):
+                time.sleep(0.15)
+                # The newest is the program: none waits in reserve meanwhile.
+                os.kill(max(sandbox_processes()), signal.SIGKILL)
+            runner.join()
+            assert runs[0].status is status
+            assert sandbox.statistics.restarts == 0

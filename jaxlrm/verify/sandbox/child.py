@@ -16,6 +16,7 @@ from jaxlrm.verify.sandbox.run import Run, Status
 # A run whose end the zygote has not reported this long after its deadline.
 LOST_SECONDS = 5.0
 _ERROR_CHARACTERS = 500
+OUTSIDE = "killed by SIGKILL from outside"  # nothing that a program can do
 
 
 class ZygoteLost(Exception):
@@ -217,7 +218,11 @@ def _judge(
         status, error = Status.DENIED, "killed by a forbidden system call"
     elif killed:
         status = Status.KILLED
-        error = f"killed by {signal.strsignal(killed) or killed}"
+        error = f"killed by {_signal_name(killed)}"
+        if killed == signal.SIGKILL:
+            error = OUTSIDE
+    elif code == program.UNCONFINED:
+        status, error = Status.KILLED, "not run: a layer of isolation failed"
     else:
         status = {
             program.FINISHED: Status.OK,
@@ -234,6 +239,13 @@ def _judge(
         cpu,
         memory,
     )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _last_line(errors: str, code: int) -> str:

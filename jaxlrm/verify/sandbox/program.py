@@ -17,8 +17,8 @@ import sys
 import traceback
 import types
 
-# Exit statuses, read in child.py; the last two are nobody else's.
-FINISHED, RAISED, OUT_OF_MEMORY, FORBIDDEN = 0, 1, 112, 113
+# Exit statuses, read in child.py; nobody else uses the higher ones.
+FINISHED, RAISED, OUT_OF_MEMORY, FORBIDDEN, UNCONFINED = 0, 1, 112, 113, 114
 
 # Descriptors: the job comes in on 0, which is then at its end like 1 and 2
 # (of earlier steps nobody wants the output); these are the real output.
@@ -65,8 +65,7 @@ def serve(main: types.ModuleType) -> None:
         random.seed(0)  # a fork seeds it from the system
         for number, code in enumerate(job["history"], 1):
             run(code, f"<step {number}>", main)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         os.dup2(REAL_STDOUT, 1)
         os.dup2(REAL_STDERR, 2)
         os.close(REAL_STDOUT)
@@ -82,7 +81,7 @@ def run(code: str, name: str, main: types.ModuleType) -> int:
     linecache.cache[name] = (len(code), None, code.splitlines(True), name)
     try:
         exec(compile(code, name, "exec", dont_inherit=True), main.__dict__)
-        sys.stdout.flush()
+        _flush()
         return FINISHED
     except SystemExit as error:
         if error.code in (None, 0):
@@ -103,10 +102,11 @@ def run(code: str, name: str, main: types.ModuleType) -> int:
 
 
 def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except Exception:
-        pass  # the program's own stream
+    for stream in (sys.stdout, sys.__stdout__, sys.__stderr__):
+        try:
+            stream.flush()
+        except Exception:
+            pass  # the program has put something else in its place
 
 
 def _report(error: BaseException) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-# The layers without which a host does not isolate; the others are extras.
+# Without the first ones programs are not isolated. The next are a second wall
+# behind them, and namespaces a third.
 ESSENTIAL = ("limits", "seccomp")
+SECOND = ("user", "capabilities", "landlock")
 
 NOT_COVERED = (
     "faults of the kernel and of the processor, and timing side channels",
@@ -38,7 +40,7 @@ class Status(enum.StrEnum):
     DENIED = "denied"
     """It asked for what is forbidden: killed, or PermissionError."""
     KILLED = "killed"
-    """A signal ended it: a crash, or somebody else."""
+    """A signal ended it: a crash, or somebody else and that twice."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,10 @@ class Run:
 class Protection:
     """What stands between a program and this host, as tried at the start.
 
+    The layers: `user` (not root), `limits` (of resources), `capabilities`
+    (none), `landlock` (no file, no TCP, no signal to others), `seccomp` (only
+    calls that reach nothing outside), and namespaces.
+
     Attributes:
         missing: layer, and why this host does not have it.
         breaches: what a program could do in a trial that it must not.
@@ -99,6 +105,11 @@ class Protection:
     def isolated(self) -> bool:
         """Is every program kept from all that it must not do?"""
         return not self.breaches and not set(ESSENTIAL) & set(self.missing)
+
+    @property
+    def complete(self) -> bool:
+        """Do all layers hold but for namespaces, which many hosts refuse?"""
+        return self.isolated and not set(SECOND) & set(self.missing)
 
     def __str__(self) -> str:
         """The layers, what is missing, and what no layer covers."""

@@ -26,6 +26,7 @@ import struct
 import sys
 import time
 import warnings
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 from jaxlrm.verify.sandbox import archive, confine, program
@@ -62,15 +63,19 @@ def serve() -> NoReturn:
         os._exit(1)
     confinement = confine.Confinement(settings["memory"], settings["cpu"])
     missing, breaches = _probe(confinement)
-    missing |= {f"namespace: {name}": why for name, why in refused.items()}
+    outside = {f"namespace: {name}": why for name, why in refused.items()}
     send_json(
         channel,
-        {"missing": missing, "breaches": breaches, "absent": absent},
+        {
+            "missing": missing | outside,
+            "breaches": breaches,
+            "absent": absent,
+        },
     )
     os.dup2(null, 2)  # until here a failure can be seen
     os.close(null)
     _forget()
-    _Supervisor(channel, caller, confinement).run()
+    _Supervisor(channel, caller, confinement, missing.keys()).run()
     os._exit(0)
 
 
@@ -247,8 +252,10 @@ class _Supervisor:
         channel: socket.socket,
         caller: int | None,
         confinement: confine.Confinement,
+        missing: Collection[str],
     ):
         self.channel = channel
+        self.missing = missing
         self.caller = caller
         self.confinement = confinement
         self.parent = os.getppid()
@@ -306,7 +313,7 @@ class _Supervisor:
         except OSError:
             pid = -1  # the caller sees the socket close
         if not pid:
-            _become_child(self.confinement, zygote, received)
+            _become_child(self.confinement, self.missing, zygote, received)
         *pipes, number = received
         for descriptor in pipes:
             os.close(descriptor)
@@ -388,7 +395,10 @@ def _ignore(*_) -> None:
 
 
 def _become_child(
-    confinement: confine.Confinement, zygote: int, received: list[int]
+    confinement: confine.Confinement,
+    missing: Collection[str],
+    zygote: int,
+    received: list[int],
 ) -> NoReturn:
     """Confines this process and runs the program that it is sent."""
     try:
@@ -404,7 +414,9 @@ def _become_child(
             os.dup2(source, target)
         os.closerange(free, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         main = program.prepare()
-        confinement.apply(zygote)
+        # What the caller was told, and nothing less, or no program at all.
+        if not confinement.apply(zygote).keys() <= set(missing):
+            os._exit(program.UNCONFINED)
         program.serve(main)
     finally:
         os._exit(program.RAISED)
