@@ -649,13 +649,20 @@ def _peer() -> Callable[[Pair], bool] | None:
         return None
 
     def judge(pair: Pair) -> bool:
-        gold = pair.gold if "$" in pair.gold else f"${pair.gold}$"
         answer = pair.prediction
-        if not pair.solution and "$" not in answer:
-            answer = f"${answer}$"
-        return bool(verify(parse(gold), parse(answer)))
+        if not pair.solution:
+            answer = _delimited(answer)
+        return bool(verify(parse(_delimited(pair.gold)), parse(answer)))
 
     return judge
+
+
+def _delimited(answer: str) -> str:
+    """An answer as math-verify reads it best: in dollars, once."""
+    if re.search(r"(?<!\\)\$|\\\[|\\\(|\\boxed", answer):
+        return answer
+    body = answer.removesuffix(".")
+    return f"${body}$" + answer[len(body) :]
 
 
 class Score(NamedTuple):

@@ -24,13 +24,25 @@ LAYERS = """
     verify.verdict       jax
     verify.extract       jax
     verify.exact         jax
+    verify.normal        jax
+    verify.units         jax
+    verify.syntax        jax
+    verify.rational      jax
+    verify.modular       jax
+    verify.balls         jax
+    verify.regions       jax
+    verify.phrases       jax
+    verify.scalars       jax
+    verify.equivalence   jax
+    verify.workers       jax
+    verify.algebra       jax
     verify.maths         jax
+    verify.__main__      jax
     verify.rules.*       jax
     verify.rules         jax
     verify.steps         jax
     verify.sandbox.*     jax
     verify.sandbox       jax
-    verify.workers       jax
     verify               jax
     verify.bridge
     tasks.*              jax

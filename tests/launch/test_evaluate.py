@@ -163,3 +163,27 @@ def assert_refused(result, message):
     assert result.stdout == ""
     assert "Traceback" not in result.stderr
     assert message in result.stderr
+
+
+def test_several_models_have_a_folder_and_a_table_each(tmp_path):
+    dataset = write_dataset(tmp_path / "d.jsonl", 2, "right")
+    output = tmp_path / "out"
+    result = evaluate(
+        f"--dataset={dataset}", f"--output={output}", "--model=mini,mini-l"
+    )
+    assert result.returncode == 0, result.stderr
+    for name in ("mini", "mini-l"):
+        assert len(read_ids(output / name / "records.jsonl")) == 2
+        assert f"Model {name}" in result.stdout
+    assert (output / "table.md").read_text().count("| beam@64") == 2
+
+
+def test_models_of_one_name_are_refused(tmp_path):
+    dataset = write_dataset(tmp_path / "d.jsonl", 1, "right")
+    result = evaluate(
+        f"--dataset={dataset}",
+        f"--output={tmp_path / 'out'}",
+        "--model=a/mini,b/mini",
+    )
+    assert result.returncode == 2
+    assert "a/mini, b/mini would share a folder" in result.stderr

@@ -1,0 +1,77 @@
+"""launch.calibrate on a tiny model, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from jaxlrm import calibrate, testing
+from jaxlrm.models import hf
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "launch.calibrate", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    learned = testing.learned()
+    hf.save(folder, learned.config, learned.params)
+    testing.text().save(folder)
+    return folder
+
+
+def write_chains(path: pathlib.Path, number: int) -> pathlib.Path:
+    rng = random.Random(0)
+    with path.open("w") as file:
+        for i in range(number):
+            steps = [f"{rng.randrange(99)}*x = {i}", f"x = {rng.randrange(9)}"]
+            labels = [1, rng.randrange(2)]
+            line = {"problem": f"{i}*x = {i}", "steps": steps}
+            file.write(json.dumps({**line, "labels": labels}) + "\n")
+    return path
+
+
+def test_a_fit_is_written_and_used(model, tmp_path):
+    chains = write_chains(tmp_path / "chains.jsonl", 120)
+    result = run(f"--model={model}", f"--rollouts={chains}")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((model / calibrate.FILE).read_text())
+    assert found["steps"] > 60  # about half of 240
+    assert found["error_after"] < found["error_before"]
+    assert "AUROC" in result.stdout
+    # The engine's scores are those of the fitted line.
+    from jaxlrm import engine
+
+    plain = hf.load(model)[1].value_head
+    loaded = engine._read(model).params.value_head
+    np.testing.assert_allclose(
+        loaded.kernel, found["scale"] * plain.kernel, rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        loaded.bias,
+        found["scale"] * plain.bias + found["bias"],
+        rtol=1e-5,
+    )
+
+
+def test_bad_input_gets_one_message(model, tmp_path):
+    result = run(f"--model={model}", f"--rollouts={tmp_path / 'none.jsonl'}")
+    assert result.returncode == 2
+    assert "none.jsonl" in result.stderr
+    assert "Traceback" not in result.stderr
