@@ -58,7 +58,11 @@ class Play:
         trained_on=(),
     ):
         config = SearchConfig(
-            strategy=strategy, branches=B, width=2, verifiers=verifiers
+            strategy=strategy,
+            branches=B,
+            width=2,
+            chain_tokens=256,
+            verifiers=verifiers,
         )
         self.ended, self.progress = [], []
         tokenizer = copy.copy(text())

@@ -94,7 +94,7 @@ def test_the_state_of_a_search(shape, kv_heads):
     """
     mesh = sharding.make_mesh(*shape)
     strategy = strategies.build(
-        SearchConfig(branches=8, width=2, step_tokens=4)
+        SearchConfig(branches=8, width=2, step_tokens=4, chain_tokens=64)
     )
     model = lockstep.bind(
         testing.model_config(),
