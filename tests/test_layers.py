@@ -24,6 +24,7 @@ LAYERS = """
     verify.verdict       jax
     verify.extract       jax
     verify.exact         jax
+    verify.primes        jax
     verify.normal        jax
     verify.units         jax
     verify.syntax        jax

@@ -17,6 +17,7 @@ import random
 from fractions import Fraction
 
 from jaxlrm.verify.exact import NotParsed
+from jaxlrm.verify.primes import is_prime
 from jaxlrm.verify.syntax import Tree
 
 BITS = 127
@@ -94,7 +95,8 @@ class _Secret:
         while True:
             prime = source.getrandbits(BITS) | 1 << (BITS - 1)
             prime = prime & ~3 | 1
-            if _is_prime(prime, source):
+            bases = (source.randrange(2, prime - 1) for _ in range(ROUNDS))
+            if is_prime(prime, bases):
                 break
         self.prime = prime
         while True:
@@ -111,26 +113,6 @@ def _secret_of(process: int) -> _Secret:
 
 def _secret() -> _Secret:
     return _secret_of(0)
-
-
-def _is_prime(number: int, source: random.Random) -> bool:
-    """Miller and Rabin, with random bases."""
-    if any(number % small == 0 for small in (3, 5, 7, 11, 13, 17, 19, 23)):
-        return False
-    odd = number - 1
-    twos = (odd & -odd).bit_length() - 1
-    odd >>= twos
-    for _ in range(ROUNDS):
-        power = pow(source.randrange(2, number - 1), odd, number)
-        if power in (1, number - 1):
-            continue
-        for _ in range(twos - 1):
-            power = power * power % number
-            if power == number - 1:
-                break
-        else:
-            return False
-    return True
 
 
 class _Evaluation:

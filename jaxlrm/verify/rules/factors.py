@@ -6,12 +6,11 @@ import math
 import re
 from collections.abc import Sequence
 
+from jaxlrm.verify.primes import is_prime
 from jaxlrm.verify.verdict import Verdict
 
 _STATEMENT = re.compile(r"factors\(([0-9]{1,18})\)")
 _PRODUCT = re.compile(r"([0-9]{1,18})(?:[*×][0-9]{1,18}){0,63}")
-# Enough witnesses for every number below 3.3e24 (Sorenson and Webster 2015).
-_WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
 
 
 def reads(statement: str) -> bool:
@@ -75,28 +74,4 @@ def _factors(line: str) -> list[int] | None:
 def _primes(factors: Sequence[int]) -> Verdict:
     if factors == [1]:
         return Verdict.VALID
-    return Verdict.VALID if all(map(_is_prime, factors)) else Verdict.INVALID
-
-
-def _is_prime(number: int) -> bool:
-    """Miller and Rabin's test."""
-    if number < 2:
-        return False
-    if number in _WITNESSES:
-        return True
-    if any(number % witness == 0 for witness in _WITNESSES):
-        return False
-    odd = number - 1
-    twos = (odd & -odd).bit_length() - 1
-    odd >>= twos
-    for witness in _WITNESSES:
-        power = pow(witness, odd, number)
-        if power in (1, number - 1):
-            continue
-        for _ in range(twos - 1):
-            power = power * power % number
-            if power == number - 1:
-                break
-        else:
-            return False
-    return True
+    return Verdict.VALID if all(map(is_prime, factors)) else Verdict.INVALID
