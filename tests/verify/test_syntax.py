@@ -3,10 +3,10 @@ from fractions import Fraction
 
 import pytest
 
-from jaxlrm.verify import syntax, units
+from jaxlrm.verify import units
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.normal import normal_form
-from jaxlrm.verify.syntax import parse_answer
+from jaxlrm.verify.syntax import parse_answer, tokens
 from tests.verify.bombs import BOMBS
 
 X, Y = ("v", "x"), ("v", "y")
@@ -86,7 +86,7 @@ def test_outside_the_grammar(text):
 
 
 def test_budgets(monkeypatch):
-    monkeypatch.setattr(syntax, "TOKENS", 5)
+    monkeypatch.setattr(tokens, "TOKENS", 5)
     with pytest.raises(NotParsed, match="tokens"):
         parse_answer("1+1+1+7")
     monkeypatch.undo()

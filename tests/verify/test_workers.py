@@ -253,6 +253,66 @@ def test_a_worker_killed_from_outside_loses_nothing(jobs, tmp_path):
     assert len(recorded(path)) in (60, 61)  # that job may have run again
 
 
+@pytest.mark.parametrize(
+    ("runs", "verdicts"),
+    [
+        # Two jobs of a chunk lose their worker, each once.
+        ((1, 3), [Verdict.VALID] * 4),
+        # One job loses its worker twice.
+        ((1, 2), [Verdict.ERROR] + [Verdict.VALID] * 3),
+    ],
+)
+def test_a_job_is_blamed_for_its_second_kill(jobs, tmp_path, runs, verdicts):
+    path = tmp_path / "pids"
+    with make_pool(workers=1, deadline=5.0) as pool:
+        # The first two share a chunk.
+        batch = pool.start(jobs.record, [(str(path), 0.4, n) for n in range(4)])
+        for run in runs:
+            wait_until(lambda: len(recorded(path)) == run)  # noqa: B023
+            os.kill(recorded(path)[-1][0], signal.SIGKILL)
+        assert batch.result() == verdicts
+        assert pool.statistics.restarts == 2
+
+
+# A process that tells its progress without a pause, and one that reads it.
+PROGRESS = """
+import os, signal
+from jaxlrm.verify.workers.protocol import Shared
+shared = Shared()
+shared.begin(63, 1e6, 1.0)
+pid = os.fork()
+while not pid:
+    shared.begin(63, 1e6, 1.0)
+seen = {(shared.running(), shared.busy()) for _ in range(100_000)}
+os.kill(pid, signal.SIGKILL)
+assert seen == {((1e6, 63), 1.0)}, seen
+"""
+
+
+def test_progress_is_never_seen_half_written():
+    root = pathlib.Path(jaxlrm.verify.__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", PROGRESS],
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
+
+
+def test_a_zygote_killed_while_it_starts_is_replaced(folder, jobs, tmp_path):
+    path = tmp_path / "zygotes"
+    (folder / "slow_jobs.py").write_text(
+        f"import os, time\nwith open({str(path)!r}, 'a') as file:\n"
+        "    file.write(f'{os.getpid()} 0\\n')\ntime.sleep(0.3)\n"
+    )
+    with Pool(modules=("pool_jobs", "slow_jobs"), deadline=5.0) as pool:
+        batch = pool.start(jobs.sleep, [(0.5, n) for n in range(4)])
+        for starts in (1, 2):
+            wait_until(lambda: len(recorded(path)) == starts)  # noqa: B023
+            os.kill(recorded(path)[-1][0], signal.SIGKILL)
+        assert batch.result() == [Verdict.VALID] * 4
+        assert len(recorded(path)) == 3
+
+
 def test_a_killed_zygote_is_replaced(jobs, tmp_path):
     path = tmp_path / "pids"
     with make_pool(deadline=5.0) as pool:

@@ -1,0 +1,98 @@
+"""Units behind numbers."""
+
+from __future__ import annotations
+
+from jaxlrm.verify import units
+from jaxlrm.verify.syntax.cursor import Cursor
+from jaxlrm.verify.syntax.names import ALSO_UNITS
+
+
+def unit_follows(cursor: Cursor) -> bool:
+    """Is the next token a unit, where no factor is one?"""
+    token = cursor.tokens[cursor.index]
+    if token == "%" or token in ("¤", "£", "€", "¢"):
+        return True
+    if token.startswith(r"\text{"):
+        return token[6:7].isalpha() or token[6:7] in "°%"
+    if token in ALSO_UNITS:
+        return cursor.is_unit()
+    if token in units.PLAIN or token == "per":
+        return True
+    return len(token) > 3 and token.isalpha()
+
+
+def read_unit(cursor: Cursor) -> units.Unit:
+    """Reads `cm^2`, `km/h`, `\\text{square feet}`, `N-m`."""
+    tokens = cursor.tokens
+    unit, sign, raised = units.NONE, 1, 0
+    while True:
+        token = tokens[cursor.index]
+        cursor.index += 1
+        if token.startswith(r"\text{"):
+            names = token[6:].replace("/", " / ").replace("^", " ^ ")
+            words = names.replace("-", " ").replace(".", " ").split()
+        else:
+            words = [token]
+        last: units.Unit = units.NONE
+        exponent = raised
+        waiting = False
+        for word in words:
+            lower = word.lower()
+            if lower in ("square", "sq"):
+                exponent = 2
+            elif lower in ("cubic", "cu"):
+                exponent = 3
+            elif lower in ("squared", "cubed") or waiting:
+                power = {"squared": 2, "cubed": 3, "2": 2, "3": 3}
+                if lower not in power:
+                    cursor.refuse()
+                unit = units.times(unit, last, sign * (power[lower] - 1))
+                waiting = False
+            elif word == "^":
+                waiting = True
+            elif lower in ("per", "/"):
+                sign = -1
+            elif lower in ("of", "a", "an", "the", "each"):
+                continue
+            else:
+                last = units.single(word)
+                if words == [word] and last.powers == (("charge", 1),):
+                    last = units.single("C")
+                unit = units.times(unit, last, sign * (exponent or 1))
+                exponent = 0
+        raised = exponent
+        if tokens[cursor.index] == "^":
+            power = _small_exponent(cursor)
+            unit = units.times(unit, last, sign * (power - 1))
+        following = tokens[cursor.index]
+        if following in ("/", r"\cdot", "*", "-", "per"):
+            cursor.index += 1
+            sign = -1 if following in ("/", "per") else 1
+            if not (
+                unit_follows(cursor)
+                or tokens[cursor.index] in units.LETTERS
+                or tokens[cursor.index] == "in"
+            ):
+                cursor.refuse()
+        elif not unit_follows(cursor):
+            return unit
+
+
+def _small_exponent(cursor: Cursor) -> int:
+    tokens = cursor.tokens
+    cursor.index += 1
+    if tokens[cursor.index] == "{":
+        digits = tokens[cursor.index + 1]
+        cursor.index += 2
+        negative = digits == "-"
+        if negative:
+            digits = tokens[cursor.index]
+            cursor.index += 1
+        if tokens[cursor.index] != "}":
+            cursor.refuse()
+    else:
+        digits, negative = tokens[cursor.index], False
+    cursor.index += 1
+    if digits not in ("1", "2", "3"):
+        cursor.refuse()
+    return -int(digits) if negative else int(digits)

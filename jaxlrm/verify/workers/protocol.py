@@ -1,0 +1,94 @@
+"""What crosses the sockets and the memory shared with a worker.
+
+Lengths and JSON between the pool, the zygote and the workers, never pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import socket
+import struct
+from typing import Any
+
+CHUNK = 64  # jobs of a message; amortises the system calls
+
+LENGTH = struct.Struct("<I")
+CHUNK_HEADER = struct.Struct("<QII")  # chunk, jobs, bytes of JSON
+JOB_HEADER = struct.Struct("<III")  # first job to do, jobs, bytes of JSON
+RESULT_HEADER = struct.Struct("<QIId")  # chunk, jobs, restarts, busy seconds
+PENDING = 0xFF  # the code of a job without a verdict
+
+
+class Shared:
+    """Memory that the zygote shares with a worker.
+
+    Each number is stored by one aligned write, so that no reader sees half of
+    it; `struct.pack_into` clears the bytes first, and a reader may see that.
+
+    Attributes:
+        codes: a byte for each verdict of a chunk, or `PENDING`.
+    """
+
+    _START, _BUSY, _JOB = range(3)
+    _IDLE = -1.0
+
+    def __init__(self):
+        size = 8 * 3
+        self._memory = mmap.mmap(-1, size + CHUNK)
+        self._bytes = memoryview(self._memory)
+        self._numbers = self._bytes[:size].cast("d")
+        self.codes = self._bytes[size:]
+        self.stop(0.0)
+
+    def begin(self, job: int, start: float, busy: float) -> None:
+        """Tells which job runs since when, and the seconds of others."""
+        # In this order: a reader in between sees an old job that has ended.
+        self._numbers[self._BUSY] = busy
+        self._numbers[self._START] = start
+        self._numbers[self._JOB] = job
+
+    def stop(self, busy: float) -> None:
+        """Tells that no job runs, and the seconds of all."""
+        self._numbers[self._BUSY] = busy
+        self._numbers[self._JOB] = self._IDLE
+
+    def running(self) -> tuple[float, int] | None:
+        """Start of the job that runs and its index; None between chunks."""
+        start = self._numbers[self._START]
+        job = self._numbers[self._JOB]
+        return None if job == self._IDLE else (start, int(job))
+
+    def busy(self) -> float:
+        """Seconds that finished jobs took."""
+        return self._numbers[self._BUSY]
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        self.codes.release()
+        self._numbers.release()
+        self._bytes.release()
+        self._memory.close()
+
+
+def send_json(channel: socket.socket, value: Any) -> None:
+    """Waits until it is sent."""
+    body = json.dumps(value).encode()
+    channel.sendall(LENGTH.pack(len(body)) + body)
+
+
+def receive_json(channel: socket.socket) -> Any:
+    """What `send_json` sent; EOFError where the other end has closed."""
+    (length,) = LENGTH.unpack(receive_exactly(channel, LENGTH.size))
+    return json.loads(receive_exactly(channel, length))
+
+
+def receive_exactly(channel: socket.socket, length: int) -> bytes:
+    """EOFError where the other end has closed."""
+    data = bytearray()
+    while len(data) < length:
+        part = channel.recv(min(length - len(data), 1 << 20))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)
