@@ -12,6 +12,7 @@ from jaxlrm.tasks.evaluation import Evaluation
 from jaxlrm.tasks.factors import PrimeFactorisation
 from jaxlrm.tasks.linear import LinearEquation
 from jaxlrm.tasks.polynomials import Expand
+from jaxlrm.tasks.programs import Programs
 from jaxlrm.tasks.rational import RationalArithmetic
 from jaxlrm.tasks.system import LinearSystem
 from jaxlrm.tasks.task import LEVELS, TRAINED, Problem, Task, question
@@ -32,6 +33,7 @@ TASKS: dict[str, Task] = {
         Derivative(),
         Game24(),
         Countdown(),
+        Programs(),
     )
 }
 

@@ -20,12 +20,15 @@ class Problem(NamedTuple):
         steps: a worked chain of thought, one elementary operation a step; the
             last step states the answer. For training only: nothing at
             inference sees it.
+        outputs: indices of the steps that a tool writes and not the model,
+            in order.
     """
 
     text: str
     answer: str
     task: str
     steps: tuple[str, ...]
+    outputs: tuple[int, ...] = ()
 
 
 class Task(Protocol):

@@ -34,6 +34,8 @@ class Document(NamedTuple):
         labels: for each of them, whether the chain is right so far, in
             [0, 1].
         count: how often it is drawn, compared with others.
+        given: ranges of tokens, `(first, after the last)`, that a tool writes
+            and the model does not learn to.
     """
 
     tokens: Sequence[int]
@@ -41,6 +43,7 @@ class Document(NamedTuple):
     ends: Sequence[int] = ()
     labels: Sequence[float] = ()
     count: int = 1
+    given: Sequence[tuple[int, int]] = ()
 
 
 class Batch(NamedTuple):
@@ -152,10 +155,27 @@ def tokenizer(config: TrainConfig) -> Text:
 
 
 def worked(text: Text, problem: tasks.Problem) -> Document:
-    """A problem's worked chain of thought, to be imitated."""
-    prompt = text.encode_prompt(problem.text)
-    steps = text.encode(text.step.join(problem.steps))
-    return Document([*prompt, *steps, text.end[0]], len(prompt))
+    """A problem's worked chain of thought, to be imitated.
+
+    What a tool writes becomes tokens as in a search: apart from the rest, and
+    then a delimiter.
+    """
+    tokens = text.encode_prompt(problem.text)
+    start = len(tokens)
+    given = []
+    written = ""
+    for index, line in enumerate(problem.steps):
+        delimiter = text.step if index + 1 < len(problem.steps) else ""
+        if index not in problem.outputs:
+            written += line + delimiter
+            continue
+        tokens += text.encode(written)
+        written = ""
+        output = [*text.encode(line), *text.encode(delimiter)]
+        given.append((len(tokens), len(tokens) + len(output)))
+        tokens += output
+    tokens += text.encode(written)
+    return Document([*tokens, text.end[0]], start, given=given)
 
 
 def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
@@ -261,6 +281,8 @@ def _put(batch: Batch, row: int, begin: int, number: int, document: Document):
     batch.targets[row, begin : begin + size - 1] = document.tokens[1:]
     learned = slice(begin + document.start - 1, begin + size - 1)
     batch.weights[row, learned] = 1.0
+    for first, end in document.given:
+        batch.weights[row, begin + first - 1 : begin + end - 1] = 0.0
     batch.positions[row, here] = np.arange(size)
     batch.documents[row, here] = number
     for end, label in zip(document.ends, document.labels, strict=True):

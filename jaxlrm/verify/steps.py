@@ -32,13 +32,22 @@ from jaxlrm.verify.rules import (
     factors,
     moves,
     polynomials,
+    programs,
     systems,
 )
 from jaxlrm.verify.verdict import Verdict, combine
 
 # Each judges chains about statements of a form of its own; any other statement
 # is an equation, or an expression with unknowns, which this module judges.
-_RULES = (moves, systems, polynomials, derivative, factors, arithmetic)
+_RULES = (
+    programs,
+    moves,
+    systems,
+    polynomials,
+    derivative,
+    factors,
+    arithmetic,
+)
 
 
 def rule_for(statement: str):

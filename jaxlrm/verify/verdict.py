@@ -37,3 +37,16 @@ def combine(verdicts: Iterable[Verdict]) -> Verdict:
         if verdict is not Verdict.VALID:
             whole = Verdict.UNKNOWN
     return whole
+
+
+def agree(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict of several verifiers on the same step.
+
+    One that says INVALID has its veto; else one that says VALID is believed;
+    else nobody knows, and the first of them says why.
+    """
+    found = list(verdicts)
+    for verdict in (Verdict.INVALID, Verdict.VALID):
+        if verdict in found:
+            return verdict
+    return found[0] if found else Verdict.UNKNOWN

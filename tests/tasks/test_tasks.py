@@ -38,6 +38,7 @@ NAMES = [
     "differentiate",
     "game24",
     "countdown",
+    "programs",
 ]
 each_family = pytest.mark.parametrize(
     "family", FAMILIES, ids=[family.name for family in FAMILIES]
@@ -48,6 +49,11 @@ each_level = pytest.mark.parametrize("level", tasks.LEVELS)
 def draw(family, level: int, count: int) -> list[tasks.Problem]:
     rng = random.Random(f"{family.name}/{level}")
     return [family.sample(rng, level) for _ in range(count)]
+
+
+def sound(family) -> Verdict:
+    """Of a right step: nobody knows whether a program is the right one."""
+    return Verdict.UNKNOWN if family.name == "programs" else Verdict.VALID
 
 
 def value(expression: str) -> Fraction:
@@ -69,14 +75,15 @@ def test_the_families():
 @each_family
 @each_level
 def test_worked_chains_are_valid(family, level):
+    expected = sound(family)
     for problem in draw(family, level, 6):
         reading = tasks.recognise(problem.text)
         statement, steps = reading.statement, problem.steps
         for end in range(1, len(steps)):
             verdict = check_chain(statement, steps[:end])
-            assert verdict is Verdict.VALID, (problem.text, steps[:end])
-        assert check_answer(statement, steps) is Verdict.VALID, problem
-        assert check_solution(statement, steps) is Verdict.VALID
+            assert verdict is expected, (problem.text, steps[:end])
+        assert check_answer(statement, steps) is expected, problem
+        assert check_solution(statement, steps) is expected
         assert chain_answer(statement, steps) == problem.answer
 
 

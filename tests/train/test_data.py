@@ -30,6 +30,12 @@ DOCUMENTS = st.lists(
             start=st.integers(1, size),
             ends=st.just(()),
             labels=st.just(()),
+            given=st.lists(
+                st.tuples(st.integers(1, size), st.integers(1, size)).map(
+                    sorted
+                ),
+                max_size=2,
+            ),
         )
     ),
     min_size=1,
@@ -90,6 +96,8 @@ def test_packing(documents):
             inner = slice(begin, begin + size - 1)
             assert (batch.targets[row, inner] == tokens[1:]).all()
             learned = np.arange(1, size) >= document.start
+            for first, end in document.given:
+                learned[first - 1 : end - 1] = False
             assert (batch.weights[row, inner] == learned).all()
             assert batch.weights[row, begin + size - 1] == 0
             begin += size
@@ -266,6 +274,35 @@ def test_a_worked_chain():
     assert document.tokens[-1] in text().end
     assert text().decode(document.tokens[document.start :]) == "5 - 1\n4"
     assert not document.ends and not document.labels
+
+
+def test_what_a_tool_wrote_is_read_and_not_learned():
+    steps = (">>> 2**5", "32", ">>> _ % 7", "4", "answer: 4")
+    problem = tasks.Problem("2^5 modulo 7", "4", "programs", steps, (1, 3))
+    document = data.worked(text(), problem)
+    tokens = list(document.tokens)
+    plain = data.worked(text(), problem._replace(outputs=()))
+    assert tokens == list(plain.tokens) and not plain.given
+    found = [text().decode(tokens[slice(*span)]) for span in document.given]
+    assert found == ["32\n", "4\n"]
+    batch = data.pad([document], 1, len(tokens))
+    learned = np.flatnonzero(batch.weights[0])
+    written = text().decode(batch.targets[0, learned].tolist())
+    assert written == ">>> 2**5\n>>> _ % 7\nanswer: 4"
+    assert batch.targets[0, learned[-1]] in text().end
+    assert (batch.tokens[0] == tokens).all()
+
+
+def test_the_family_of_programs_says_what_a_tool_wrote():
+    rng = random.Random(3)
+    for _ in range(20):
+        problem = tasks.get("programs").sample(rng, 5)
+        document = data.worked(text(), problem)
+        found = [
+            text().decode(document.tokens[slice(*span)])
+            for span in document.given
+        ]
+        assert found == [f"{problem.steps[i]}\n" for i in problem.outputs]
 
 
 def write(path, *lines):
