@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,9 +12,13 @@ from flax import struct
 
 from jaxlrm.config import ModelConfig
 from jaxlrm.models.cache import Context, Segment
-from jaxlrm.models.params import Transformer
-from jaxlrm.models.transformer import forward, unembed
+from jaxlrm.models.params import Transformer, unstack
+from jaxlrm.models.transformer import forward, rotary_angles, unembed
 from jaxlrm.sampling import sample
+
+# On a CPU the twig grows in up to so many blocks, each of so many slots or
+# more: more of them take longer to compile, smaller ones to read.
+_BLOCKS, _BLOCK = 2, 32
 
 
 @struct.dataclass
@@ -39,7 +44,7 @@ class Decoding(NamedTuple):
     """Static settings of decoding.
 
     Attributes:
-        steps: `S`, most tokens a branch writes.
+        steps: `S`, most tokens of a branch, a tool's among them.
         temperature: see `sampling.sample`, as the next two.
         top_k: likewise.
         top_p: likewise.
@@ -61,8 +66,8 @@ class Written:
         ended: `[G, B] bool`, with the step delimiter or the answer's end.
         answered: `[G, B] bool`, with the answer's end.
         hidden: `[G, B, E]`, of the last token.
-        logp: `[G, B] float32`, log-probability of the tokens, before the
-            temperature.
+        logp: `[G, B] float32`, log-probability of the sampled tokens, before
+            the temperature.
         twig: keys and values of the tokens.
     """
 
@@ -89,8 +94,10 @@ def write_step(
     half: jax.Array,
     number: int = 1,
     allowance: jax.Array | None = None,
+    output: jax.Array | None = None,
+    forced: jax.Array | None = None,
 ) -> Written:
-    """Samples until every branch has ended its step or written `S` tokens.
+    """Samples until every branch has ended its step or written its tokens.
 
     Each token goes through the model once: its keys and values are then in
     the twig and its hidden state tells the next token, so the last state is
@@ -113,61 +120,140 @@ def write_step(
         allowance: `[G] int32`, tokens that the branches of a problem may
             write together: when the next one of each would be too many, all
             of them stop.
+        output: `[G, B, O] int32`, what a tool wrote after the leaf: the first
+            tokens of the step, of which the model is not asked.
+        forced: `[G, B] int32`, how many of them there are; each branch then
+            samples `S - O` tokens at most.
     """
-    shape = (*active.shape, decoding.steps)
-    slot = jnp.arange(decoding.steps)
-    # Drawn ahead, since the generator's rounds are slow inside the loop.
+    if output is None:
+        output = jnp.zeros((*active.shape, 0), jnp.int32)
+        forced = jnp.zeros(active.shape, jnp.int32)
+    write = functools.partial(
+        _write, config, decoding, allowance=allowance, number=number
+    )
+    # Measured on a CPU: a token takes a third of the time in blocks. A TPU
+    # has no memory to spare for a second copy of the twig and the weights.
+    return jax.lax.platform_dependent(
+        params,
+        tables,
+        tuple(context),
+        twig,
+        hidden,
+        start,
+        keys,
+        active,
+        half,
+        output,
+        forced,
+        cpu=functools.partial(write, blocks=_BLOCKS),
+        default=functools.partial(write, blocks=1),
+    )
+
+
+def _write(
+    config: ModelConfig,
+    decoding: Decoding,
+    params: Transformer,
+    tables: Tables,
+    context: tuple[Context, ...],
+    twig: Segment,
+    hidden: jax.Array,
+    start: jax.Array,
+    keys: jax.Array,
+    active: jax.Array,
+    half: jax.Array,
+    output: jax.Array,
+    forced: jax.Array,
+    *,
+    number: int,
+    allowance: jax.Array | None,
+    blocks: int,
+) -> Written:
+    """`write_step` in up to `blocks` loops, one after another.
+
+    Each writes a block of the twig's slots. What the loops before it have
+    written is an array apart, so that a token reads few empty slots.
+    """
+    if blocks > 1:  # here, or each token would copy them out of the stack
+        params = params.replace(layers=unstack(params.layers))
+    # Made ahead: the generator's rounds are slow inside the loop, and each
+    # layer would compute its cosines and sines anew.
     uniform = _uniform(keys, start, decoding.steps)
+    positions = start + jnp.arange(decoding.steps)[:, None, None]
+    angles = rotary_angles(config, positions[..., None])
+    given = output.shape[-1]
+    output = jnp.pad(output, ((0, 0), (0, 0), (0, decoding.steps - given)))
+    longest = forced + decoding.steps - given
 
-    def unfinished(carry):
-        index, active, *_ = carry
-        return (index < decoding.steps) & active.any()
+    def write_block(first: int, end: int, filled: Segment | None, carry):
+        own = twig.cut(first, end)
+        slot = jnp.arange(first, end)
+        seen = list(context)
+        if filled is not None:
+            seen.append(Context(filled, jnp.ones((), bool)))
 
-    def body(carry):
-        index, active, half, left, written = carry
-        if allowance is not None:
-            coming = written.valid.sum((1, 2)) + active.sum(1)
-            active &= (coming <= allowance)[:, None]
-        logits = unembed(params, written.hidden)
-        logits = jnp.where(tables.known, logits, -jnp.inf)
-        position = start + index
-        token = sample(
-            logits,
-            uniform[index],
-            decoding.temperature,
-            decoding.top_k,
-            decoding.top_p,
-        )
-        # A masked sum instead of a gather: see `sampling.sample`.
-        chosen = jnp.arange(logits.shape[-1]) == token[..., None]
-        logp = jnp.where(chosen, logits, 0).sum(-1)
-        logp -= jax.nn.logsumexp(logits, -1)
-        answered = active & tables.ends_answer[token]
-        step = tables.contains[token] | (half & tables.finishes[token])
-        left = left - (active & step)
-        ended = answered | (active & (left == 0))
-        new, twig = forward(
-            config,
-            params,
-            token[..., None],
-            position[..., None],
-            slot <= index,
-            context,
-            written.twig,
-            index,
-        )
-        written = Written(
-            tokens=written.tokens.at[..., index].set(token),
-            valid=written.valid.at[..., index].set(active),
-            ended=written.ended | ended,
-            answered=written.answered | answered,
-            hidden=jnp.where(active[..., None], new[:, :, 0], written.hidden),
-            logp=written.logp + jnp.where(active, logp, 0.0),
-            twig=twig,
-        )
-        active &= ~ended
-        return index + 1, active, tables.starts[token], left, written
+        def unfinished(carry):
+            index, active, *_ = carry
+            return (index < end) & active.any()
 
+        def body(carry):
+            index, active, half, left, written = carry
+            told = index < forced
+            if allowance is not None:
+                sampled = jnp.maximum(written.valid.sum(-1) - forced, 0)
+                coming = sampled.sum(1) + (active & ~told).sum(1)
+                active &= told | (coming <= allowance)[:, None]
+            logits = unembed(params, written.hidden)
+            logits = jnp.where(tables.known, logits, -jnp.inf)
+            token = sample(
+                logits,
+                uniform[index],
+                decoding.temperature,
+                decoding.top_k,
+                decoding.top_p,
+            )
+            token = jnp.where(told, output[..., index], token)
+            # A masked sum instead of a gather: see `sampling.sample`.
+            chosen = jnp.arange(logits.shape[-1]) == token[..., None]
+            logp = jnp.where(chosen, logits, 0).sum(-1)
+            logp -= jax.nn.logsumexp(logits, -1)
+            answered = active & ~told & tables.ends_answer[token]
+            step = tables.contains[token] | (half & tables.finishes[token])
+            left = left - (active & ~told & step)
+            ended = answered | (active & (left == 0))
+            new, block = forward(
+                config,
+                params,
+                token[..., None],
+                positions[index][..., None],
+                slot <= index,
+                seen,
+                written.twig.unsqueeze(own),
+                index - first,
+                angles=jax.tree.map(lambda x: x[index], angles),
+            )
+            hidden = jnp.where(active[..., None], new[:, :, 0], written.hidden)
+            written = Written(
+                tokens=written.tokens.at[..., index].set(token),
+                valid=written.valid.at[..., index].set(active),
+                ended=written.ended | ended,
+                answered=written.answered | answered,
+                hidden=hidden,
+                logp=written.logp + jnp.where(active & ~told, logp, 0.0),
+                twig=block.squeeze(),
+            )
+            active &= ~ended & (index + 1 < longest)
+            half = tables.starts[token] & ~told
+            return index + 1, active, half, left, written
+
+        *carry, written = carry
+        carry = (*carry, written.replace(twig=own.squeeze()))
+        *carry, written = jax.lax.while_loop(unfinished, body, carry)
+        block = written.twig.unsqueeze(own)
+        joined = block if filled is None else filled.join(block)
+        return (*carry, written.replace(twig=joined))
+
+    shape = (*active.shape, decoding.steps)
     nothing = jnp.zeros_like(active)
     written = Written(
         tokens=jnp.zeros(shape, jnp.int32),
@@ -180,7 +266,12 @@ def write_step(
     )
     left = jnp.full(active.shape, number, jnp.int32)
     carry = (jnp.zeros((), jnp.int32), active, half, left, written)
-    return jax.lax.while_loop(unfinished, body, carry)[-1]
+    size = max(-(-decoding.steps // blocks), _BLOCK)
+    for first in range(0, decoding.steps, size):
+        end = min(first + size, decoding.steps)
+        filled = carry[-1].twig if first else None
+        carry = write_block(first, end, filled, carry)
+    return carry[-1]
 
 
 def _uniform(keys: jax.Array, start: jax.Array, steps: int) -> jax.Array:

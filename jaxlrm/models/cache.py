@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -67,19 +68,58 @@ class Segment:
             tuple(empty(x, 3) for x in self.values),
         )
 
+    def cut(self, first: int, end: int) -> Segment:
+        """Its slots from `first` up to `end`."""
+        return Segment(
+            tuple(x[..., first:end] for x in self.keys),
+            tuple(x[..., first:end, :] for x in self.values),
+        )
+
     def first(self, slots: int) -> Segment:
         """Its first slots."""
+        return self.cut(0, slots)
+
+    def join(self, other: Segment) -> Segment:
+        """The slots of both, one after the other."""
+
+        def pair(axis: int, *layers):
+            return jnp.concatenate(layers, axis)
+
         return Segment(
-            tuple(x[..., :slots] for x in self.keys),
-            tuple(x[..., :slots, :] for x in self.values),
+            tuple(map(functools.partial(pair, 4), self.keys, other.keys)),
+            tuple(map(functools.partial(pair, 3), self.values, other.values)),
         )
+
+    def squeeze(self) -> Segment:
+        """Without the axes of length one.
+
+        A loop that updates a segment carries it so: XLA drops these axes
+        where it reads one, takes this for another array than the one it
+        carries, and copies the segment for each.
+        """
+        return jax.tree.map(jnp.squeeze, self)
+
+    def unsqueeze(self, like: Segment) -> Segment:
+        """In the shape of `like`, which was squeezed."""
+        return jax.tree.map(lambda x, y: x.reshape(y.shape), self, like)
 
     def write(self, number: int, keys, values, index):
         """Layer `number` with new slots written at `index` onwards."""
-        write = jax.lax.dynamic_update_slice_in_dim
+
+        def write(old, new, axis: int):
+            alone = [n for n, size in enumerate(old.shape) if size == 1]
+            alone = tuple(n for n in alone if n != axis)  # see `squeeze`
+            written = jax.lax.dynamic_update_slice_in_dim(
+                old.squeeze(alone),
+                new.squeeze(alone),
+                index,
+                axis - sum(n < axis for n in alone),
+            )
+            return written.reshape(old.shape)
+
         return (
-            write(self.keys[number], keys, index, axis=4),
-            write(self.values[number], values, index, axis=3),
+            write(self.keys[number], keys, 4),
+            write(self.values[number], values, 3),
         )
 
 

@@ -73,7 +73,7 @@ class Transformer:
     """All parameters of a decoder, with its optional heads."""
 
     embedding: jax.Array  # [V, E]
-    layers: Layers
+    layers: Layers | tuple[Layers, ...]  # stacked, or as of `unstack`
     final_norm: jax.Array  # [E]
     unembedding: jax.Array | None  # [E, V], None if tied
     value_head: ValueHead | None
@@ -124,6 +124,16 @@ def specs(config: ModelConfig) -> Transformer:
         final_norm=ParamSpec((size,), ("embed",), -1),
         unembedding=unembedding,
         value_head=head,
+    )
+
+
+def unstack(layers: Layers | tuple[Layers, ...]) -> tuple[Layers, ...]:
+    """The layers one by one, without the axis `L`."""
+    if isinstance(layers, tuple):
+        return layers
+    return tuple(
+        jax.tree.map(lambda leaf, n=number: leaf[n], layers)
+        for number in range(layers.query.shape[0])
     )
 
 

@@ -14,11 +14,12 @@ import jax.numpy as jnp
 from jaxlrm.config import ModelConfig
 from jaxlrm.models.attention import attend
 from jaxlrm.models.cache import Context, Part, Segment
-from jaxlrm.models.params import Layers, Transformer
+from jaxlrm.models.params import Layers, Transformer, unstack
 from jaxlrm.sharding import constrain
 
 # Queries and segments in, mixed values out: the contract is `attend`'s.
 Attention = Callable[[jax.Array, Sequence[Part]], jax.Array]
+Angles = tuple[jax.Array, jax.Array]
 
 # One-hot products replace gathers in the embedding's gradient up to here: the
 # scatter is serial on CPU, the product is not, but it grows with V.
@@ -42,6 +43,7 @@ def forward(
     twig: Segment | None = None,
     index: int | jax.Array = 0,
     attention: Attention = attend,
+    angles: Angles | None = None,
 ) -> tuple[jax.Array, Segment]:
     """Runs the decoder over `S` new tokens of each branch.
 
@@ -57,6 +59,7 @@ def forward(
         twig: private slots; the new tokens are written at `index` onwards.
         index: first slot to write.
         attention: an implementation of `attention.attend`.
+        angles: `rotary_angles` of the positions, where they are at hand.
 
     Returns:
         `(hidden, own)`: hidden states `[G, B, S, E]` after the final norm, and
@@ -65,10 +68,10 @@ def forward(
     """
     x = _embed(params.embedding, tokens)
     x = constrain(x, "problems", None, None, None)
-    angles = _rotary_angles(config, positions)
+    if angles is None:
+        angles = rotary_angles(config, positions)
     own_keys, own_values = [], []
-    for number in range(config.num_layers):
-        layer = jax.tree.map(lambda leaf, n=number: leaf[n], params.layers)
+    for number, layer in enumerate(unstack(params.layers)):
         query, keys, values = _project(config, layer, x, angles)
         if twig is not None:
             keys, values = twig.write(number, keys, values, index)
@@ -123,15 +126,18 @@ def _embed_backward(saved, gradient):
 _embed.defvjp(_embed_forward, _embed_backward)
 
 
-def _rotary_angles(config: ModelConfig, positions: jax.Array):
-    """Cosines and sines `[G, B, S, 1, D / 2]` (Su et al. 2021)."""
+def rotary_angles(config: ModelConfig, positions: jax.Array) -> Angles:
+    """Cosines and sines `[..., 1, D / 2]` of positions `[...]`.
+
+    Rotary embedding (Su et al. 2021).
+    """
     exponent = jnp.arange(0, config.head_dim, 2, dtype=jnp.float32)
     frequency = config.rope_theta ** (-exponent / config.head_dim)
     angles = positions[..., None, None].astype(jnp.float32) * frequency
     return jnp.cos(angles), jnp.sin(angles)
 
 
-def _rotate(x: jax.Array, angles) -> jax.Array:
+def _rotate(x: jax.Array, angles: Angles) -> jax.Array:
     cos, sin = angles
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     rotated = jnp.concatenate(
