@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -102,7 +103,10 @@ WHOLE = ("greedy", "majority", "best_of_n", "weighted")
 STEPWISE = ("beam", "dvts", "rebase", "mcts", "uct", "sequential")
 _WITH_WIDTH = ("beam", "dvts", "mcts", "uct")
 STRATEGIES = WHOLE + STEPWISE
+_OUTSIDE = r"[\w.]+:\w+"  # a strategy from outside the package
 VERIFIERS = ("both", "learned", "symbolic", "none")
+TOOLS = ("auto", "python", "none")
+EXECUTIONS = ("stepped", "fused")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +114,8 @@ class SearchConfig:
     """How one problem's inference-time compute is spent.
 
     Attributes:
-        strategy: one of `STRATEGIES`.
+        strategy: one of `STRATEGIES`, or `module:function`, a function
+            `SearchConfig -> Strategy` from outside the package.
         branches: `B`, chains decoded in lockstep; greedy takes one.
         width: children of each kept step in a beam, branches of each subtree
             of dvts, children of each expansion of mcts; divides `branches`.
@@ -119,15 +124,32 @@ class SearchConfig:
         step_tokens: `S`, tokens a branch writes in a round of a stepwise
             strategy; a longer step goes on in the next round.
         rounds: most rounds of a stepwise strategy.
+        tools: one of `TOOLS`: `python` runs steps that are programs, and
+            appends their output to the branch; `auto` does if the model was
+            trained for it.
+        output_tokens: `O`, most tokens of a tool's output, where tools run.
         lookahead: likeliest further steps that are written after each step,
             for its score only (Snell et al. 2024). Chains that are written
             whole have nothing ahead.
         tokens: most tokens that the generator writes for a problem, in all
             branches together; 0 is any number.
+        adaptive: what a problem leaves of its tokens goes to problems that
+            have used up theirs. Results then depend on the batch.
+        seconds: wall time after which a problem is answered with what was
+            found; 0 is any time. Results then depend on the machine.
+        confidence: a problem ends as soon as an answer's confidence reaches
+            this; 0 waits for the strategy to end.
         temperature: of sampling; 0 takes the likeliest token.
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
         verifiers: one of `VERIFIERS`: which judges the search listens to.
+        execution: one of `EXECUTIONS`: `stepped` asks the host between
+            rounds, `fused` runs all rounds as one program. The same trees.
+        verdict_delay: rounds that verdicts come late, 0 or 1; with 1 the host
+            verifies a round while the device writes the next.
+        trunk: most slots of the cache of kept steps, for each problem; when
+            it is full the search goes on with what fits. 0 grows as needed;
+            fused searches, which cannot grow, take what they might need.
         batch: `G`, problems solved side by side.
         seed: of all sampling.
     """
@@ -138,12 +160,20 @@ class SearchConfig:
     chain_tokens: int = 0
     step_tokens: int = 48
     rounds: int = 64
+    tools: str = "auto"
+    output_tokens: int = 48
     lookahead: int = 0
     tokens: int = 0
+    adaptive: bool = False
+    seconds: float = 0.0
+    confidence: float = 0.0
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
     verifiers: str = "both"
+    execution: str = "stepped"
+    verdict_delay: int = 0
+    trunk: int = 0
     batch: int = 8
     seed: int = 0
 
@@ -151,17 +181,23 @@ class SearchConfig:
         for name, allowed in (
             ("strategy", STRATEGIES),
             ("verifiers", VERIFIERS),
+            ("tools", TOOLS),
+            ("execution", EXECUTIONS),
+            ("verdict_delay", (0, 1)),
         ):
-            if getattr(self, name) not in allowed:
+            if getattr(self, name) not in allowed and not (
+                name == "strategy" and re.fullmatch(_OUTSIDE, self.strategy)
+            ):
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} is unknown; use one of "
-                    f"{', '.join(allowed)}"
+                    f"{', '.join(map(str, allowed))}"
                 )
         _require_positive(
             self,
             "branches",
             "width",
             "step_tokens",
+            "output_tokens",
             "rounds",
             "batch",
         )
@@ -181,9 +217,21 @@ class SearchConfig:
                 f"step_tokens {self.step_tokens} is over chain_tokens "
                 f"{self.chain_tokens}; no step would fit into a chain"
             )
-        if self.tokens < 0:
+        for name in ("tokens", "seconds", "trunk"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} {getattr(self, name)} is negative or not finite; "
+                    "0 sets no limit"
+                )
+        if self.adaptive and not self.tokens:
             raise ValueError(
-                f"tokens {self.tokens} is negative; 0 sets no limit"
+                "adaptive is True and tokens 0: without a limit there is "
+                "nothing to share; set tokens"
+            )
+        if not 0 <= self.confidence <= 1:
+            raise ValueError(
+                f"confidence {self.confidence} is not between 0 and 1; 0 never "
+                "ends a search early"
             )
         if self.lookahead < 0:
             raise ValueError(

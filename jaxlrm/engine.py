@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import importlib
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,18 +16,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlrm import calibrate, lockstep, sharding, tasks
-from jaxlrm.config import STEPWISE, ModelConfig, SearchConfig
+from jaxlrm.callback import Callback
+from jaxlrm.config import ModelConfig, SearchConfig
 from jaxlrm.generate import Decoding, Tables
-from jaxlrm.journal import Journal
+from jaxlrm.journal import Checker, Journal
 from jaxlrm.models import hf, params
 from jaxlrm.models.cache import size_in_bytes
 from jaxlrm.search import search, strategies
 from jaxlrm.solution import ProgressCallback, Solution
 from jaxlrm.text import Text
+from jaxlrm.verify.tools import Interpreter
 from jaxlrm.verify.workers import Pool
 
 SHIPPED = pathlib.Path(__file__).parent / "weights"
 DEFAULT = "mini"
+OWN = "own"  # the generator's value head, among reward models
 
 # Operations a byte that a device keeps up with: when sharing keys pays.
 _BALANCE = {"cpu": 13.0, "gpu": 300.0, "tpu": 240.0}
@@ -41,10 +45,23 @@ class Learned:
     Attributes:
         config: shape.
         params: parameters, on the host or on devices.
+        weight: of its logit, where it is one learned verifier of several.
     """
 
     config: ModelConfig
     params: params.Transformer
+    weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    """The generator's value head as a learned verifier.
+
+    Attributes:
+        weight: of its logit.
+    """
+
+    weight: float = 1.0
 
 
 class Engine:
@@ -62,11 +79,14 @@ class Engine:
         generator: Learned,
         text: Text,
         *,
-        reward: Learned | None = None,
+        rewards: Sequence[Learned | Own] = (),
         mesh: jax.sharding.Mesh | None = None,
         name: str = "",
         weights_hash: str = "",
         workers: int = 2,
+        checkers: Sequence[Checker] = (),
+        extensions: Sequence[str] = (),
+        require_sandbox: bool = False,
     ):
         """Places the parameters on the mesh.
 
@@ -74,14 +94,23 @@ class Engine:
             generator: the model that writes; with a value head it can judge
                 its own steps.
             text: its tokenizer.
-            reward: a separate reward model with a value head and the same
-                tokenizer.
+            rewards: learned verifiers, which score steps together by the
+                weighted mean of their logits: reward models with a value head
+                and the same tokenizer, and `Own`, the generator's own head.
+                By default its own alone, if it has one.
             mesh: devices; by default the first one alone.
             name: for reports.
             weights_hash: for reports.
             workers: processes that check steps.
+            checkers: symbolic verifiers beside the package's: top-level
+                functions of importable modules, which run in the workers.
+            extensions: modules to import here and in the workers, which
+                register families and rules of their own (docs/extend.md).
+            require_sandbox: refuse to run programs on a host that cannot
+                isolate them fully.
 
         Raises:
+            ImportError: an extension cannot be imported.
             ValueError: the parts do not fit together.
         """
         if text.vocab_size > generator.config.vocab_size:
@@ -89,23 +118,40 @@ class Engine:
                 f"the tokenizer has {text.vocab_size} tokens and the model "
                 f"{generator.config.vocab_size}; they are not of one model"
             )
-        if reward is not None and not reward.config.value_head:
-            raise ValueError(
-                "the reward model has no value head (value_head=False); "
-                "train one, or leave reward out"
-            )
+        if not rewards and generator.config.value_head:
+            rewards = (Own(),)
+        separate = [r for r in rewards if isinstance(r, Learned)]
+        heads = [generator] if len(separate) < len(rewards) else []
+        for model in heads + separate:
+            if not model.config.value_head:
+                what = "generator" if model is generator else "reward model"
+                raise ValueError(
+                    f"the {what} has no value head (value_head=False); "
+                    "train one, or leave it out of the rewards"
+                )
+        for module in extensions:
+            importlib.import_module(module)
         self.name, self.weights_hash = name, weights_hash
         self._text, self._workers = text, workers
         self._mesh = mesh or sharding.make_mesh()
         self._generator = generator.config
-        self._reward = reward and reward.config
+        self._judges = tuple(
+            lockstep.Judge(
+                r.config if isinstance(r, Learned) else None, r.weight
+            )
+            for r in rewards
+        )
         self._dtype = generator.params.embedding.dtype
         self._weights = lockstep.Weights(
             self._place(generator),
-            reward and self._place(reward),
+            tuple(map(self._place, separate)),
             _tables(text, generator.config.vocab_size),
         )
+        self._checkers = tuple(checkers)
+        self._extensions = tuple(extensions)
+        self._require_sandbox = require_sandbox
         self._pool: Pool | None = None
+        self._interpreter: Interpreter | None = None
         self._programs = functools.lru_cache(maxsize=8)(self._compile)
 
     def _place(self, model: Learned) -> params.Transformer:
@@ -124,9 +170,10 @@ class Engine:
 
     def close(self) -> None:
         """Ends the worker processes. May be repeated."""
-        if self._pool is not None:
-            self._pool.close()
-            self._pool = None
+        for owned in (self._pool, self._interpreter):
+            if owned is not None:
+                owned.close()
+        self._pool = self._interpreter = None
 
     def task_of(self, problem: str) -> str | None:
         """Name of the family that phrases problems like this one."""
@@ -167,27 +214,11 @@ class Engine:
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
         config = dataclasses.replace(config or SearchConfig(), **changes)
-        if (
-            config.verifiers in ("learned", "both")
-            and self._reward is None
-            and not self._generator.value_head
-        ):
-            raise ValueError(
-                f"verifiers {config.verifiers!r} need a value head or a "
-                f"reward model, and {self.name or 'this model'} has neither; "
-                "use symbolic or none"
-            )
-        context = self._generator.max_position_embeddings
-        if not config.chain_tokens:
-            longest = max(min(context // 2, _CHAIN_TOKENS), 1)
-            config = dataclasses.replace(
-                config,
-                chain_tokens=longest,
-                step_tokens=min(config.step_tokens, longest),
-            )
-        room = context - config.chain_tokens
-        if config.strategy in STEPWISE:
-            room -= config.step_tokens * (1 + config.lookahead)
+        config = self._resolve(config)
+        strategy = strategies.build(config)
+        room = self._generator.max_position_embeddings - config.chain_tokens
+        if not strategy.whole:
+            room -= strategy.step_tokens * (1 + config.lookahead)
         if room <= 0:
             raise ValueError(
                 f"chain_tokens {config.chain_tokens} leaves no room for a "
@@ -199,14 +230,42 @@ class Engine:
             config,
             self._text,
             self._checker(config),
+            checkers=self._checkers,
+            tools=self._tools(config),
             progress=progress,
             finished=finished,
         )
         prompts = self._read(problems, room, journal)
         if prompts:
             with jax.set_mesh(self._mesh):
-                self._search(config, prompts, journal)
+                self._search(config, strategy, prompts, journal)
         return journal.solutions()
+
+    def _resolve(self, config: SearchConfig) -> SearchConfig:
+        """The configuration with what it leaves to the model filled in.
+
+        Raises:
+            ValueError: the model cannot serve it.
+        """
+        if config.verifiers in ("learned", "both") and not self._judges:
+            raise ValueError(
+                f"verifiers {config.verifiers!r} need a value head or a "
+                f"reward model, and {self.name or 'this model'} has neither; "
+                "use symbolic or none"
+            )
+        if config.tools == "auto":
+            knows = "programs" in self._text.tasks
+            tools = "python" if knows else "none"
+            config = dataclasses.replace(config, tools=tools)
+        if not config.chain_tokens:
+            context = self._generator.max_position_embeddings
+            longest = max(min(context // 2, _CHAIN_TOKENS), 1)
+            config = dataclasses.replace(
+                config,
+                chain_tokens=longest,
+                step_tokens=min(config.step_tokens, longest),
+            )
+        return config
 
     def _read(
         self, problems: Sequence[str], room: int, journal: Journal
@@ -239,11 +298,27 @@ class Engine:
         if config.verifiers not in ("symbolic", "both"):
             return None
         if self._pool is None:
-            self._pool = Pool(workers=self._workers)
+            modules = [checker.__module__ for checker in self._checkers]
+            own = "jaxlrm.verify.steps"
+            self._pool = Pool(
+                workers=self._workers,
+                modules=tuple(
+                    dict.fromkeys((own, *self._extensions, *modules))
+                ),
+            )
         return self._pool
 
+    def _tools(self, config: SearchConfig) -> Interpreter | None:
+        if config.tools != "python":
+            return None
+        if self._interpreter is None:
+            self._interpreter = Interpreter(
+                workers=self._workers, require=self._require_sandbox
+            )
+        return self._interpreter
+
     def _compile(self, config: SearchConfig, sizes: lockstep.Sizes):
-        """Strategy, first state and jitted programs of a search."""
+        """First state, jitted programs and callback of a search."""
         strategy = strategies.build(config)
         decoding = Decoding(
             strategy.step_tokens,
@@ -251,15 +326,14 @@ class Engine:
             config.top_k,
             config.top_p,
         )
+        scored = config.verifiers in ("learned", "both")
         model = lockstep.bind(
             self._generator,
-            self._reward,
+            self._judges if scored else (),
             strategy,
             decoding,
             sizes,
-            learned=config.verifiers in ("learned", "both"),
             lookahead=0 if strategy.whole else config.lookahead,
-            tokens=config.tokens,
             dtype=self._dtype,
         )
         blank = functools.partial(
@@ -267,21 +341,33 @@ class Engine:
         )
         places = lockstep.placements(self._mesh, jax.eval_shape(blank))
         start = jax.jit(blank, out_shardings=places)
-        return strategy, start, search.compile_rounds(model, strategy, places)
+        fused = config.execution == "fused"
+        callback = Callback(self._mesh, strategy) if fused else None
+        programs = search.compile_rounds(
+            model,
+            strategy,
+            places,
+            late=bool(config.verdict_delay),
+            ask=callback,
+        )
+        return start, programs, callback
 
     def _search(
         self,
         config: SearchConfig,
+        strategy: strategies.Strategy,
         prompts: Sequence[tuple[int, list[int]]],
         journal: Journal,
     ) -> None:
         ways = self._mesh.shape["data"]
-        slots = -(-min(config.batch, len(prompts)) // ways) * ways
+        wanted = min(config.batch, len(prompts))
+        lanes = _lanes(config) if wanted >= 2 * ways else 1
+        slots = -(-wanted // (lanes * ways)) * ways
         longest = max(len(tokens) for _, tokens in prompts)
-        sizes = self._sizes(config, slots, _round_up(longest))
-        strategy, start, programs = self._programs(
-            dataclasses.replace(config, seed=0, batch=1), sizes
-        )
+        sizes = self._sizes(config, strategy, slots, _round_up(longest))
+        start, programs, callback = self._programs(_static(config), sizes)
+        if callback is not None:
+            callback.serve(journal.ask)
         weights = self._weights._replace(
             tables=_only_answers(self._weights.tables)
             if strategy.whole
@@ -301,45 +387,52 @@ class Engine:
             prompts = lockstep.Prompts(tokens.astype(np.int32), length)
             return sharding.spread(self._mesh, prompts)
 
-        numbers = [number for number, _ in prompts]
-        state = start()
+        progress = search.begin([start() for _ in range(lanes)], strategy)
+        first = progress.lanes[0].state
         journal.begin(
             strategy,
-            numbers,
-            cache_bytes=size_in_bytes(state.cache.generator) // slots,
+            [number for number, _ in prompts],
+            cache_bytes=size_in_bytes(first.cache.generator) // slots,
             dense_bytes=self._dense_bytes(config, strategy, sizes),
-            separate_reward=state.cache.reward is not None,
+            separate_reward=bool(first.cache.rewards),
         )
         rounds = search.run(
             programs,
             weights,
-            state,
+            progress,
             queue,
             stack,
-            journal.verify,
+            journal.ask,
             functools.partial(_make_room, strategy, config),
         )
-        for _, state in rounds:
-            owner = state.cache.generator.owner
+        for _, lane in rounds:
+            if callback is not None and callback.failure is not None:
+                raise callback.failure
+            cache = lane.state.cache.generator
             journal.measure(
-                np.asarray((owner >= 0).sum(1)),
-                size_in_bytes(state.cache.generator) // slots,
+                lane.first,
+                np.asarray((cache.owner >= 0).sum(1)),
+                size_in_bytes(cache) // slots,
             )
 
     def _sizes(
-        self, config: SearchConfig, slots: int, prompt: int
+        self,
+        config: SearchConfig,
+        strategy: strategies.Strategy,
+        slots: int,
+        prompt: int,
     ) -> lockstep.Sizes:
-        if config.strategy not in STEPWISE:
+        if strategy.whole:
             return lockstep.Sizes(slots, prompt, trunk=0, stem=0)
-        beams = strategies.build(config).groups
-        stem = _round_up(min(config.chain_tokens, 128))
-        trunk = _round_up(
-            beams * min(config.chain_tokens, 4 * config.step_tokens)
-        )
+        fused = config.execution == "fused"  # then it cannot grow
+        chain = config.chain_tokens
+        stem = _round_up(chain if fused else min(chain, 128))
+        coming = chain if fused else min(chain, 4 * strategy.step_tokens)
+        trunk = _limit(config, _round_up(strategy.groups * coming))
         gather = lockstep.prefers_stem(
             self._generator,
-            branches=config.branches,
-            groups=beams,
+            branches=strategy.branches,
+            groups=strategy.groups,
             trunk=trunk,
             stem=stem,
             balance=_BALANCE.get(jax.default_backend(), 240.0),
@@ -357,16 +450,20 @@ class Engine:
 def load(
     name: str | os.PathLike = DEFAULT,
     *,
-    reward: str | os.PathLike | None = None,
+    reward: str | os.PathLike | Mapping[str, float] | None = None,
     mesh: jax.sharding.Mesh | None = None,
+    **options: Any,
 ) -> Engine:
     """An engine with the model called `name`, or in that folder.
 
     Args:
         name: a shipped model, or a folder with config.json,
             model.safetensors, tokenizer.json and text.json.
-        reward: the same for a separate reward model.
+        reward: the same for a separate reward model; or several, each with
+            the weight of its logit, among which `OWN` is the value head of
+            the generator itself: `{"own": 1.0, "prm": 2.0}`.
         mesh: devices; by default the first one alone.
+        **options: further arguments of `Engine`.
 
     Raises:
         FileNotFoundError: no such model, or a file of it is missing.
@@ -374,15 +471,25 @@ def load(
     """
     folder = find(name)
     generator = _read(folder)
-    judge = _read(find(reward)) if reward is not None else None
+    if reward is None:
+        reward = {}
+    elif not isinstance(reward, Mapping):
+        reward = {os.fspath(reward): 1.0}
+    rewards = [
+        Own(weight)
+        if judge == OWN
+        else dataclasses.replace(_read(find(judge)), weight=weight)
+        for judge, weight in reward.items()
+    ]
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes())
     return Engine(
         generator,
         Text.load(folder),
-        reward=judge,
+        rewards=rewards,
         mesh=mesh,
         name=str(name),
         weights_hash=digest.hexdigest(),
+        **options,
     )
 
 
@@ -450,19 +557,44 @@ def _only_answers(tables: Tables) -> Tables:
     return tables.replace(contains=nothing, finishes=nothing)
 
 
+def _static(config: SearchConfig) -> SearchConfig:
+    """The configuration without what only the host looks at."""
+    return dataclasses.replace(
+        config,
+        seed=0,
+        batch=1,
+        adaptive=False,
+        seconds=0.0,
+        confidence=0.0,
+        trunk=0,
+    )
+
+
+def _lanes(config: SearchConfig) -> int:
+    """How many groups of problems take turns at the device.
+
+    With two of them the host verifies what the one has written while the
+    other writes. On a CPU both would want the same cores.
+    """
+    asks = config.verifiers in ("symbolic", "both")
+    alone = config.execution == "fused" or jax.default_backend() == "cpu"
+    return 2 if asks and not alone else 1
+
+
 def _make_room(
     strategy: strategies.Strategy, config: SearchConfig, state: search.State
 ) -> search.State:
     """Grows the trunk or the stem before the next round could fill it."""
     cache = state.cache.generator
     trunk, stem = cache.trunk.slots, cache.stem.slots if cache.stem else 0
-    if not trunk:
+    if not trunk or config.execution == "fused":
         return state
     coming = strategy.groups * strategy.step_tokens
     used = int((cache.owner >= 0).sum(1).max())
     wanted_trunk, wanted_stem = trunk, stem
     while used + coming > wanted_trunk:
         wanted_trunk *= 2
+    wanted_trunk = _limit(config, wanted_trunk)
     tree = state.tree
     longest = int((tree.end - tree.end[:, :1]).max()) + strategy.step_tokens
     while stem and min(longest, config.chain_tokens) > wanted_stem:
@@ -471,6 +603,11 @@ def _make_room(
         return state
     memory = lockstep.grow(state.cache, trunk=wanted_trunk, stem=wanted_stem)
     return state.replace(cache=memory)
+
+
+def _limit(config: SearchConfig, slots: int) -> int:
+    """Slots of the trunk, as many as the configuration allows."""
+    return min(slots, _round_up(config.trunk)) if config.trunk else slots
 
 
 def _round_up(size: int) -> int:

@@ -8,6 +8,7 @@ symbolic verifiers about what was written, and turns a finished tree into a
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,8 +16,8 @@ import numpy as np
 
 from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
-from jaxlrm.search import tree, vote
-from jaxlrm.search.search import Round
+from jaxlrm.search import search, tree, vote
+from jaxlrm.search.search import Reply, Round
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.solution import (
     Progress,
@@ -28,8 +29,12 @@ from jaxlrm.solution import (
 from jaxlrm.text import Text
 from jaxlrm.verify import steps as steps_lib
 from jaxlrm.verify.maths import is_equivalent, normal_form
-from jaxlrm.verify.verdict import Verdict, combine
-from jaxlrm.verify.workers import Pool
+from jaxlrm.verify.tools import Interpreter, program_of
+from jaxlrm.verify.verdict import Verdict, agree, combine
+from jaxlrm.verify.workers import Batch, Pool
+
+# problem, steps of the chain, whether it has ended -> verdict on the last
+Checker = Callable[[str, Sequence[str], bool], Verdict]
 
 _KINDS = {tree.STEP: "step", tree.OPEN: "open", tree.ANSWER: "answer"}
 _TRUSTED = 0.5  # confidence above which an unproven answer is stood by
@@ -43,11 +48,15 @@ class _Entry:
         thought: what will be reported.
         lines: the chain's finished steps up to here.
         unfinished: tokens of a last step that the limit cut.
+        written: the whole step that this thought ends, if it ends one.
+        program: what of it a tool has run.
     """
 
     thought: Thought
     lines: tuple[str, ...]
     unfinished: tuple[int, ...]
+    written: str = ""
+    program: str = ""
 
 
 @dataclasses.dataclass
@@ -62,6 +71,17 @@ class _Page:
         entries: thoughts, parents first.
         nodes: the entry of each node of the tree; -1 is the problem.
         last: the entry of each branch of the last round.
+        rounds: so far.
+        tokens: that the generator wrote.
+        read: tokens that a separate reward model has read.
+        allowance: tokens that the generator may write.
+        wrote: whether it wrote any in the last round.
+        answered: an answer came, or a verdict of one, since the votes were
+            last counted.
+        model_seconds: waited for the device.
+        verify_seconds: waited for verdicts.
+        peak_slots: most slots of the trunk in use.
+        dropped: steps let go because the cache was full.
     """
 
     number: int
@@ -73,9 +93,31 @@ class _Page:
     last: dict[int, int] = dataclasses.field(default_factory=dict)
     rounds: int = 0
     tokens: int = 0
+    read: int = 0
+    allowance: int = 0
+    wrote: bool = True
+    answered: bool = False
     model_seconds: float = 0.0
     verify_seconds: float = 0.0
     peak_slots: int = 0
+    dropped: int = 0
+
+
+@dataclasses.dataclass
+class _Asked:
+    """Thoughts that are being judged.
+
+    Attributes:
+        thoughts: as `(page, entry)`.
+        verdicts: what is known of each.
+        batches: the places in these lists, and their verdicts to come.
+    """
+
+    thoughts: list[tuple[_Page, int]] = dataclasses.field(default_factory=list)
+    verdicts: list[list[Verdict]] = dataclasses.field(default_factory=list)
+    batches: list[tuple[list[int], Batch]] = dataclasses.field(
+        default_factory=list
+    )
 
 
 class Journal:
@@ -88,15 +130,32 @@ class Journal:
         text: Text,
         pool: Pool | None,
         *,
+        checkers: Sequence[Checker] = (),
+        tools: Interpreter | None = None,
         progress: ProgressCallback | None,
         finished: Callable[[int, Solution], None] | None,
     ):
+        """Nothing is followed yet: see `begin`.
+
+        Args:
+            problems: texts.
+            config: the search.
+            text: the generator's tokenizer.
+            pool: checks steps; None asks no symbolic verifier.
+            checkers: beside the package's; functions of the pool's modules.
+            tools: runs steps that are programs; None runs none.
+            progress: called after each round.
+            finished: called with the number and solution of a problem.
+        """
         self._problems, self._config, self._text = problems, config, text
-        self._pool, self._progress = pool, progress
-        self._finished = finished
+        self._pool, self._checkers, self._tools = pool, checkers, tools
+        self._progress, self._finished = progress, finished
         self._solutions: dict[int, Solution] = {}
         self._pages: dict[int, _Page] = {}
+        self._late: dict[int, _Asked] = {}  # by the first slot of a lane
+        self._pot = 0  # tokens that finished problems have left
         self._learned = config.verifiers in ("learned", "both")
+        self._lock = threading.Lock()  # shards of a fused search ask at once
         self._began = self._mark = time.monotonic()
         self._rounds = self._tokens = 0
 
@@ -131,70 +190,221 @@ class Journal:
             separate_reward: a reward model reads what is written.
         """
         self._strategy, self._numbers = strategy, numbers
+        self._most_tokens = strategy.step_tokens - strategy.output_tokens
         self._cache_bytes, self._dense_bytes = cache_bytes, dense_bytes
         self._separate_reward = separate_reward
         self._mark = time.monotonic()
 
-    def measure(self, slots: np.ndarray, cache_bytes: int) -> None:
-        """Called after each round with the trunk slots `[G]` in use."""
+    def measure(self, first: int, slots: np.ndarray, cache_bytes: int) -> None:
+        """Called after each round with the trunk slots `[G]` in use.
+
+        Args:
+            first: number of the first of these slots.
+            slots: `[G]` in use.
+            cache_bytes: keys and values allocated for a problem.
+        """
         self._cache_bytes = cache_bytes
-        for row, used in enumerate(slots):
+        for row, used in enumerate(slots, first):
             if row in self._pages:
                 page = self._pages[row]
                 page.peak_slots = max(page.peak_slots, int(used))
 
-    def verify(self, seen: Round) -> np.ndarray:
-        """Takes note of a round and judges what it wrote: `[G, B] int32`."""
-        written = time.monotonic()
-        self._rounds += 1
-        verdicts = np.zeros(seen.nodes.shape, np.int32)
-        asked: list[tuple[int, int]] = []  # slot, entry
-        jobs = []
+    def ask(self, seen: Round) -> Reply:
+        """Takes note of a round, judges what it wrote, and runs its tools.
+
+        Late verdicts (`verdict_delay`) are those of the round before: this
+        round's are being found while the next one is written.
+        """
+        late = bool(self._config.verdict_delay)
+        reply = search.no_reply(len(seen.problems), self._strategy)
+        with self._lock:
+            before = self._late.pop(seen.first, None)
+        if before is not None:
+            self._collect(before)
+        with self._lock:
+            written = time.monotonic()
+            self._rounds += 1
+            if late:
+                self._tell(seen, reply)
+            ended = self._follow(seen, written)
+            self._run_tools(seen, reply)
+            asked = self._start(seen)
+        if not late:
+            self._collect(asked)
+        with self._lock:
+            if late:
+                self._late[seen.first] = asked
+            else:
+                self._tell(seen, reply)
+            self._mark = time.monotonic()
+            for row in self._rows(seen):
+                page = self._pages[row]
+                page.verify_seconds += self._mark - written
+                reply.stop[row - seen.first] = self._is_enough(page)
+            self._share(seen, reply)
+            for row in ended:
+                page = self._pages.pop(row)
+                self._end(page.number, self._solution(page))
+            if self._progress is not None:
+                self._report(seen)
+        return reply
+
+    def _rows(self, seen: Round) -> list[int]:
+        """Pages that the round is about."""
+        last = seen.first + len(seen.problems)
+        return [row for row in self._pages if seen.first <= row < last]
+
+    def _follow(self, seen: Round, written: float) -> list[int]:
+        """Notes a round; the pages of problems that it finds finished."""
         ended = []
-        best_score = None
-        for row, place in enumerate(seen.problems):
-            if place < 0:
+        for place, number in enumerate(seen.problems):
+            if number < 0:
                 continue
-            page = self._page(row, self._numbers[place])
+            row = seen.first + place
+            page = self._page(row, self._numbers[number])
             page.model_seconds += written - self._mark
-            self._settle(page, seen.nodes[row])
-            if seen.finished[row]:
+            page.dropped = int(seen.dropped[place])
+            self._settle(page, seen.nodes[place])
+            if seen.finished[place]:
                 ended.append(row)
-                continue
-            self._note(page, row, seen.twigs)
-            scores = [page.entries[i].thought.score for i in page.last.values()]
-            if self._learned and scores:
-                best_score = max(best_score or 0.0, *scores)
-            asked += [
-                (row, index) for index in dict.fromkeys(page.last.values())
-            ]
-        if self._pool is not None:
-            jobs = self._judge(asked)
-        for (row, index), verdict in zip(asked, jobs, strict=False):
-            entry = self._pages[row].entries[index]
-            entry.thought = dataclasses.replace(entry.thought, verdict=verdict)
-        for row, page in self._pages.items():
-            for branch, index in page.last.items():
-                verdicts[row, branch] = page.entries[index].thought.verdict
-        self._mark = time.monotonic()
-        for page in self._pages.values():
-            page.verify_seconds += self._mark - written
-        for row in ended:
-            page = self._pages.pop(row)
-            self._end(page.number, self._solution(page))
-        if self._progress is not None:
-            self._progress(
-                Progress(
-                    round=self._rounds,
-                    finished=len(self._solutions),
-                    problems=len(self._problems),
-                    branches=int((seen.twigs.leaf >= 0).sum()),
-                    tokens=self._tokens,
-                    seconds=self._mark - self._began,
-                    best_score=best_score,
+            else:
+                self._note(page, place, seen.twigs)
+        return ended
+
+    def _run_tools(self, seen: Round, reply: Reply) -> None:
+        """Runs the steps that are programs; their output joins the chain."""
+        if self._tools is None:
+            return
+        places = []
+        for row in self._rows(seen):
+            page = self._pages[row]
+            for index in dict.fromkeys(page.last.values()):
+                entry = page.entries[index]
+                program = entry.thought.kind == "step" and program_of(
+                    entry.written
                 )
+                if program:
+                    places.append((row, index, program))
+        outputs = self._tools.outputs(
+            [
+                (self._programs(self._pages[row], index), program)
+                for row, index, program in places
+            ]
+        )
+        for (row, index, program), output in zip(places, outputs, strict=True):
+            page = self._pages[row]
+            entry = page.entries[index]
+            tokens, shown = self._text.encode_output(
+                output, self._config.output_tokens
             )
-        return verdicts
+            entry.program = program
+            entry.lines = (*entry.lines, *shown.splitlines())
+            entry.thought = dataclasses.replace(entry.thought, output=shown)
+            for branch, written in page.last.items():
+                if written == index:
+                    place = row - seen.first
+                    reply.output[place, branch, : len(tokens)] = tokens
+                    reply.output_length[place, branch] = len(tokens)
+
+    def _programs(self, page: _Page, index: int) -> tuple[str, ...]:
+        """The programs of the chain before a thought."""
+        found = []
+        parent = page.entries[index].thought.parent
+        while parent >= 0:
+            entry = page.entries[parent]
+            if entry.program:
+                found.append(entry.program)
+            parent = entry.thought.parent
+        return tuple(reversed(found))
+
+    def _tell(self, seen: Round, reply: Reply) -> None:
+        """Puts the verdicts of the thoughts in `last` into the reply."""
+        for row in self._rows(seen):
+            page = self._pages[row]
+            for branch, index in page.last.items():
+                verdict = page.entries[index].thought.verdict
+                reply.verdict[row - seen.first, branch] = verdict
+
+    def _is_enough(self, page: _Page) -> bool:
+        """Whether the search of a problem may end here."""
+        config = self._config
+        spent = time.monotonic() - page.started
+        if config.seconds and spent >= config.seconds:
+            return True
+        if config.tokens and page.last and not page.wrote:
+            return True  # what is left does not allow a token a branch
+        if not page.answered:
+            return False
+        page.answered = False
+        answers = self._answers(page)
+        ended = [
+            index
+            for index in answers
+            if page.entries[index].thought.verdict is not Verdict.INVALID
+            and (
+                page.entries[index].thought.kept or index in page.last.values()
+            )
+        ]
+        thoughts = [page.entries[i].thought for i in ended]
+        votes, chosen = _ballot(
+            thoughts, [answers[i] for i in ended], self._strategy.vote
+        )
+        if not votes:
+            return False
+        if config.confidence:
+            sure = _confidence(votes, thoughts[chosen])
+            if sure >= config.confidence:
+                return True
+        return self._pool is None and self._is_decided(thoughts, votes)
+
+    def _is_decided(
+        self, thoughts: Sequence[Thought], votes: Sequence[Vote]
+    ) -> bool:
+        """Whether no chain that is still to end can change the winner."""
+        if not self._strategy.votes or self._strategy.vote is vote.best:
+            return False
+        counts = sum(thought.count for thought in thoughts)
+        coming = self._strategy.votes - counts
+        score = np.array([_score(thought) for thought in thoughts])
+        count = np.array([thought.count for thought in thoughts])
+        whole = self._strategy.vote(score, count).sum()
+        second = votes[1].weight if len(votes) > 1 else 0.0
+        return (votes[0].weight - second) * whole > max(coming, 0)
+
+    def _share(self, seen: Round, reply: Reply) -> None:
+        """Gives problems at the end of their tokens what others have left."""
+        if not self._config.adaptive:
+            return
+        for row in self._rows(seen):
+            page = self._pages[row]
+            width = len(page.last)
+            if not width:  # it is finished
+                self._pot += page.allowance - page.tokens
+            elif page.allowance - page.tokens < width * self._most_tokens:
+                extra = min(self._pot, width * self._most_tokens)
+                page.allowance += extra
+                self._pot -= extra
+                reply.extra[row - seen.first] = extra
+                if extra:
+                    reply.stop[row - seen.first] = False
+
+    def _report(self, seen: Round) -> None:
+        scores = [
+            page.entries[i].thought.score
+            for page in map(self._pages.get, self._rows(seen))
+            for i in page.last.values()
+        ]
+        self._progress(
+            Progress(
+                round=self._rounds,
+                finished=len(self._solutions),
+                problems=len(self._problems),
+                branches=int((seen.twigs.leaf >= 0).sum()),
+                tokens=self._tokens,
+                seconds=self._mark - self._began,
+                best_score=max(scores) if self._learned and scores else None,
+            )
+        )
 
     def _page(self, row: int, number: int) -> _Page:
         if row not in self._pages:
@@ -205,7 +415,13 @@ class Journal:
             outside = bool(limits) and (
                 family is None or family.name not in limits
             )
-            self._pages[row] = _Page(number, statement, outside, self._mark)
+            self._pages[row] = _Page(
+                number,
+                statement,
+                outside,
+                self._mark,
+                allowance=self._config.tokens,
+            )
         return self._pages[row]
 
     def _settle(self, page: _Page, nodes: np.ndarray) -> None:
@@ -217,17 +433,23 @@ class Journal:
                 entry.thought = dataclasses.replace(entry.thought, kept=True)
         page.last = {}
 
-    def _note(self, page: _Page, row: int, twigs: tree.Twigs) -> None:
+    def _note(self, page: _Page, place: int, twigs: tree.Twigs) -> None:
         """Writes down what the branches of one problem wrote."""
+        if (twigs.leaf[place] < 0).all():
+            return  # only late verdicts are still to come
         page.rounds += 1
+        page.wrote = False
         seen: dict[tuple, int] = {}
-        for branch in np.flatnonzero(twigs.leaf[row] >= 0).tolist():
-            length = int(twigs.valid[row, branch].sum())
-            tokens = tuple(twigs.tokens[row, branch, :length].tolist())
-            spent = length + int(twigs.ahead[row, branch])
-            page.tokens += spent
-            self._tokens += spent
-            leaf = int(twigs.leaf[row, branch])
+        for branch in np.flatnonzero(twigs.leaf[place] >= 0).tolist():
+            length = int(twigs.valid[place, branch].sum())
+            forced = int(twigs.forced[place, branch])
+            tokens = tuple(twigs.tokens[place, branch, forced:length].tolist())
+            ahead = int(twigs.ahead[place, branch])
+            page.read += length + ahead
+            page.tokens += len(tokens) + ahead
+            self._tokens += len(tokens) + ahead
+            page.wrote |= bool(tokens)
+            leaf = int(twigs.leaf[place, branch])
             index = seen.get((leaf, tokens))
             if index is not None:
                 page.last[branch] = index
@@ -240,15 +462,17 @@ class Journal:
             page.last[branch] = len(page.entries)
             parent = page.nodes[leaf]
             before = page.entries[parent] if parent >= 0 else None
-            kind = _KINDS[int(twigs.kind[row, branch])]
+            kind = _KINDS[int(twigs.kind[place, branch])]
             whole = (before.unfinished if before else ()) + tokens
             lines = before.lines if before else ()
             text = self._text.decode_step(tokens)
+            step = ""
             if kind != "open":
                 step = self._text.decode_step(whole)
                 lines = (*lines, *(step.split("\n") if step else [""]))
                 whole = ()
-            score = float(twigs.score[row, branch])
+            page.answered |= kind == "answer"
+            score = float(twigs.score[place, branch])
             page.entries.append(
                 _Entry(
                     Thought(
@@ -260,36 +484,61 @@ class Journal:
                         verdict=Verdict.UNKNOWN,
                         kept=False,
                         count=1,
-                        tokens=length,
+                        tokens=len(tokens),
                     ),
                     lines,
                     whole,
+                    step,
                 )
             )
 
-    def _judge(self, asked: Sequence[tuple[int, int]]) -> list[Verdict]:
-        """Symbolic verdicts of thoughts, as `(slot, entry)`."""
-        pages = self._pages
-        groups: dict[Callable, list[tuple[int, tuple]]] = {}
-        verdicts = [Verdict.UNKNOWN] * len(asked)
-        for place, (row, index) in enumerate(asked):
-            page = pages[row]
-            job = _job(page.statement, page.entries[index], self._strategy)
-            if isinstance(job, Verdict):
-                verdicts[place] = job
-            else:
-                groups.setdefault(job[0], []).append((place, job[1]))
-        batches = [
-            (jobs, self._pool.start(function, [args for _, args in jobs]))
-            for function, jobs in groups.items()
-        ]
-        for jobs, batch in batches:
-            for (place, _), verdict in zip(jobs, batch.result(), strict=True):
-                verdicts[place] = verdict
-        return [
-            self._of_chain(pages[row], index, verdict)
-            for (row, index), verdict in zip(asked, verdicts, strict=True)
-        ]
+    def _start(self, seen: Round) -> _Asked:
+        """Begins to judge the last thoughts of a round."""
+        asked = _Asked()
+        if self._pool is None:
+            return asked
+        jobs: dict[Callable, list[tuple[int, tuple]]] = {}
+        for row in self._rows(seen):
+            page = self._pages[row]
+            for index in dict.fromkeys(page.last.values()):
+                entry = page.entries[index]
+                place = len(asked.thoughts)
+                asked.thoughts.append((page, index))
+                asked.verdicts.append([])
+                job = _job(page.statement, entry, self._strategy)
+                if isinstance(job, Verdict):
+                    asked.verdicts[place].append(job)
+                else:
+                    jobs.setdefault(job[0], []).append((place, job[1]))
+                if entry.thought.kind == "open":
+                    continue
+                for checker in self._checkers:
+                    given = (
+                        self._problems[page.number],
+                        list(entry.lines),
+                        entry.thought.kind == "answer",
+                    )
+                    jobs.setdefault(checker, []).append((place, given))
+        for function, ones in jobs.items():
+            batch = self._pool.start(function, [given for _, given in ones])
+            asked.batches.append(([place for place, _ in ones], batch))
+        return asked
+
+    def _collect(self, asked: _Asked) -> None:
+        """Waits for verdicts and writes them down."""
+        for places, batch in asked.batches:
+            for place, verdict in zip(places, batch.result(), strict=True):
+                asked.verdicts[place].append(verdict)
+        with self._lock:
+            for (page, index), verdicts in zip(
+                asked.thoughts, asked.verdicts, strict=True
+            ):
+                entry = page.entries[index]
+                verdict = self._of_chain(page, index, agree(verdicts))
+                entry.thought = dataclasses.replace(
+                    entry.thought, verdict=verdict
+                )
+                page.answered |= entry.thought.kind == "answer"
 
     def _of_chain(self, page: _Page, index: int, verdict: Verdict) -> Verdict:
         """An answer is VALID only if every step before it is.
@@ -333,14 +582,19 @@ class Journal:
             note=note,
         )
 
-    def _solution(self, page: _Page) -> Solution:
-        thoughts = tuple(entry.thought for entry in page.entries)
-        answers = {
+    def _answers(self, page: _Page) -> dict[int, str]:
+        """The answers of the chains that ended, by their last thought."""
+        return {
             index: answer
             for index, entry in enumerate(page.entries)
             if entry.thought.kind == "answer"
             and (answer := steps_lib.chain_answer(page.statement, entry.lines))
         }
+
+    def _solution(self, page: _Page) -> Solution:
+        _bury(page.entries)
+        thoughts = tuple(entry.thought for entry in page.entries)
+        answers = self._answers(page)
         candidates = _candidates(page.entries, list(answers))
         votes, chosen = _ballot(
             [page.entries[i].thought for i in candidates],
@@ -372,6 +626,9 @@ class Journal:
             )
         elif checked and not proven:
             note = "no chain passed all checks; the answer is a guess"
+        if page.dropped:
+            full = f"the cache was full: {page.dropped} steps were let go"
+            note = f"{note}; {full}" if note else full
         now = time.monotonic()
         return dataclasses.replace(
             self._unsolved(page.number, note),
@@ -384,7 +641,7 @@ class Journal:
             thoughts=thoughts,
             tokens={
                 "generator": page.tokens,
-                "verifier": page.tokens if self._separate_reward else 0,
+                "verifier": page.read if self._separate_reward else 0,
             },
             seconds={
                 "total": now - page.started,
@@ -423,6 +680,20 @@ def _job(statement: str | None, entry: _Entry, strategy: Strategy):
     return steps_lib.check_chain, (statement, lines)
 
 
+def _bury(entries: Sequence[_Entry]) -> None:
+    """A kept thought that a late verdict refuted was not kept, in the end.
+
+    Nor was what had grown from it.
+    """
+    for entry in entries:
+        thought = entry.thought
+        parent = thought.parent
+        refuted = thought.verdict is Verdict.INVALID
+        orphan = parent >= 0 and not entries[parent].thought.kept
+        if thought.kept and (refuted or orphan):
+            entry.thought = dataclasses.replace(thought, kept=False)
+
+
 def _candidates(entries: Sequence[_Entry], ended: list[int]) -> list[int]:
     """Chains that may be voted on: proven ones, else kept, else any."""
     kept = [i for i in ended if entries[i].thought.kept]
@@ -450,7 +721,7 @@ def _ballot(
             known[form] = len(names)
             names.append(answer)
     groups = [known[normal_form(answer)] for answer in answers]
-    score = np.array([1.0 if t.score is None else t.score for t in thoughts])
+    score = np.array([_score(t) for t in thoughts])
     count = np.array([t.count for t in thoughts])
     shares = vote.tally(groups, weigh(score, count))
     votes = tuple(
@@ -475,6 +746,10 @@ def _ballot(
         key=lambda i: (thoughts[i].verdict is Verdict.VALID, score[i], -i),
     )
     return votes, chosen
+
+
+def _score(thought: Thought) -> float:
+    return 1.0 if thought.score is None else thought.score
 
 
 def _best_verdict(verdicts) -> Verdict:

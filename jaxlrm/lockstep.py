@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -42,13 +43,13 @@ class Weights(NamedTuple):
     """Parameters of the models, and the tokenizer's tables.
 
     Attributes:
-        generator: parameters; its value head scores if there is no reward.
-        reward: parameters of a separate reward model, or None.
+        generator: parameters.
+        rewards: parameters of each separate reward model.
         tables: which tokens end a step.
     """
 
     generator: Transformer
-    reward: Transformer | None
+    rewards: tuple[Transformer, ...]
     tables: Tables
 
 
@@ -58,11 +59,26 @@ class Memory:
 
     Attributes:
         generator: the generator's.
-        reward: the separate reward model's, or None.
+        rewards: those of the separate reward models that are asked.
     """
 
     generator: Cache
-    reward: Cache | None
+    rewards: tuple[Cache, ...]
+
+
+class Judge(NamedTuple):
+    """A learned verifier's part in the score of a step.
+
+    The score is the sigmoid of the weighted mean of the judges' logits.
+
+    Attributes:
+        config: shape of a separate reward model; None is the generator's own
+            value head.
+        weight: positive.
+    """
+
+    config: ModelConfig | None
+    weight: float = 1.0
 
 
 class Sizes(NamedTuple):
@@ -83,32 +99,28 @@ class Sizes(NamedTuple):
 
 def bind(
     generator: ModelConfig,
-    reward: ModelConfig | None,
+    judges: Sequence[Judge],
     strategy: Strategy,
     decoding: Decoding,
     sizes: Sizes,
     *,
-    learned: bool,
     lookahead: int = 0,
-    tokens: int = 0,
     dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> search.Model:
     """The model side of the loop.
 
     Args:
         generator: shape of the generator.
-        reward: shape of a separate reward model; None reads the generator's
-            own value head.
+        judges: who scores the steps; those of separate reward models in the
+            order of `Weights.rewards`. Without any, no step is scored.
         strategy: the search to be run.
         decoding: how tokens are sampled.
         sizes: of the caches at the start; they may grow between rounds.
-        learned: whether steps are scored at all.
         lookahead: likeliest steps that are written after a step, for its
             score only: it is read at the end of the last of them.
-        tokens: most tokens that the generator writes for a problem; 0 is any
-            number.
         dtype: of the caches; that of the parameters.
     """
+    rewards = [judge.config for judge in judges if judge.config is not None]
 
     def allocate(nodes: int) -> Memory:
         def one(config: ModelConfig) -> Cache:
@@ -125,21 +137,24 @@ def bind(
                 dtype=dtype,
             )
 
-        scored = learned and reward is not None
-        return Memory(one(generator), one(reward) if scored else None)
+        return Memory(one(generator), tuple(one(config) for config in rewards))
 
     def prefill(weights: Weights, memory: Memory, prompts: Prompts, mask):
-        cache = _read_prompt(
-            generator, weights.generator, memory.generator, prompts, mask
+        def one(config, values, cache):
+            return _read_prompt(config, values, cache, prompts, mask)
+
+        return Memory(
+            one(generator, weights.generator, memory.generator),
+            tuple(map(one, rewards, weights.rewards, memory.rewards)),
         )
-        other = memory.reward
-        if other is not None:
-            other = _read_prompt(reward, weights.reward, other, prompts, mask)
-        return Memory(cache, other)
 
     def extend(weights: Weights, memory: Memory, trees: Tree, leaf, keys):
         start = tree.at(trees.end, leaf) + 1
         cache, context = _context(memory.generator, trees, leaf)
+        forced, output = jnp.zeros(leaf.shape, jnp.int32), {}
+        if strategy.output_tokens:
+            forced = jnp.where(leaf < 0, 0, tree.at(trees.output_length, leaf))
+            output = {"output": tree.at(trees.output, leaf), "forced": forced}
         written = write_step(
             generator,
             weights.generator,
@@ -152,39 +167,19 @@ def bind(
             keys,
             leaf >= 0,
             _half_delimiter(weights.tables, trees, leaf),
-            allowance=tokens - trees.spent if tokens else None,
+            allowance=_left(trees),
+            **output,
         )
         cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
         memory = memory.replace(generator=cache)
         seen = written
         ahead = jnp.zeros(leaf.shape, jnp.int32)
-        if learned and lookahead:
+        if judges and lookahead:
             seen = look_ahead(
-                weights, context, written, start, keys, trees, leaf
+                weights, context, written, start, keys, trees, leaf, forced
             )
             ahead = seen.valid.sum(-1) - written.valid.sum(-1)
-        if not learned:
-            score = jnp.full(leaf.shape, NO_SCORE, jnp.float32)
-        elif memory.reward is None:
-            logit = value_logit(weights.generator, seen.hidden)
-            score = jax.nn.sigmoid(logit)
-        else:
-            other, context = _context(memory.reward, trees, leaf)
-            hidden, twig = read_step(
-                reward,
-                weights.reward,
-                seen.tokens,
-                seen.valid,
-                start,
-                context,
-                other.twig if seen is written else seen_slots(other.twig),
-                strategy.groups,
-            )
-            if seen is not written:
-                twig = twig.first(strategy.step_tokens)
-            other = other.replace(twig=twig, twig_hidden=hidden)
-            memory = memory.replace(reward=other)
-            score = jax.nn.sigmoid(value_logit(weights.reward, hidden))
+        memory, score = judge(weights, memory, trees, leaf, start, seen)
         ended = jnp.where(written.answered, tree.ANSWER, tree.STEP)
         kind = jnp.where(written.ended, ended, tree.OPEN)
         twigs = Twigs(
@@ -196,18 +191,65 @@ def bind(
             score=score,
             logp=written.logp,
             ahead=ahead.astype(jnp.int32),
+            forced=forced,
         )
         return memory, twigs
 
-    def seen_slots(twig: cache_lib.Segment) -> cache_lib.Segment:
-        return twig.blank((1 + lookahead) * strategy.step_tokens)
+    def judge(weights, memory: Memory, trees: Tree, leaf, start, seen: Written):
+        """The memory with what the reward models read, and the scores."""
+        if not judges:
+            return memory, jnp.full(leaf.shape, NO_SCORE, jnp.float32)
+        longer = seen.tokens.shape[-1] != strategy.step_tokens
+        caches, logits = [], []
+        number = 0
+        for config, _ in judges:
+            if config is None:
+                logits.append(value_logit(weights.generator, seen.hidden))
+                continue
+            cache, values = memory.rewards[number], weights.rewards[number]
+            number += 1
+            cache, context = _context(cache, trees, leaf)
+            hidden, twig = read_step(
+                config,
+                values,
+                seen.tokens,
+                seen.valid,
+                start,
+                context,
+                cache.twig.blank(seen.tokens.shape[-1])
+                if longer
+                else cache.twig,
+                strategy.groups,
+            )
+            if longer:
+                twig = twig.first(strategy.step_tokens)
+            caches.append(cache.replace(twig=twig, twig_hidden=hidden))
+            logits.append(value_logit(values, hidden))
+        shares = [weight for _, weight in judges]
+        mean = sum(
+            logit * (share / sum(shares))
+            for logit, share in zip(logits, shares, strict=True)
+        )
+        return memory.replace(rewards=tuple(caches)), jax.nn.sigmoid(mean)
+
+    def _left(trees: Tree):
+        """`[G]` tokens that may still be written, if there is a limit."""
+        return trees.allowance - trees.spent if strategy.tokens else None
 
     def look_ahead(
-        weights, context, written: Written, start, keys, trees: Tree, leaf
+        weights,
+        context,
+        written: Written,
+        start,
+        keys,
+        trees: Tree,
+        leaf,
+        forced,
     ):
         """The step and what would follow it, as if it were one step."""
         steps = lookahead * strategy.step_tokens
         length = written.valid.sum(-1)
+        spent = (length - forced).sum(1)
         further = write_step(
             generator,
             weights.generator,
@@ -221,19 +263,45 @@ def bind(
             (leaf >= 0) & ~written.answered,
             jnp.zeros(leaf.shape, bool),
             lookahead,
-            tokens - trees.spent - length.sum(1) if tokens else None,
+            _left(trees) - spent if strategy.tokens else None,
         )
         return _join(written, further)
 
-    def commit(memory: Memory, trees: Tree, twigs: Twigs, nodes) -> Memory:
+    def commit(memory: Memory, trees: Tree, twigs: Twigs, nodes):
+        trees = _drop_what_does_not_fit(memory.generator, trees, twigs, nodes)
         alive = tree.has_live_descendant(trees)
-        return jax.tree.map(
+        memory = jax.tree.map(
             lambda cache: cache_lib.commit(cache, nodes, twigs.valid, alive),
             memory,
             is_leaf=lambda x: isinstance(x, Cache),
         )
+        return memory, trees
 
     return search.Model(allocate, prefill, extend, commit)
+
+
+def _drop_what_does_not_fit(
+    cache: Cache, trees: Tree, twigs: Twigs, nodes: jax.Array
+) -> Tree:
+    """Lets go of new nodes that find no room, those of low scores first."""
+    slots, size = cache.owner.shape[1], trees.parent.shape[1]
+    if not slots:
+        return trees
+    alive = tree.has_live_descendant(trees)
+    needed = jnp.take_along_axis(alive, jnp.maximum(cache.owner, 0), axis=1)
+    free = slots - ((cache.owner >= 0) & needed).sum(1)
+    new = (nodes >= 0) & tree.at(trees.live, nodes)
+    length = jnp.where(new, twigs.length, 0)
+    order = jnp.argsort(-jnp.where(new, twigs.score, -1), axis=1, stable=True)
+    taken = jnp.cumsum(jnp.take_along_axis(length, order, 1), 1)
+    rank = jnp.argsort(order, axis=1)
+    fits = jnp.take_along_axis(taken, rank, 1) <= free[:, None]
+    dropped = new & ~fits
+    target = jnp.where(dropped, nodes, size)
+    return trees.replace(
+        live=tree.put(trees.live, target, jnp.zeros_like(dropped)),
+        dropped=trees.dropped + dropped.sum(1),
+    )
 
 
 def _join(first: Written, second: Written) -> Written:

@@ -25,6 +25,7 @@ class Thought:
         kept: whether the search went on with it (or counted its answer).
         count: branches that wrote it (duplicates are merged).
         tokens: its length.
+        output: what a tool wrote after it, as the model reads it.
     """
 
     parent: int
@@ -36,6 +37,7 @@ class Thought:
     kept: bool
     count: int
     tokens: int
+    output: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +101,8 @@ class Solution:
     @property
     def best_trace(self) -> list[str]:
         """The winning chain of thought, a string a step."""
-        lines = [self.thoughts[i].text for i in self.best_chain]
+        chain = [self.thoughts[i] for i in self.best_chain]
+        lines = [text for t in chain for text in (t.text, t.output)]
         return [line for text in lines for line in text.splitlines() if line]
 
     def to_json(self, correct: bool | None = None) -> dict[str, Any]:

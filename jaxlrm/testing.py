@@ -27,6 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxlrm import sharding
+from jaxlrm.callback import Callback
 from jaxlrm.config import ModelConfig
 from jaxlrm.engine import Engine, Learned
 from jaxlrm.lockstep import Prompts
@@ -39,7 +41,12 @@ from jaxlrm.verify.verdict import Verdict
 # Sizes are rounded up, so that most scripts share their compiled programs.
 _PLACES, _FANOUT = 64, 8
 _FREED = -1  # in place of the memory of a node that was let go
-_MARKS = {tree.STEP: "", tree.OPEN: " ..", tree.ANSWER: " END"}
+_MARKS = {
+    tree.STEP: "",
+    tree.OPEN: " ..",
+    tree.ANSWER: " END",
+    tree.DEAD: " DEAD",
+}
 
 
 # --- Tiny models ------------------------------------------------------------
@@ -280,17 +287,18 @@ def scripted_model(
             score=weights.score[place],
             logp=jnp.zeros(leaf.shape, jnp.float32),
             ahead=jnp.zeros(leaf.shape, jnp.int32),
+            forced=jnp.zeros(leaf.shape, jnp.int32),
         )
         return memory.replace(twig=place), twigs
 
-    def commit(memory: Memory, trees: tree.Tree, twigs, nodes) -> Memory:
+    def commit(memory: Memory, trees: tree.Tree, twigs, nodes):
         del twigs
         size = memory.node.shape[1]
         rows = jnp.arange(slots)[:, None]
         target = jnp.where(nodes >= 0, nodes, size)
         node = memory.node.at[rows, target].set(memory.twig, mode="drop")
         alive = tree.has_live_descendant(trees)
-        return memory.replace(node=jnp.where(alive, node, _FREED))
+        return memory.replace(node=jnp.where(alive, node, _FREED)), trees
 
     def _ordinals(parents, keys):
         numbers = jnp.arange(4 * branches)
@@ -324,6 +332,9 @@ def run_scripts(
     keys: Sequence[jax.Array] | None = None,
     sampled: bool = False,
     verify: Callable[[search.Round], np.ndarray] | None = None,
+    late: bool = False,
+    fused: bool = False,
+    lanes: int = 1,
 ) -> Found:
     """Searches scripts as the engine searches problems.
 
@@ -335,9 +346,27 @@ def run_scripts(
         keys: the root keys, instead.
         sampled: see `scripted_model`.
         verify: instead of the verdicts that the scripts name.
+        late: whether verdicts come a round late.
+        fused: whether the search is one program.
+        lanes: groups of slots that take turns.
     """
     slots = slots or len(scripts)
-    start, programs = _programs(strategy, slots, sampled)
+    start, programs, callback = _programs(strategy, slots, sampled, late, fused)
+    verify = verify or verdicts_of(scripts)
+    before: dict[int, np.ndarray] = {}
+    asked = []
+
+    def ask(happened: search.Round) -> search.Reply:
+        asked.append(happened)
+        verdict = verify(happened)
+        if late:
+            silence = np.zeros_like(verdict)
+            last = before.get(happened.first, silence)
+            before[happened.first], verdict = verdict, last
+        reply = search.no_reply(slots, strategy)
+        return reply._replace(verdict=verdict)
+
+    callback.serve(ask)
     if keys is None:
         root = jax.random.key(seed)
         keys = [jax.random.fold_in(root, i) for i in range(len(scripts))]
@@ -346,30 +375,37 @@ def run_scripts(
         tokens = np.array(rows, np.int32)[:, None]
         return Prompts(tokens, np.ones(len(rows), np.int32))
 
+    progress = search.begin([start() for _ in range(lanes)], strategy)
     rounds = search.run(
         programs,
         compile_scripts(scripts, strategy.step_tokens),
-        start(),
+        progress,
         list(zip(range(len(scripts)), keys, strict=True)),
         stack,
-        verify or verdicts_of(scripts),
+        ask,
     )
     trees: dict[int, str] = {}
-    seen = []
-    for happened, state in rounds:
-        seen.append(happened)
+    for happened, lane in rounds:
+        if callback.failure is not None:
+            raise callback.failure
         for row in np.flatnonzero(happened.finished):
             number = int(happened.problems[row])
             if number >= 0:
-                trees[number] = outline(state.tree, row)
-    return Found([trees[number] for number in range(len(scripts))], seen)
+                trees[number] = outline(lane.state.tree, row)
+    return Found([trees[number] for number in range(len(scripts))], asked)
 
 
 @functools.lru_cache(maxsize=64)
-def _programs(strategy: Strategy, slots: int, sampled: bool):
+def _programs(
+    strategy: Strategy, slots: int, sampled: bool, late: bool, fused: bool
+):
     model = scripted_model(slots, strategy.branches, sampled=sampled)
     start = functools.partial(search.initial, model, strategy, slots)
-    return jax.jit(start), search.compile_rounds(model, strategy)
+    callback = Callback(sharding.make_mesh(), strategy)
+    programs = search.compile_rounds(
+        model, strategy, late=late, ask=callback if fused else None
+    )
+    return jax.jit(start), programs, callback
 
 
 def verdicts_of(
@@ -406,7 +442,8 @@ def outline(trees: tree.Tree, row: int = 0) -> str:
     """One problem's kept tree as text.
 
     A line a node, children below their parent and indented: its number, its
-    text (with `END` for an answer and `..` for a step that was cut), its
+    text (with `END` for an answer, `..` for a step that was cut, `DEAD`
+    for one that a late verdict refuted), its
     score, how many branches wrote it if not one, the verdict if not UNKNOWN:
 
         1 a 0.9 x2

@@ -138,6 +138,24 @@ class Text:
         """Text of one step without its delimiter."""
         return self.decode(ids).strip()
 
+    def encode_output(self, output: str, size: int) -> tuple[list[int], str]:
+        """What a model reads of a tool's output: the text and a delimiter.
+
+        Args:
+            output: text; empty is no output.
+            size: most tokens; what is over is cut.
+
+        Returns:
+            Token ids, and the text that they stand for, without delimiter.
+        """
+        if not output:
+            return [], ""
+        end = self.encode(self.step)
+        # What prints the name of a special token cannot end an answer.
+        ids = [i for i in self.encode(output) if self.decode([i])]
+        ids = ids[: max(size - len(end), 0)]
+        return [*ids, *end][:size], self.decode(ids).strip()
+
     @functools.cached_property
     def delimiter(self) -> Delimiter:
         """The tables of this tokenizer's step delimiter."""

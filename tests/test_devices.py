@@ -132,36 +132,42 @@ def test_parameters_lie_as_declared(mesh):
     jax.tree.map(check, declared, placed, is_leaf=params.is_spec)
 
 
+TINY = SearchConfig(
+    strategy="beam", branches=4, width=2, chain_tokens=32, step_tokens=8
+)
+
+
 def tiny_search(mesh, *, reward: bool):
     """A small beam search on a mesh: weights, first state and programs."""
-    config = SearchConfig(
-        strategy="beam", branches=4, width=2, chain_tokens=32, step_tokens=8
-    )
-    strategy = strategies.build(config)
+    strategy = strategies.build(TINY)
     shape = testing.model_config()
     bound = lockstep.bind(
         shape,
-        shape if reward else None,
+        [lockstep.Judge(shape if reward else None)],
         strategy,
         Decoding(8, 1.0),
         lockstep.Sizes(problems=8, prompt=16, trunk=64, stem=32),
-        learned=True,
     )
     with testing.engine(mesh=mesh) as engine:
         weights = engine._weights
     if reward:
-        weights = weights._replace(reward=weights.generator)
+        weights = weights._replace(rewards=(weights.generator,))
     blank = functools.partial(search.initial, bound, strategy, 8)
     places = lockstep.placements(mesh, jax.eval_shape(blank))
     state = jax.jit(blank, out_shardings=places)()
     return weights, state, search.compile_rounds(bound, strategy, places)
 
 
+def silence():
+    """What a host that judges nothing says to a round of `tiny_search`."""
+    return search.no_reply(8, strategies.build(TINY))
+
+
 @functools.cache
 def searched():
     """The state after two rounds on a 4x2 mesh."""
     mesh = sharding.make_mesh(4, 2)
-    weights, state, (step, load) = tiny_search(mesh, reward=True)
+    weights, state, programs = tiny_search(mesh, reward=True)
     prompts = lockstep.Prompts(
         np.tile(np.arange(3, 19, dtype=np.int32), (8, 1)),
         np.arange(9, 17, dtype=np.int32),
@@ -169,9 +175,10 @@ def searched():
     with jax.set_mesh(mesh):
         prompts = sharding.spread(mesh, prompts)
         keys = jax.random.split(jax.random.key(0), 8)
-        state = load(weights, state, prompts, keys, np.ones(8, bool))
+        mask = np.ones(8, bool)
+        state = programs.load(weights, state, prompts, keys, mask)
         for _ in range(2):
-            state = step(weights, state, np.zeros((8, 4), np.int32))
+            state = programs.rounds(weights, state, silence())
     return mesh, state
 
 
@@ -198,7 +205,7 @@ def test_a_cache_that_grew_is_still_shared():
         memory = lockstep.grow(state.cache, trunk=128, stem=32)
     for path, leaf in jax.tree.leaves_with_path(memory):
         assert_shared(jax.tree_util.keystr(path), leaf, mesh, 0, "data")
-    for cache in (memory.generator, memory.reward):
+    for cache in (memory.generator, *memory.rewards):
         assert cache.trunk.slots == 128 and cache.owner.shape == (8, 128)
         for leaf in jax.tree.leaves((cache.trunk, cache.stem)):
             assert_shared("grown", leaf, mesh, 2, "model")
@@ -211,10 +218,10 @@ def test_problems_need_not_talk_to_each_other():
     each trunk slot: does any problem write it?
     """
     mesh = sharding.make_mesh(8, 1)
-    weights, state, (step, _) = tiny_search(mesh, reward=False)
+    weights, state, programs = tiny_search(mesh, reward=False)
     with jax.set_mesh(mesh):
-        verdict = np.zeros((8, 4), np.int32)
-        program = step.lower(weights, state, verdict).compile().as_text()
+        lowered = programs.rounds.lower(weights, state, silence())
+        program = lowered.compile().as_text()
     collectives = re.compile(
         r"= (?P<shape>.*?) (?P<name>all-reduce|all-gather|all-to-all|"
         r"collective-permute|reduce-scatter)(?:-start)?\("

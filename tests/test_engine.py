@@ -387,7 +387,7 @@ def test_learned_scores_need_a_head(verifiers):
 def test_a_reward_model_needs_a_head():
     bare = testing.learned(value_head=False)
     with pytest.raises(ValueError, match="no value head"):
-        jaxlrm.Engine(testing.learned(), testing.text(), reward=bare)
+        jaxlrm.Engine(testing.learned(), testing.text(), rewards=[bare])
 
 
 @pytest.mark.parametrize("strategy", ["majority", "beam"])

@@ -112,12 +112,16 @@ class Play:
                 kind[g, b] = KINDS[name]
                 if given:
                     (score[g, b],) = given
+        nothing = np.zeros_like(leaf)
         twigs = tree.Twigs(
-            leaf, None, tokens, valid, kind, score, score, 0 * leaf
+            leaf, None, tokens, valid, kind, score, score, nothing, nothing
         )
         finished = (leaf < 0).all(1)
-        seen = Round(np.array(problems), self.nodes, twigs, finished)
-        verdicts = self.journal.verify(seen)
+        seen = Round(
+            np.array(problems), self.nodes, twigs, finished, nothing[:, 0]
+        )
+        self.reply = self.journal.ask(seen)
+        verdicts = self.reply.verdict
         self.nodes = np.full(shape, -1)
         for g, kept in enumerate(keep or []):
             self.nodes[g, : len(kept)] = kept
@@ -548,7 +552,7 @@ def test_cache_figures():
     play = Play()
     play.round([(0, "2*x = 6", STEP)], keep=[[1]])
     for used in (8, 20, 12):
-        play.journal.measure(np.array([used]), 2000)
+        play.journal.measure(0, np.array([used]), 2000)
     play.round([])
     assert play.solution().cache == {
         "bytes": 2000,

@@ -27,6 +27,7 @@ LAYERS = """
     verify.primes        jax
     verify.normal        jax
     verify.units         jax
+    verify.syntax.*      jax
     verify.syntax        jax
     verify.rational      jax
     verify.modular       jax
@@ -35,6 +36,7 @@ LAYERS = """
     verify.phrases       jax
     verify.scalars       jax
     verify.equivalence   jax
+    verify.workers.*     jax
     verify.workers       jax
     verify.algebra       jax
     verify.maths         jax
@@ -44,6 +46,7 @@ LAYERS = """
     verify.steps         jax
     verify.sandbox.*     jax
     verify.sandbox       jax
+    verify.tools         jax
     verify               jax
     verify.bridge
     tasks.*              jax
@@ -71,6 +74,7 @@ LAYERS = """
     search
     calibrate            jax
     lockstep
+    callback
     solution             jax
     journal
     engine

@@ -98,11 +98,10 @@ def test_the_state_of_a_search(shape, kv_heads):
     )
     model = lockstep.bind(
         testing.model_config(),
-        None,
+        [lockstep.Judge(None)],
         strategy,
         Decoding(4, 1.0),
         lockstep.Sizes(8, 8, 16, 8),
-        learned=True,
     )
     state = jax.eval_shape(lambda: search.initial(model, strategy, 8))
     places = lockstep.placements(mesh, state)

@@ -95,11 +95,10 @@ def lower(layers: int, stem: int):
     )
     model = lockstep.bind(
         config,
-        None,
+        [lockstep.Judge(None)],
         strategy,
         Decoding(STEPS, 0.7),
         lockstep.Sizes(PROBLEMS, PROMPT, TRUNK, stem),
-        learned=True,
         dtype=jnp.bfloat16,
     )
 
@@ -121,14 +120,16 @@ def lower(layers: int, stem: int):
     table = everywhere(jax.ShapeDtypeStruct((config.vocab_size,), bool))
     weights = lockstep.Weights(
         jax.tree.map(place, values, params.shardings(config, mesh)),
-        None,
+        (),
         Tables(*[table] * 5),
     )
-    verdict = jax.ShapeDtypeStruct((PROBLEMS, BRANCHES), jnp.int32)
-    advance, _ = search.compile_rounds(model, strategy, places)
+    programs = search.compile_rounds(model, strategy, places)
+    reply = search.no_reply(PROBLEMS, strategy)
     with jax.set_mesh(mesh):
-        lowered = advance.lower(
-            weights, jax.tree.map(place, state, places), everywhere(verdict)
+        lowered = programs.rounds.lower(
+            weights,
+            jax.tree.map(place, state, places),
+            jax.tree.map(everywhere, reply),
         )
     here, there = state.cache.generator, places.cache.generator
 

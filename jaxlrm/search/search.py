@@ -1,18 +1,24 @@
 """THE loop: select, generate, judge, keep; for `G` problems in lockstep.
 
-It sees arrays and callables only. A round is one jitted program,
+It sees arrays and callables only. A round is
 
     tree, nodes = strategy.update(tree, twigs, verdict)   # of the last round
-    cache       = model.commit(cache, tree, twigs, nodes)
+    cache, tree = model.commit(cache, tree, twigs, nodes)
     leaf        = strategy.select(tree)
     cache, twigs = model.extend(cache, tree, leaf, keys)
+    reply       = ask(round)                              # the host: verdicts
 
-and the host verifies between rounds. A problem whose tree has no live node is
-finished; its slot takes the next problem of the queue.
+*stepped* (`run`), a round is one jitted program and the host is asked between
+rounds; *fused* (`compile_fused`), all rounds are one program, and the host is
+asked by a callback inside it. Both grow the same trees.
+
+A problem whose tree has no live node is finished; its slot takes the next
+problem of the queue.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -40,14 +46,15 @@ class Model(NamedTuple):
             `length [G] int32`.
         extend: `(weights, cache, tree, leaf, keys) -> (cache, twigs)` writes
             one step a branch and scores it.
-        commit: `(cache, tree, twigs, nodes) -> cache` stores the steps whose
-            node is not -1, and frees those that no live node stands on.
+        commit: `(cache, tree, twigs, nodes) -> (cache, tree)` stores the
+            steps whose node is not -1, and frees those that no live node
+            stands on; a node that it has no room for is no longer live.
     """
 
     allocate: Callable[[int], Cache]
     prefill: Callable[[Weights, Cache, Any, jax.Array], Cache]
     extend: Callable[..., tuple[Cache, Twigs]]
-    commit: Callable[[Cache, Tree, Twigs, jax.Array], Cache]
+    commit: Callable[[Cache, Tree, Twigs, jax.Array], tuple[Cache, Tree]]
 
 
 @struct.dataclass
@@ -75,39 +82,82 @@ class Round(NamedTuple):
         problems: `[G]` number of the problem in each slot, -1 if empty.
         nodes: `[G, B]` node that each twig of the last round became, or -1.
         twigs: of this round, as numpy arrays, without keys.
-        finished: `[G] bool`, nothing is left to extend.
+        finished: `[G] bool`, nothing is left to extend, or to be judged.
+        dropped: `[G]`, steps let go so far because the cache was full.
+        first: number of the first slot, where slots are asked about in parts.
     """
 
     problems: np.ndarray
     nodes: np.ndarray
     twigs: Twigs
     finished: np.ndarray
+    dropped: np.ndarray
+    first: int = 0
 
 
-# round -> verdict [G, B] int of its twigs
-Verify = Callable[[Round], np.ndarray]
+class Reply(NamedTuple):
+    """What the host answers to a round.
+
+    Attributes:
+        verdict: `[G, B] int32` of the twigs of the round; where verdicts are
+            late, of the round before it.
+        stop: `[G] bool`, the problem's search is to end.
+        extra: `[G] int32`, tokens that it may write beyond its allowance.
+        output: `[G, B, O] int32`, what a tool wrote after each twig.
+        output_length: `[G, B] int32`.
+    """
+
+    verdict: np.ndarray
+    stop: np.ndarray
+    extra: np.ndarray
+    output: np.ndarray
+    output_length: np.ndarray
+
+
+Ask = Callable[[Round], Reply]
+
+
+def no_reply(problems: int, strategy: Strategy) -> Reply:
+    """A reply that says nothing, for `G` problems, as numpy arrays."""
+    shape = (problems, strategy.branches)
+    return Reply(
+        verdict=np.zeros(shape, np.int32),
+        stop=np.zeros(problems, bool),
+        extra=np.zeros(problems, np.int32),
+        output=np.zeros((*shape, strategy.output_tokens), np.int32),
+        output_length=np.zeros(shape, np.int32),
+    )
 
 
 def initial(model: Model, strategy: Strategy, problems: int) -> State:
     """The state with every slot empty."""
     shape = (problems, strategy.branches)
     steps = (*shape, strategy.step_tokens)
+    integers = jnp.zeros(shape, jnp.int32)
     twigs = Twigs(
-        leaf=jnp.full(shape, -1, jnp.int32),
+        leaf=integers - 1,
         key=jax.random.split(jax.random.key(0), shape),
         tokens=jnp.zeros(steps, jnp.int32),
         valid=jnp.zeros(steps, bool),
-        kind=jnp.zeros(shape, jnp.int32),
+        kind=integers,
         score=jnp.zeros(shape, jnp.float32),
         logp=jnp.zeros(shape, jnp.float32),
-        ahead=jnp.zeros(shape, jnp.int32),
+        ahead=integers,
+        forced=integers,
     )
-    tree = tree_lib.empty(problems, strategy.nodes, strategy.step_tokens)
+    tree = tree_lib.empty(
+        problems,
+        strategy.nodes,
+        strategy.step_tokens,
+        strategy.output_tokens,
+        strategy.tokens,
+    )
     return State(tree, twigs, twigs.leaf, model.allocate(strategy.nodes))
 
 
 def refill(
     model: Model,
+    strategy: Strategy,
     weights: Weights,
     state: State,
     prompts: Any,
@@ -115,7 +165,9 @@ def refill(
     mask: jax.Array,
 ) -> State:
     """Puts new problems into the slots of `mask [G] bool`."""
-    tree = tree_lib.plant(state.tree, mask, keys, prompts.length)
+    tree = tree_lib.plant(
+        state.tree, mask, keys, prompts.length, strategy.tokens
+    )
     twigs = state.twigs.replace(
         leaf=jnp.where(mask[:, None], -1, state.twigs.leaf)
     )
@@ -127,13 +179,41 @@ def refill(
 def advance(
     model: Model,
     strategy: Strategy,
+    late: bool,
     weights: Weights,
     state: State,
-    verdict: jax.Array,
+    reply: Reply,
 ) -> State:
-    """One round: keeps the best of the last, writes the next."""
-    tree, nodes = strategy.update(state.tree, state.twigs, verdict)
-    cache = model.commit(state.cache, tree, state.twigs, nodes)
+    """One round: keeps the best of the last, writes the next.
+
+    Args:
+        model: the models.
+        strategy: the search.
+        late: whether verdicts come a round late: meanwhile the search goes on
+            from what it does not know yet, and what a verdict then refutes
+            dies with all that has grown from it.
+        weights: of the models.
+        state: after the last round.
+        reply: the host's, to the last round.
+    """
+    tree, verdict = state.tree, jnp.asarray(reply.verdict)
+    if late:
+        tree = tree_lib.prune(tree, state.nodes, verdict)
+        over = tree_lib.at(tree.kind, state.twigs.leaf) == tree_lib.DEAD
+        verdict = jnp.where(over, tree_lib.INVALID, tree_lib.UNKNOWN)
+    tree = tree.replace(allowance=tree.allowance + reply.extra)
+    tree, nodes = strategy.update(tree, state.twigs, verdict)
+    if strategy.output_tokens:
+        target = jnp.where(nodes < 0, tree.parent.shape[1], nodes)
+        tree = tree.replace(
+            output=tree_lib.put(tree.output, target, reply.output),
+            output_length=tree_lib.put(
+                tree.output_length, target, reply.output_length
+            ),
+        )
+    stop = jnp.asarray(reply.stop)
+    tree = tree.replace(live=tree.live & ~stop[:, None])
+    cache, tree = model.commit(state.cache, tree, state.twigs, nodes)
     leaf, ordinal = strategy.select(tree)
     target = jnp.where(leaf < 0, tree.children.shape[1], leaf)
     tree = tree.replace(
@@ -144,18 +224,45 @@ def advance(
     fold = jax.vmap(jax.vmap(jax.random.fold_in))
     keys = fold(tree_lib.at(tree.key, leaf), ordinal)
     cache, twigs = model.extend(weights, cache, tree, leaf, keys)
-    spent = tree.spent + (twigs.length + twigs.ahead).sum(1)
-    tree = tree.replace(spent=spent)
+    tree = tree.replace(spent=tree.spent + twigs.spent.sum(1))
     return State(tree, twigs, nodes, cache)
 
 
-def compile_rounds(model: Model, strategy: Strategy, shardings=None):
-    """The two jitted programs `(advance, refill)` of a search.
+class Programs(NamedTuple):
+    """The jitted programs of a search.
+
+    Attributes:
+        rounds: `(weights, state, reply) -> state`, a round.
+        load: `(weights, state, prompts, keys, mask) -> state`, see `refill`.
+        late: whether verdicts come a round late.
+        finish: `(weights, state, problems) -> state`, all rounds of the
+            problems `[G] int32` in the slots, the host asked from inside;
+            None where searches are stepped.
+    """
+
+    rounds: Callable[..., State]
+    load: Callable[..., State]
+    late: bool
+    finish: Callable[..., State] | None = None
+
+
+def compile_rounds(
+    model: Model,
+    strategy: Strategy,
+    shardings=None,
+    *,
+    late: bool = False,
+    ask: Callable[[Round], Reply] | None = None,
+) -> Programs:
+    """The jitted programs of a search.
 
     Args:
         model: the models.
         strategy: the search.
         shardings: of the state, so that it stays where it is.
+        late: whether verdicts come a round late, see `advance`.
+        ask: asks the host from inside a program, about a `Round` of traced
+            arrays; given, the search is fused.
     """
     # What is overwritten without being read is donated too, if it is kept.
     settings = {
@@ -163,63 +270,175 @@ def compile_rounds(model: Model, strategy: Strategy, shardings=None):
         "out_shardings": shardings,
         "keep_unused": True,
     }
-    step = jax.jit(functools.partial(advance, model, strategy), **settings)
-    load = jax.jit(functools.partial(refill, model), **settings)
-    return step, load
+    step = functools.partial(advance, model, strategy, late)
+    load = jax.jit(functools.partial(refill, model, strategy), **settings)
+    if ask is None:
+        return Programs(jax.jit(step, **settings), load, late)
+    whole = functools.partial(_finish, step, strategy, late, ask)
+    return Programs(step, load, late, jax.jit(whole, **settings))
+
+
+def _finish(
+    step, strategy: Strategy, late: bool, ask, weights, state: State, problems
+) -> State:
+    """All rounds of a search in one program."""
+
+    def unfinished(carry):
+        return (carry[-1] >= 0).any()
+
+    def body(carry):
+        state, reply, problems = carry
+        state = step(weights, state, reply)
+        seen = _round(problems, *_shown(state), late=late)
+        reply = ask(seen)
+        return state, reply, jnp.where(seen.finished, -1, problems)
+
+    silence = jax.tree.map(jnp.asarray, no_reply(len(problems), strategy))
+    return jax.lax.while_loop(unfinished, body, (state, silence, problems))[0]
+
+
+def _round(
+    problems, nodes, twigs: Twigs, dropped, *, late: bool, first: int = 0
+) -> Round:
+    finished = (twigs.leaf < 0).all(1)
+    if late:  # the verdicts of the last steps are still to come
+        finished &= (nodes < 0).all(1)
+    return Round(problems, nodes, twigs, finished, dropped, first)
+
+
+def _shown(state: State):
+    """What the host is shown of a state."""
+    return state.nodes, state.twigs.replace(key=None), state.tree.dropped
+
+
+@dataclasses.dataclass
+class Lane:
+    """`G` slots that advance together.
+
+    Attributes:
+        state: the search; being computed, perhaps, while the host works.
+        problems: `[G]` number of the problem in each slot, -1 if empty.
+        reply: the host's to the last round; None if it was not asked yet.
+        first: number of the first slot among those of all lanes.
+    """
+
+    state: State
+    problems: np.ndarray
+    reply: Reply | None
+    first: int
+
+    @property
+    def empty(self) -> bool:
+        """No slot has a problem."""
+        return bool((self.problems < 0).all())
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands; all that it takes to go on from there.
+
+    Attributes:
+        lanes: slots. While the host is asked about one lane, the device
+            computes the round of another.
+        coming: number of the next problem in the queue.
+    """
+
+    lanes: list[Lane]
+    coming: int = 0
+
+
+def begin(states: Sequence[State], strategy: Strategy) -> Progress:
+    """A run before its first round.
+
+    Args:
+        states: of `initial`, one a lane, of equally many slots.
+        strategy: the search.
+    """
+    slots = states[0].twigs.leaf.shape[0]
+    return Progress(
+        [
+            Lane(
+                state,
+                np.full(slots, -1),
+                no_reply(slots, strategy),
+                number * slots,
+            )
+            for number, state in enumerate(states)
+        ]
+    )
 
 
 def run(
-    programs,
+    programs: Programs,
     weights: Weights,
-    state: State,
+    progress: Progress,
     queue: Sequence[tuple[Any, jax.Array]],
     stack: Callable[[list[Any]], Any],
-    verify: Verify,
+    ask: Ask,
     make_room: Callable[[State], State] = lambda state: state,
-) -> Iterator[tuple[Round, State]]:
+) -> Iterator[tuple[Round, Lane]]:
     """Runs the loop until the queue is empty and every problem is finished.
 
     Args:
         programs: of `compile_rounds`.
         weights: what the models are given in every call.
-        state: of `initial`; its `G` slots are filled from the queue.
+        progress: of `begin`, or that of a run that was cut off; changed in
+            place.
         queue: a prompt and a root key for each problem.
         stack: `G` prompts to what `model.prefill` takes.
-        verify: the symbolic verifiers, on the host.
+        ask: the symbolic verifiers, on the host.
         make_room: grows a cache that the next round could fill.
 
     Yields:
-        After every round what happened in it, with the state.
+        After every round what happened in it, with its lane; where searches
+        are fused, after the last round of the problems in the slots.
     """
-    step, load = programs
-    slots, branches = state.twigs.leaf.shape
-    problems = np.full(slots, -1)
-    finished = np.ones(slots, bool)
-    verdict = np.zeros((slots, branches), np.int32)
-    coming = 0
+
+    def start(lane: Lane) -> None:
+        """Fills the lane's empty slots and sets off its next round."""
+        fresh = np.flatnonzero(lane.problems < 0)
+        fresh = fresh[: len(queue) - progress.coming]
+        slots = len(lane.problems)
+        if fresh.size:
+            lane.problems[fresh] = progress.coming + np.arange(fresh.size)
+            progress.coming += fresh.size
+            mask = np.isin(np.arange(slots), fresh)
+            # Empty slots read some prompt too: its values never matter.
+            rows = [queue[max(number, 0)] for number in lane.problems]
+            prompts = stack([prompt for prompt, _ in rows])
+            keys = jnp.stack([key for _, key in rows])
+            lane.state = programs.load(weights, lane.state, prompts, keys, mask)
+        if lane.empty:
+            return
+        state = make_room(lane.state)
+        if programs.finish is not None:
+            problems = lane.problems.astype(np.int32)
+            lane.state = programs.finish(weights, state, problems)
+        else:
+            lane.state = programs.rounds(weights, state, lane.reply)
+            lane.reply = None
+
     try:
-        while True:
-            problems[finished] = -1
-            fresh = np.flatnonzero(finished)[: len(queue) - coming]
-            if fresh.size:
-                problems[fresh] = coming + np.arange(fresh.size)
-                coming += fresh.size
-                mask = np.isin(np.arange(slots), fresh)
-                # Empty slots read some prompt too: its values never matter.
-                rows = [queue[max(number, 0)] for number in problems]
-                prompts = stack([prompt for prompt, _ in rows])
-                keys = jnp.stack([key for _, key in rows])
-                state = load(weights, state, prompts, keys, mask)
-            if (problems < 0).all():
-                return
-            state = step(weights, make_room(state), verdict)
-            twigs = jax.device_get(state.twigs.replace(key=None))
-            nodes = np.asarray(state.nodes)
-            finished = (twigs.leaf < 0).all(1)
-            seen = Round(problems.copy(), nodes, twigs, finished)
-            verdict = verify(seen)
-            yield seen, state
+        for lane in progress.lanes:
+            if lane.reply is not None:  # else its round is under way
+                start(lane)
+        while not all(lane.empty for lane in progress.lanes):
+            for lane in progress.lanes:
+                if lane.empty:
+                    continue
+                shown = jax.device_get(_shown(lane.state))
+                seen = _round(
+                    lane.problems,
+                    *shown,
+                    late=programs.late,
+                    first=lane.first,
+                )
+                if programs.finish is None:
+                    lane.reply = ask(seen)
+                lane.problems = np.where(seen.finished, -1, lane.problems)
+                yield seen, lane
+                start(lane)
     finally:
         # An interpreter that exits while XLA computes crashes: wait for it.
-        leaves = jax.tree.leaves(state)
+        leaves = jax.tree.leaves([lane.state for lane in progress.lanes])
         jax.block_until_ready([x for x in leaves if not x.is_deleted()])

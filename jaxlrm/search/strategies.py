@@ -19,7 +19,9 @@ is.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -47,7 +49,11 @@ class Strategy(NamedTuple):
     Attributes:
         branches: `B`.
         groups: `W`, leaves that a round may extend.
-        step_tokens: `S`, most tokens a round writes in a branch.
+        step_tokens: `S`, most tokens a round writes in a branch, those of a
+            tool before them included.
+        output_tokens: `O`, most of them that are a tool's.
+        tokens: most tokens that the generator writes for a problem; 0 is any
+            number.
         rounds: most rounds of a problem.
         nodes: `N`, most nodes of a problem's tree.
         greedy: take the likeliest token instead of sampling.
@@ -56,11 +62,15 @@ class Strategy(NamedTuple):
         select: which nodes the next round extends; none ends the search.
         update: what of the last round is kept.
         vote: weight of each candidate chain in the vote.
+        votes: most chains that can end, duplicates counted; 0 if it is not
+            known.
     """
 
     branches: int
     groups: int
     step_tokens: int
+    output_tokens: int
+    tokens: int
     rounds: int
     nodes: int
     greedy: bool
@@ -68,16 +78,23 @@ class Strategy(NamedTuple):
     select: Select
     update: Update
     vote: vote.Weigh
+    votes: int = 0
 
 
 def build(config: SearchConfig) -> Strategy:
     """The strategy that a configuration names.
 
+    A name `module:function` is that of a function `SearchConfig -> Strategy`
+    from outside the package.
+
     Raises:
-        ValueError: its `chain_tokens` are left to a model to decide.
+        ValueError: its `chain_tokens` are left to a model to decide, or there
+            is no such function.
     """
     if not config.chain_tokens:
         raise ValueError("chain_tokens is 0; say how long a chain may get")
+    if ":" in config.strategy:
+        return _from_outside(config)
     stepwise = {
         "beam": _beam,
         "dvts": _dvts,
@@ -88,25 +105,51 @@ def build(config: SearchConfig) -> Strategy:
     }
     if config.strategy in stepwise:
         return stepwise[config.strategy](config)
-    branches = 1 if config.strategy == "greedy" else config.branches
     weigh = {
         "greedy": vote.count,
         "majority": vote.count,
         "best_of_n": vote.best,
         "weighted": vote.score_sum,
     }[config.strategy]
+    greedy = config.strategy == "greedy"
+    if greedy:
+        config = dataclasses.replace(config, branches=1)
+    if config.tools == "python":  # which writes between two steps
+        chains = _sequential(config, veto=False)
+        return chains._replace(vote=weigh, greedy=greedy)
     return Strategy(
-        branches=branches,
+        branches=config.branches,
         groups=1,
         step_tokens=config.chain_tokens,
+        output_tokens=0,
+        tokens=config.tokens,
         rounds=1,
-        nodes=1 + branches,
-        greedy=config.strategy == "greedy",
+        nodes=1 + config.branches,
+        greedy=greedy,
         whole=True,
-        select=lambda tree: select.spread_over_live(tree, branches, 1),
+        select=lambda tree: select.spread_over_live(tree, config.branches, 1),
         update=_keep_all,
         vote=weigh,
+        votes=config.branches,
     )
+
+
+def _from_outside(config: SearchConfig) -> Strategy:
+    module, _, name = config.strategy.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"strategy {config.strategy!r} cannot be imported: {error}; it "
+            "must name a function of a module on sys.path"
+        ) from error
+    strategy = make(config)
+    if not isinstance(strategy, Strategy):
+        raise ValueError(
+            f"strategy {config.strategy!r} returned {strategy!r}; it must "
+            "return a jaxlrm.search.strategies.Strategy"
+        )
+    return strategy
 
 
 def _keep_all(trees: Tree, twigs: Twigs, verdict):
@@ -191,6 +234,7 @@ def _dvts(config: SearchConfig) -> Strategy:
         nodes=1 + config.branches * config.rounds,
         select=lambda tree: select.by_group(tree, config.branches, subtrees),
         update=update,
+        votes=config.branches,
     )
 
 
@@ -220,6 +264,7 @@ def _rebase(config: SearchConfig) -> Strategy:
             tree, config.branches, budget(tree), _REBASE_TEMPERATURE
         ),
         update=update,
+        votes=config.branches,
     )
 
 
@@ -261,18 +306,21 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
     )
 
 
-def _sequential(config: SearchConfig) -> Strategy:
+def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
     """Chains that never meet, and take back a step found INVALID.
 
     Each branch thinks on by itself: a sound step is kept, after a wrong one
-    it tries again from where it was. With one branch this is thinking longer
-    on one chain; rounds are its budget.
+    it tries again from where it was; without `veto` it goes on from that.
+    With one branch this is thinking longer on one chain; rounds are its
+    budget.
     """
     group = jnp.arange(config.branches)
 
     def update(trees: Tree, twigs: Twigs, verdict):
         _, count = tree.first_of_equals(twigs, group)
-        keep = (twigs.leaf >= 0) & (verdict != tree.INVALID)
+        keep = twigs.leaf >= 0
+        if veto:
+            keep &= verdict != tree.INVALID
         ran = (twigs.leaf >= 0).any(1)
         past = jnp.where(keep & (twigs.leaf > 0), twigs.leaf, _NOWHERE)
         live = tree.put(trees.live, past, jnp.zeros(past.shape, bool))
@@ -290,6 +338,7 @@ def _sequential(config: SearchConfig) -> Strategy:
         nodes=1 + config.branches * config.rounds,
         select=lambda tree: select.by_chain(tree, config.branches),
         update=update,
+        votes=config.branches,
     )
 
 
@@ -299,10 +348,16 @@ def _any_child(leaders, leaf, keep) -> jax.Array:
     return (same & keep[:, None]).any(-1)
 
 
+def _outputs(config: SearchConfig) -> int:
+    return config.output_tokens if config.tools == "python" else 0
+
+
 def _stepwise(config: SearchConfig, **fields) -> Strategy:
     return Strategy(
         branches=config.branches,
-        step_tokens=config.step_tokens,
+        step_tokens=config.step_tokens + _outputs(config),
+        output_tokens=_outputs(config),
+        tokens=config.tokens,
         rounds=config.rounds,
         greedy=False,
         whole=False,
@@ -334,7 +389,8 @@ def _end(trees: Tree, config: SearchConfig, enough, rounds=None) -> Tree:
     rounds = trees.depth.max(1) if rounds is None else rounds
     done = proven | enough | (rounds >= config.rounds)
     if config.tokens:
-        done |= trees.spent >= config.tokens
+        done |= trees.spent >= trees.allowance
     written = trees.end - trees.end[:, :1]
-    fits = written + config.step_tokens <= config.chain_tokens
+    coming = config.step_tokens + _outputs(config)
+    fits = written + coming <= config.chain_tokens
     return trees.replace(live=trees.live & fits & ~done[:, None])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 
 # Kinds of nodes and of the steps that branches write.
-FREE, STEP, OPEN, ANSWER = 0, 1, 2, 3
+FREE, STEP, OPEN, ANSWER, DEAD = 0, 1, 2, 3, 4
 
 # Verdicts, as `jaxlrm.verify.verdict.Verdict` numbers them.
 UNKNOWN, VALID, INVALID = 0, 1, 2
@@ -25,13 +25,17 @@ class Tree:
         size: `[G] int32`, nodes in use.
         rounds: `[G] int32`, rounds so far.
         spent: `[G] int32`, tokens that the generator wrote.
+        allowance: `[G] int32`, tokens that it may write in all; 0 is any
+            number.
+        dropped: `[G] int32`, steps let go because the cache was full.
         parent: `int32`, -1 for the root.
         depth: `int32`, steps since the prompt.
         end: `int32`, position of the node's last token.
         length: `int32`, tokens in the node (0 for the root: the cache has
             the prompt).
         kind: `int32`, FREE, STEP, OPEN (cut by the token limit; its next
-            step goes on) or ANSWER.
+            step goes on), ANSWER or DEAD (a late verdict refuted it, or a
+            step before it).
         live: `bool`, may be selected for extension.
         children: `int32`, branches grown from the node so far.
         count: `int32`, branches that wrote it.
@@ -44,11 +48,16 @@ class Tree:
         key: `[G, N]` PRNG keys: a child's is folded from its parent's and its
             ordinal, so results do not depend on what else is in the batch.
         tokens: `[G, N, S] int32`.
+        output: `[G, N, O] int32`, what a tool wrote after the step: its
+            children begin with it.
+        output_length: `int32`.
     """
 
     size: jax.Array
     rounds: jax.Array
     spent: jax.Array
+    allowance: jax.Array
+    dropped: jax.Array
     parent: jax.Array
     depth: jax.Array
     end: jax.Array
@@ -65,6 +74,8 @@ class Tree:
     verdict: jax.Array
     key: jax.Array
     tokens: jax.Array
+    output: jax.Array
+    output_length: jax.Array
 
 
 @struct.dataclass
@@ -80,6 +91,7 @@ class Twigs:
         score: `[G, B] float32`, the learned verifier's, in (0, 1).
         logp: `[G, B] float32`, log-probability of the tokens.
         ahead: `[G, B] int32`, tokens written only to be scored.
+        forced: `[G, B] int32`, first tokens, which a tool wrote.
     """
 
     leaf: jax.Array
@@ -90,22 +102,37 @@ class Twigs:
     score: jax.Array
     logp: jax.Array
     ahead: jax.Array
+    forced: jax.Array
 
     @property
     def length(self) -> jax.Array:
-        """`[G, B] int32` tokens written."""
+        """`[G, B] int32` tokens, a tool's among them."""
         return self.valid.sum(-1, dtype=jnp.int32)
 
+    @property
+    def spent(self) -> jax.Array:
+        """`[G, B] int32` tokens that the generator wrote."""
+        return self.length - self.forced + self.ahead
 
-def empty(problems: int, nodes: int, step_tokens: int) -> Tree:
+
+def empty(
+    problems: int,
+    nodes: int,
+    step_tokens: int,
+    output_tokens: int = 0,
+    allowance: int = 0,
+) -> Tree:
     """A tree of `G` problems without any node."""
     shape = (problems, nodes)
+    nothing = jnp.zeros(problems, jnp.int32)
     integers = jnp.zeros(shape, jnp.int32)
     floats = jnp.zeros(shape, jnp.float32)
     return Tree(
-        size=jnp.zeros(problems, jnp.int32),
-        rounds=jnp.zeros(problems, jnp.int32),
-        spent=jnp.zeros(problems, jnp.int32),
+        size=nothing,
+        rounds=nothing,
+        spent=nothing,
+        allowance=nothing + allowance,
+        dropped=nothing,
         parent=integers - 1,
         depth=integers,
         end=integers,
@@ -122,11 +149,17 @@ def empty(problems: int, nodes: int, step_tokens: int) -> Tree:
         verdict=integers,
         key=jax.random.split(jax.random.key(0), shape),
         tokens=jnp.zeros((*shape, step_tokens), jnp.int32),
+        output=jnp.zeros((*shape, output_tokens), jnp.int32),
+        output_length=integers,
     )
 
 
 def plant(
-    tree: Tree, mask: jax.Array, keys: jax.Array, prompt_length: jax.Array
+    tree: Tree,
+    mask: jax.Array,
+    keys: jax.Array,
+    prompt_length: jax.Array,
+    allowance: int = 0,
 ) -> Tree:
     """Clears the problems in `mask` to a root each.
 
@@ -135,9 +168,12 @@ def plant(
         mask: `[G] bool`.
         keys: `[G]` PRNG keys of the roots.
         prompt_length: `[G] int32`.
+        allowance: tokens that the generator may write for each; 0 is any
+            number.
     """
     problems, nodes, steps = tree.tokens.shape
-    fresh = empty(problems, nodes, steps)
+    outputs = tree.output.shape[-1]
+    fresh = empty(problems, nodes, steps, outputs, allowance)
     fresh = fresh.replace(
         size=fresh.size + 1,
         end=fresh.end.at[:, 0].set(prompt_length - 1),
@@ -223,8 +259,32 @@ def add(
         verdict=put(tree.verdict, nodes, verdict),
         key=put(tree.key, nodes, twigs.key),
         tokens=put(tree.tokens, nodes, twigs.tokens),
+        output_length=put(tree.output_length, nodes, jnp.zeros_like(nodes)),
     )
     return tree, jnp.where(nodes < capacity, nodes, -1)
+
+
+def prune(tree: Tree, nodes: jax.Array, verdict: jax.Array) -> Tree:
+    """Takes note of late verdicts: what one refutes dies, with all below it.
+
+    Args:
+        tree: the trees.
+        nodes: `[G, B] int32`, nodes that the verdicts are of; -1 for none.
+        verdict: `[G, B] int32`.
+    """
+    size = tree.parent.shape[1]
+    verdicts = put(tree.verdict, jnp.where(nodes < 0, size, nodes), verdict)
+
+    def step(_, dead):
+        return dead | (at(dead, tree.parent) & (tree.parent >= 0))
+
+    refuted = verdicts == INVALID
+    dead = jax.lax.fori_loop(0, tree.depth.max(), step, refuted)
+    return tree.replace(
+        verdict=verdicts,
+        kind=jnp.where(dead, DEAD, tree.kind),
+        live=tree.live & ~dead,
+    )
 
 
 def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:

@@ -86,11 +86,10 @@ def programs(setting: Setting):
     strategy = strategies.build(BEAM)
     model = lockstep.bind(
         GENERATOR.config,
-        REWARD.config if setting.reward else None,
+        [lockstep.Judge(REWARD.config if setting.reward else None)],
         strategy,
         Decoding(S, TEMPERATURE),
         Sizes(G, Q, TRUNK, setting.stem),
-        learned=True,
     )
     start = functools.partial(search.initial, model, strategy, G)
     return jax.jit(start), search.compile_rounds(model, strategy)
@@ -106,9 +105,9 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
         grow_before: round before which the caches grow.
     """
     loads = loads or {0: {0: 0, 1: 1}}
-    start, (advance, refill) = programs(setting)
+    start, compiled = programs(setting)
     weights = Weights(
-        GENERATOR.params, REWARD.params if setting.reward else None, TABLES
+        GENERATOR.params, (REWARD.params,) if setting.reward else (), TABLES
     )
     state = start()
     problems, age, snapshots = [0] * G, [0] * G, []
@@ -124,7 +123,8 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
                 length[slot] = len(ids)
             keys = jnp.stack([problem(p)[1] for p in problems])
             mask = np.isin(np.arange(G), list(loads[number]))
-            state = refill(weights, state, Prompts(tokens, length), keys, mask)
+            prompts = Prompts(tokens, length)
+            state = compiled.load(weights, state, prompts, keys, mask)
         if number == grow_before:
             cache = lockstep.grow(
                 state.cache,
@@ -132,10 +132,12 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
                 stem=setting.stem and setting.stem + 16,
             )
             state = state.replace(cache=cache)
-        verdict = np.stack(
-            [verdicts(p, a) for p, a in zip(problems, age, strict=True)]
+        reply = search.no_reply(G, strategies.build(BEAM))._replace(
+            verdict=np.stack(
+                [verdicts(p, a) for p, a in zip(problems, age, strict=True)]
+            )
         )
-        state = advance(weights, state, verdict)
+        state = compiled.rounds(weights, state, reply)
         age = [a + 1 for a in age]
         snapshots.append(
             Snapshot(
@@ -254,7 +256,7 @@ def assert_like_a_full_recompute(shot: Snapshot):
     drawn = draw(logits[: len(found)], key_data, start).tolist()
     for row, chain in zip(drawn, found, strict=True):
         assert row[: chain.length] == chain.tokens[chain.start :]
-    if shot.cache.reward is not None:
+    if shot.cache.rewards:
         _, _, scores, _ = read_chains(REWARD, found)
     for row, chain in enumerate(found):
         score = shot.twigs.score[chain.slot, chain.branch]
@@ -262,7 +264,7 @@ def assert_like_a_full_recompute(shot: Snapshot):
 
 
 def caches(shot: Snapshot):
-    return [c for c in (shot.cache.generator, shot.cache.reward) if c]
+    return [shot.cache.generator, *shot.cache.rewards]
 
 
 def assert_slots_belong_to_living_paths(shot: Snapshot):
@@ -536,11 +538,10 @@ def test_size_is_that_of_all_keys_and_values():
 def test_the_cache_is_of_the_dtype_asked_for():
     model = lockstep.bind(
         GENERATOR.config,
-        None,
+        [],
         strategies.build(BEAM),
         Decoding(S, TEMPERATURE),
         Sizes(G, Q, TRUNK, STEM),
-        learned=True,
         dtype=jnp.bfloat16,
     )
     cache = jax.eval_shape(lambda: model.allocate(4)).generator

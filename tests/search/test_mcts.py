@@ -120,16 +120,17 @@ def final_tree(strategy: strategies.Strategy, lines) -> tree.Tree:
     def stack(rows):
         return Prompts(np.array(rows, np.int32)[:, None], np.ones(1, np.int32))
 
+    silence, verify = search.no_reply(1, strategy), verdicts_of([lines])
     rounds = search.run(
         search.compile_rounds(model, strategy),
         compile_scripts([lines], strategy.step_tokens),
-        jax.jit(start)(),
+        search.begin([jax.jit(start)()], strategy),
         queue,
         stack,
-        verdicts_of([lines]),
+        lambda seen: silence._replace(verdict=verify(seen)),
     )
-    for _, state in rounds:
-        last = jax.tree.map(np.asarray, state.tree.replace(key=None))
+    for _, lane in rounds:
+        last = jax.tree.map(np.asarray, lane.state.tree.replace(key=None))
     return last
 
 

@@ -188,11 +188,12 @@ def test_no_problems_no_rounds():
     state = jax.jit(
         functools.partial(search.initial, scripted_model(2, 4), BEAM, 2)
     )()
+    progress = search.begin([state], BEAM)
 
     def never(*_):
         raise AssertionError
 
-    assert not list(search.run(programs, None, state, [], never, never))
+    assert not list(search.run(programs, None, progress, [], never, never))
 
 
 def test_room_is_made_before_every_round():
@@ -203,13 +204,16 @@ def test_room_is_made_before_every_round():
         rooms.append(int(state.tree.size[0]))
         return state
 
+    state = jax.jit(functools.partial(search.initial, model, BEAM, 1))()
+    silence = search.no_reply(1, BEAM)
+    verify = verdicts_of([chain(3, "a")])
     rounds = search.run(
         search.compile_rounds(model, BEAM),
         compile_scripts([chain(3, "a")], BEAM.step_tokens),
-        jax.jit(functools.partial(search.initial, model, BEAM, 1))(),
+        search.begin([state], BEAM),
         [(0, KEYS[0])],
         lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
-        verdicts_of([chain(3, "a")]),
+        lambda seen: silence._replace(verdict=verify(seen)),
         make_room,
     )
     count = sum(1 for _ in rounds)
@@ -224,3 +228,57 @@ def test_a_failing_verifier_ends_the_loop(slots):
 
     with pytest.raises(RuntimeError, match="no"):
         run_scripts(BEAM, [chain(2, "a")], slots=slots, verify=verify)
+
+
+# --- One program, several lanes, late verdicts ------------------------------
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
+@pytest.mark.parametrize("slots", [2, 5])
+def test_a_fused_search_grows_the_same_trees(slots, late):
+    options = {"keys": KEYS, "sampled": True, "slots": slots, "late": late}
+    stepped = run_scripts(BEAM, SCRIPTS, **options)
+    fused = run_scripts(BEAM, SCRIPTS, fused=True, **options)
+    assert fused.trees == stepped.trees
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
+def test_lanes_grow_the_same_trees(late):
+    options = {"keys": KEYS, "sampled": True, "slots": 2, "late": late}
+    one = run_scripts(BEAM, SCRIPTS, **options)
+    two = run_scripts(BEAM, SCRIPTS, lanes=2, **options)
+    assert two.trees == one.trees
+    assert {r.first for r in two.rounds} == {0, 2}
+
+
+def test_a_late_verdict_prunes_what_has_grown_meanwhile():
+    script = (
+        step("a", 0.9, answer("a1", 0.9), verdict=Verdict.INVALID),
+        step("b", 0.5, answer("b1", 0.5)),
+    )
+    wide = strategies.build(
+        SearchConfig(
+            strategy="beam",
+            branches=4,
+            width=1,
+            step_tokens=4,
+            chain_tokens=40,
+            rounds=5,
+        )
+    )
+    found = run_scripts(wide, [script], late=True)
+    # The children of `a` were written, and dropped with it.
+    assert found.rounds[1].twigs.leaf.tolist() == [[1, 1, 2, 2]]
+    assert found.trees == [
+        "1 a DEAD 0.9 x2 INVALID\n2 b 0.5 x2\n  3 b1 END 0.5 x2"
+    ]
+    at_once = run_scripts(wide, [script])
+    assert at_once.trees == ["1 b 0.5 x2\n  2 b1 END 0.5 x4"]
+
+
+def test_a_host_that_fails_ends_a_fused_search():
+    def verify(seen):
+        raise ZeroDivisionError("of the host")
+
+    with pytest.raises(ZeroDivisionError, match="of the host"):
+        run_scripts(BEAM, SCRIPTS, fused=True, verify=verify)

@@ -97,6 +97,7 @@ def twigs_of(happened, forests) -> tree.Twigs:
         score=jnp.array([[b.score for b in row] for row in happened]),
         logp=jnp.zeros((G, B)),
         ahead=jnp.zeros((G, B), jnp.int32),
+        forced=jnp.zeros((G, B), jnp.int32),
     )
 
 
@@ -246,6 +247,7 @@ def test_first_of_equals_sees_length_order_and_large_tokens():
         score=jnp.zeros(shape),
         logp=jnp.zeros(shape),
         ahead=jnp.zeros(shape, jnp.int32),
+        forced=jnp.zeros(shape, jnp.int32),
     )
     first, count = tree.first_of_equals(twigs)
     assert first[0].tolist() == [
@@ -269,6 +271,7 @@ def test_first_of_equals_does_not_collide():
         score=jnp.zeros(shape),
         logp=jnp.zeros(shape),
         ahead=jnp.zeros(shape, jnp.int32),
+        forced=jnp.zeros(shape, jnp.int32),
     )
     assert tree.first_of_equals(twigs)[0].all()
 
