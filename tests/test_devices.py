@@ -193,7 +193,7 @@ def test_the_state_stays_shared():
         if ".keys" in name or ".values" in name:
             assert_shared(name, leaf, mesh, 2, "model")
     # Every segment of both caches was looked at.
-    for cache in ("generator", "reward"):
+    for cache in ("generator", "rewards[0]"):
         for segment in ("prompt", "trunk", "stem", "twig"):
             keys = [n for n in names if f".{cache}.{segment}.keys" in n]
             assert len(keys) == testing.model_config().num_layers
