@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import math
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
 
-from jaxlrm.config import SearchConfig
+from jaxlrm.config import EXECUTIONS, TOOLS, SearchConfig
 
 from . import console
 
@@ -61,6 +64,52 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             "Most tokens of a chain; 0: half of the model's context.",
             lower_bound=0,
         ),
+        "tools": flags.DEFINE_enum(
+            "tools",
+            default.tools,
+            TOOLS,
+            "Run steps that are programs in the sandbox and append what they "
+            "print; auto: if the model was trained for it.",
+        ),
+        "adaptive": flags.DEFINE_bool(
+            "adaptive",
+            default.adaptive,
+            "Give the --tokens that easy problems leave to hard ones.",
+        ),
+        "seconds": flags.DEFINE_float(
+            "seconds",
+            default.seconds,
+            "Time after which a problem is answered with what was found; "
+            "0: any.",
+            lower_bound=0,
+        ),
+        "confidence": flags.DEFINE_float(
+            "confidence",
+            default.confidence,
+            "End a problem when an answer is as sure as this; 0: never.",
+            lower_bound=0,
+            upper_bound=1,
+        ),
+        "execution": flags.DEFINE_enum(
+            "execution",
+            default.execution,
+            EXECUTIONS,
+            "Ask the host between rounds, or from inside one program.",
+        ),
+        "verdict_delay": flags.DEFINE_integer(
+            "verdict_delay",
+            default.verdict_delay,
+            "Rounds that verdicts come late; 1 verifies a round while the "
+            "next one is written.",
+            lower_bound=0,
+            upper_bound=1,
+        ),
+        "trunk": flags.DEFINE_integer(
+            "trunk",
+            default.trunk,
+            "Most tokens of kept steps in the cache, a problem; 0: as needed.",
+            lower_bound=0,
+        ),
         "batch": flags.DEFINE_integer(
             "batch", default.batch, "Problems solved side by side."
         ),
@@ -81,7 +130,7 @@ def define_search() -> Callable[[str, str], SearchConfig]:
 
 
 def define_model(several: bool = False) -> Callable[..., Engine]:
-    """Defines `--model` and `--reward`.
+    """Defines `--model`, and what else an engine is made of.
 
     Args:
         several: take a list of models.
@@ -96,19 +145,82 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
         model = flags.DEFINE_list("model", "mini", f"{say}; or several.")
     else:
         model = flags.DEFINE_string("model", "mini", f"{say}.")
-    reward = flags.DEFINE_string(
+    reward = flags.DEFINE_list(
         "reward",
-        None,
-        "The same for a reward model that scores the steps; by default the "
-        "model's own value head does.",
+        [],
+        "Models that score the steps: NAME or NAME=WEIGHT, separated by "
+        "commas; `own` is the model's own value head, and the default.",
+    )
+    checkers = flags.DEFINE_list(
+        "checkers", [], "Symbolic verifiers of your own: MODULE:FUNCTION."
+    )
+    extensions = flags.DEFINE_list(
+        "extensions", [], "Modules that register tasks and rules of your own."
+    )
+    require_sandbox = flags.DEFINE_bool(
+        "require_sandbox",
+        False,
+        "Refuse to run programs where this host cannot isolate them fully.",
+    )
+    mesh = flags.DEFINE_string(
+        "mesh",
+        "1x1",
+        "Devices: DATAxMODEL, problems are shared over DATA of them and the "
+        "weights over MODEL.",
     )
 
     def load(name: str | None = None) -> Engine:
+        ways = _mesh(mesh.value)
+        rewards = _weights(reward.value)
         with console.interruptible():
-            from jaxlrm import engine
+            from jaxlrm import engine, sharding
 
             engine.enable_compilation_cache()
-            return engine.load(name or model.value, reward=reward.value)
+            return engine.load(
+                name or model.value,
+                reward=rewards,
+                mesh=sharding.make_mesh(*ways),
+                checkers=[_function(name) for name in checkers.value],
+                extensions=extensions.value,
+                require_sandbox=require_sandbox.value,
+            )
 
     load.names = lambda: list(dict.fromkeys(model.value))
     return load
+
+
+def _mesh(value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", value)
+    if not match:
+        raise ValueError(
+            f"mesh {value!r} is not DATAxMODEL; write two numbers, as in 4x2"
+        )
+    return int(match[1]), int(match[2])
+
+
+def _weights(values: Sequence[str]) -> dict[str, float]:
+    """The weight of each reward model."""
+    weights = {}
+    for value in values:
+        name, _, weight = value.partition("=")
+        try:
+            weights[name] = float(weight or 1)
+        except ValueError:
+            weights[name] = math.nan
+        if not 0 < weights[name] < math.inf:
+            raise ValueError(
+                f"reward {value!r} has no positive weight; write NAME or "
+                "NAME=WEIGHT, as in prm=2"
+            )
+    return weights
+
+
+def _function(value: str) -> Callable:
+    module, _, name = value.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"checker {value!r} cannot be imported: {error}; write "
+            "MODULE:FUNCTION, of a module on PYTHONPATH"
+        ) from error

@@ -40,8 +40,10 @@ _PROBLEM = flags.DEFINE_multi_string(
     "problem", [], "A problem; may be repeated."
 )
 _PROBLEMS = flags.DEFINE_string("problems", None, "File of problems.")
-_STRATEGY = flags.DEFINE_enum(
-    "strategy", SearchConfig.strategy, STRATEGIES, "How to search."
+_STRATEGY = flags.DEFINE_string(
+    "strategy",
+    SearchConfig.strategy,
+    f"How to search: {', '.join(STRATEGIES)}, or MODULE:FUNCTION.",
 )
 _VERIFIERS = flags.DEFINE_enum(
     "verifiers",
