@@ -17,18 +17,18 @@ import pathlib
 import random
 
 import jaxlrm
-from jaxlrm import SearchConfig, evaluate
+from jaxlrm import SearchConfig, datasets, evaluate, summary
 from jaxlrm.engine import enable_compilation_cache
 from jaxlrm.tasks import countdown
 
 TOKENS = 2000  # that the generator may write for a hand
 
 
-def hands() -> list[evaluate.Example]:
+def hands() -> list[datasets.Example]:
     """All solvable hands; those kept from training have ids `unseen/...`."""
     unseen = set(countdown.unseen_hands())
     return [
-        evaluate.Example(
+        datasets.Example(
             f"{'unseen' if hand in unseen else 'seen'}/"
             + "-".join(map(str, hand)),
             f"Use {', '.join(map(str, hand))} to make 24.",
@@ -140,7 +140,7 @@ def main() -> None:
 
 
 def _cell(found) -> str:
-    low, high = evaluate.wilson(sum(found), len(found))
+    low, high = summary.wilson(sum(found), len(found))
     share = 100 * sum(found) / max(1, len(found))
     return f"{share:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {len(found)}"
 

@@ -80,10 +80,10 @@ def main(argv: list[str]) -> int:
 
 
 def _evaluate() -> None:
-    from jaxlrm import evaluate
+    from jaxlrm import summary
 
     examples = _read()
-    pairs = evaluate.combinations(_STRATEGY.value, _VERIFIERS.value)
+    pairs = summary.combinations(_STRATEGY.value, _VERIFIERS.value)
     configs = {pair: _CONFIG(*pair) for pair in pairs}
     names = _LOAD.names()
     titles = [pathlib.Path(name).name for name in names]
@@ -101,7 +101,7 @@ def _evaluate() -> None:
             folder = output if alone else output / title
             summaries = _run(live, name, title, examples, configs, folder)
             branches = _CONFIG(*pairs[0]).branches
-            table = evaluate.table(summaries, branches)
+            table = summary.table(summaries, branches)
             tables.append(table if alone else f"Model {title}\n\n{table}")
     (output / "table.md").write_text("\n".join(tables), "utf-8")
     sys.stdout.reconfigure(errors="replace")
@@ -132,13 +132,13 @@ def _run(live, name: str, title: str, examples, configs, output):
 
 def _read():
     """The examples that the flags name."""
-    from jaxlrm import evaluate
+    from jaxlrm import datasets
 
     kind, colon, names = _DATASET.value.partition(":")
     if kind == "tasks" and colon:
         names = [name.strip() for name in names.split(",") if name.strip()]
-        return evaluate.sample_dataset(names, _LIMIT.value or _DRAWN)
-    return evaluate.read_dataset(_DATASET.value)[: _LIMIT.value]
+        return datasets.sample_dataset(names, _LIMIT.value or _DRAWN)
+    return datasets.read_dataset(_DATASET.value)[: _LIMIT.value]
 
 
 class _Line:

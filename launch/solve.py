@@ -114,21 +114,21 @@ def _solve(argv: list[str]) -> int:
 
 def _read(argv: list[str]):
     """The problems that the flags name."""
-    from jaxlrm import evaluate
+    from jaxlrm import datasets
 
     named = _PROBLEMS.value is not None
     if bool(_PROBLEM.value) + named + ("-" in argv[1:]) != 1:
         raise ValueError("give one of --problem=TEXT, --problems=FILE or -")
     if named:
         path = pathlib.Path(_PROBLEMS.value)
-        examples = evaluate.read_problems(path.read_bytes(), str(path))
+        examples = datasets.read_problems(path.read_bytes(), str(path))
     elif _PROBLEM.value:
         examples = [
-            evaluate.Example(f"--problem {number}", text)
+            datasets.Example(f"--problem {number}", text)
             for number, text in enumerate(_PROBLEM.value, 1)
         ]
     else:
-        examples = evaluate.read_problems(sys.stdin.buffer.read(), "stdin")
+        examples = datasets.read_problems(sys.stdin.buffer.read(), "stdin")
     for example in examples:
         _check(example.problem, example.id)
     return examples
@@ -158,13 +158,13 @@ def _writable(path: pathlib.Path) -> pathlib.Path:
 
 
 def _show(example, solution) -> None:
-    from jaxlrm import evaluate
+    from jaxlrm import datasets
 
     from . import report
 
     correct = None
     if example.answer is not None:
-        correct = evaluate.is_correct(example, solution.answer)
+        correct = datasets.is_correct(example, solution.answer)
     if _FORMAT.value == "json":
         console.write(json.dumps(solution.to_json(correct)))
         return

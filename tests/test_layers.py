@@ -76,11 +76,14 @@ LAYERS = """
     lockstep
     callback
     solution             jax
+    resume
     journal
     engine
     plan
     train.*
     train
+    datasets             jax
+    summary              jax
     evaluate
     plots
     view
