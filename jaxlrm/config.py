@@ -105,6 +105,7 @@ _WITH_WIDTH = ("beam", "dvts", "mcts", "uct")
 STRATEGIES = WHOLE + STEPWISE
 _OUTSIDE = r"[\w.]+:\w+"  # a strategy from outside the package
 VERIFIERS = ("both", "learned", "symbolic", "none")
+AGGREGATES = ("last", "min", "product", "mean")
 TOOLS = ("auto", "python", "none")
 EXECUTIONS = ("stepped", "fused")
 
@@ -143,6 +144,8 @@ class SearchConfig:
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
         verifiers: one of `VERIFIERS`: which judges the search listens to.
+        aggregate: one of `AGGREGATES`: the score of a chain out of those of
+            its steps. A chain written whole has one score.
         execution: one of `EXECUTIONS`: `stepped` asks the host between
             rounds, `fused` runs all rounds as one program. The same trees.
         verdict_delay: rounds that verdicts come late, 0 or 1; with 1 the host
@@ -171,6 +174,7 @@ class SearchConfig:
     top_k: int = 0
     top_p: float = 1.0
     verifiers: str = "both"
+    aggregate: str = "last"
     execution: str = "stepped"
     verdict_delay: int = 0
     trunk: int = 0
@@ -181,6 +185,7 @@ class SearchConfig:
         for name, allowed in (
             ("strategy", STRATEGIES),
             ("verifiers", VERIFIERS),
+            ("aggregate", AGGREGATES),
             ("tools", TOOLS),
             ("execution", EXECUTIONS),
             ("verdict_delay", (0, 1)),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from jaxlrm.config import EXECUTIONS, TOOLS, SearchConfig
+from jaxlrm.config import AGGREGATES, EXECUTIONS, TOOLS, SearchConfig
 
 from . import console
 
@@ -37,6 +37,12 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             "width",
             default.width,
             "Children of each step that a beam keeps; divides --branches.",
+        ),
+        "aggregate": flags.DEFINE_enum(
+            "aggregate",
+            default.aggregate,
+            AGGREGATES,
+            "The score of a chain out of those of its steps.",
         ),
         "temperature": flags.DEFINE_float(
             "temperature",

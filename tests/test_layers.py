@@ -65,6 +65,7 @@ LAYERS = """
     sampling
     generate
     search.tree
+    search.aggregate
     search.select
     search.backup
     search.vote

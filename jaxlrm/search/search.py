@@ -224,6 +224,9 @@ def advance(
     fold = jax.vmap(jax.vmap(jax.random.fold_in))
     keys = fold(tree_lib.at(tree.key, leaf), ordinal)
     cache, twigs = model.extend(weights, cache, tree, leaf, keys)
+    before, steps = tree_lib.at(tree.score, leaf), tree_lib.at(tree.depth, leaf)
+    score = strategy.aggregate(before, steps, twigs.score)
+    twigs = twigs.replace(score=score)
     tree = tree.replace(spent=tree.spent + twigs.spent.sum(1))
     return State(tree, twigs, nodes, cache)
 

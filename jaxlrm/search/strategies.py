@@ -29,7 +29,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxlrm.config import SearchConfig
-from jaxlrm.search import backup, select, tree, vote
+from jaxlrm.search import aggregate, backup, select, tree, vote
+from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.tree import ANSWER, Tree, Twigs
 
 # tree -> leaf [G, B], ordinal [G, B]
@@ -64,6 +65,7 @@ class Strategy(NamedTuple):
         vote: weight of each candidate chain in the vote.
         votes: most chains that can end, duplicates counted; 0 if it is not
             known.
+        aggregate: the score of a chain out of those of its steps.
     """
 
     branches: int
@@ -79,6 +81,7 @@ class Strategy(NamedTuple):
     update: Update
     vote: vote.Weigh
     votes: int = 0
+    aggregate: Aggregate = aggregate.last
 
 
 def build(config: SearchConfig) -> Strategy:
@@ -361,6 +364,7 @@ def _stepwise(config: SearchConfig, **fields) -> Strategy:
         rounds=config.rounds,
         greedy=False,
         whole=False,
+        aggregate=aggregate.BY_NAME[config.aggregate],
         vote=vote.score_sum,
         **fields,
     )

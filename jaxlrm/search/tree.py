@@ -43,7 +43,8 @@ class Tree:
         visits: `int32`, simulations that went through it.
         value: `float32`, sum of what they found.
         prior: `float32`, mean log-probability of its tokens.
-        score: `float32`, the learned verifier's, in (0, 1).
+        score: `float32`, of the chain up to the node, in (0, 1): see
+            `aggregate`.
         verdict: `int32`.
         key: `[G, N]` PRNG keys: a child's is folded from its parent's and its
             ordinal, so results do not depend on what else is in the batch.

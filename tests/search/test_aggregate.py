@@ -1,0 +1,48 @@
+"""Scores of chains, against numpy over their steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlrm.config import AGGREGATES, SearchConfig
+from jaxlrm.search import aggregate, strategies
+from jaxlrm.testing import answer, run_scripts, step
+
+REFERENCE = {
+    "last": lambda scores: scores[-1],
+    "min": np.min,
+    "product": np.prod,
+    "mean": np.mean,
+}
+
+
+def test_every_name_has_a_function():
+    assert tuple(aggregate.BY_NAME) == AGGREGATES == tuple(REFERENCE)
+
+
+@pytest.mark.parametrize("name", AGGREGATES)
+@given(scores=st.lists(st.floats(0.01, 0.99), min_size=1, max_size=6))
+def test_a_chain_of_steps(name, scores):
+    chain = np.float32(0)
+    for steps, score in enumerate(scores):
+        chain = aggregate.BY_NAME[name](chain, np.int32(steps), score)
+    np.testing.assert_allclose(chain, REFERENCE[name](scores), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "tree"),
+    [
+        ("last", "1 a 0.5 x2\n  2 a1 0.8 x2\n    3 a2 END 0.4 x2"),
+        ("min", "1 a 0.5 x2\n  2 a1 0.5 x2\n    3 a2 END 0.4 x2"),
+        ("product", "1 a 0.5 x2\n  2 a1 0.4 x2\n    3 a2 END 0.16 x2"),
+    ],
+)
+def test_a_node_has_the_score_of_its_chain(name, tree):
+    config = SearchConfig(
+        branches=2, width=2, step_tokens=4, chain_tokens=40, aggregate=name
+    )
+    script = (step("a", 0.5, step("a1", 0.8, answer("a2", 0.4))),)
+    assert run_scripts(strategies.build(config), [script]).trees == [tree]
