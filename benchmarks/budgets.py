@@ -1,0 +1,66 @@
+"""All strategies at equal budgets of generator tokens.
+
+    python benchmarks/budgets.py --model=mini --output=runs/budgets
+
+Held-out problems of the families that the model was trained on, each strategy with 16 branches and at most
+1,000 tokens a problem, 64 and 4,000, 256 and 16,000; learned scores only,
+symbolic checks only, and both. Greedy decoding is shown beside them. The
+command goes on where a killed one stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pathlib
+
+import jaxlrm
+from jaxlrm import SearchConfig, datasets, evaluate, summary
+from jaxlrm.config import STRATEGIES
+from jaxlrm.engine import enable_compilation_cache
+
+BUDGETS = {1_000: 16, 4_000: 64, 16_000: 256}  # tokens: branches
+VERIFIERS = ("learned", "symbolic", "both")
+
+
+def main() -> None:
+    """Runs what is missing and prints a table for each budget."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--model", default="mini")
+    parser.add_argument("--output", default="runs/budgets")
+    parser.add_argument("--limit", type=int, default=60)
+    parser.add_argument("--budgets", default="1000,4000,16000")
+    arguments = parser.parse_args()
+    enable_compilation_cache()
+    with jaxlrm.load(arguments.model) as engine:
+        examples = datasets.sample_dataset(engine.tasks, arguments.limit)
+        for tokens in map(int, arguments.budgets.split(",")):
+            table = at_budget(
+                engine, examples, tokens, pathlib.Path(arguments.output)
+            )
+            print(f"\r## {tokens:,} tokens a problem\n\n{table}", flush=True)
+
+
+def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
+    """The table of all strategies at one budget."""
+    config = SearchConfig(branches=BUDGETS[tokens], tokens=tokens, batch=16)
+    summaries = {}
+    for pair in summary.combinations(STRATEGIES, VERIFIERS):
+        strategy, verifiers = pair
+        name = f"{strategy}-{verifiers}"
+        summaries[pair] = evaluate.evaluate(
+            engine,
+            examples,
+            dataclasses.replace(config, strategy=strategy, verifiers=verifiers),
+            output / str(tokens) / name,
+            recorded=lambda records, name=name: print(
+                f"\r{tokens} {name} {len(records)}   ", end="", flush=True
+            ),
+        )
+    return summary.table(summaries, BUDGETS[tokens])
+
+
+if __name__ == "__main__":
+    main()
