@@ -219,7 +219,8 @@ def advance(
     tree = tree.replace(
         children=jax.vmap(lambda n, leaf: n.at[leaf].add(1, mode="drop"))(
             tree.children, target
-        )
+        ),
+        rounds=tree.rounds + (leaf >= 0).any(1),
     )
     fold = jax.vmap(jax.vmap(jax.random.fold_in))
     keys = fold(tree_lib.at(tree.key, leaf), ordinal)

@@ -41,7 +41,7 @@ Update = Callable[[Tree, Twigs, jax.Array], tuple[Tree, jax.Array]]
 
 _REBASE_TEMPERATURE = 0.2  # as in the paper's code
 _NOWHERE = 1 << 30  # the number of no node
-_TRIES = 4  # rounds of children that all are wrong before a leaf is let go
+_TRIES = 8  # rounds of children that all are wrong before a leaf is let go
 
 
 class Strategy(NamedTuple):
@@ -170,8 +170,8 @@ def _beam(config: SearchConfig) -> Strategy:
     Each round the best steps survive, as many as fill the beam's `B / width`
     places (a step that `n` branches wrote wants `n / width` of them, rounded
     up), and share the `B` branches of the next round. A finished chain leaves
-    the beam and waits for the vote, so no branch is spent on it. The search of
-    a problem ends when
+    the beam and waits for the vote, so no branch is spent on it. A round
+    without a sound step is tried again. The search of a problem ends when
     `B / width` chains have finished, when one was proven (its verdict is
     VALID), when no step survives or fits into `chain_tokens`, or when the
     rounds are spent.
@@ -189,7 +189,7 @@ def _beam(config: SearchConfig) -> Strategy:
             beams,
             config.width,
         )
-        trees = _leave(trees, twigs)
+        trees = _leave(trees, twigs, sound)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         enough = (trees.kind == ANSWER).sum(1) >= beams
         return _end(trees, config, enough), nodes
@@ -210,7 +210,8 @@ def _dvts(config: SearchConfig) -> Strategy:
 
     `B / width` subtrees that never meet: each writes `width` steps and keeps
     the best. When that is an answer the subtree ends, and all its answers of
-    that round are candidates; so does a subtree that has no sound step.
+    that round are candidates; so does a subtree that finds no sound step in
+    several rounds.
     """
     subtrees = config.branches // config.width
     group = jnp.arange(config.branches) // config.width
@@ -227,7 +228,7 @@ def _dvts(config: SearchConfig) -> Strategy:
         ended = (best & answers).reshape(len(best), subtrees, config.width)
         ended = jnp.repeat(ended.any(-1), config.width, 1)
         keep = jnp.where(ended, answers, best)
-        trees = _leave(trees, twigs)
+        trees = _leave(trees, twigs, sound, group)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count, group)
         return _end(trees, config, False), nodes
 
@@ -255,7 +256,7 @@ def _rebase(config: SearchConfig) -> Strategy:
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
         keep = first & (verdict != tree.INVALID)
-        trees = _leave(trees, twigs)
+        trees = _leave(trees, twigs, keep)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         return _end(trees, config, budget(trees) == 0), nodes
 
@@ -295,10 +296,8 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         ended = jnp.where(twigs.kind == ANSWER, nodes, -1)
         trees = backup.mean(trees, ended, twigs.score)
-        ran = (twigs.leaf >= 0).any(1)
-        trees = trees.replace(rounds=trees.rounds + ran)
         enough = (trees.kind == ANSWER).sum(1) >= config.branches
-        return _end(trees, config, enough, trees.rounds), nodes
+        return _end(trees, config, enough), nodes
 
     return _stepwise(
         config,
@@ -324,16 +323,15 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
         keep = twigs.leaf >= 0
         if veto:
             keep &= verdict != tree.INVALID
-        ran = (twigs.leaf >= 0).any(1)
         past = jnp.where(keep & (twigs.leaf > 0), twigs.leaf, _NOWHERE)
         live = tree.put(trees.live, past, jnp.zeros(past.shape, bool))
-        trees = trees.replace(live=live, rounds=trees.rounds + ran)
+        trees = trees.replace(live=live)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count, group)
         # The root goes on as long as a chain has not left it.
         started = (trees.parent == 0).sum(1) >= config.branches
         root = trees.live[:, 0] & ~started
         trees = trees.replace(live=trees.live.at[:, 0].set(root))
-        return _end(trees, config, False, trees.rounds), nodes
+        return _end(trees, config, False), nodes
 
     return _stepwise(
         config,
@@ -376,13 +374,33 @@ def _worth(twigs: Twigs, verdict: jax.Array) -> jax.Array:
     return jnp.where(proof, 2.0, twigs.score)
 
 
-def _leave(trees: Tree, twigs: Twigs) -> Tree:
-    """No node of before is extended again."""
+def _leave(
+    trees: Tree, twigs: Twigs, sound: jax.Array, group: jax.Array | int = 0
+) -> Tree:
+    """No node of before is extended again, save to have another try.
+
+    Where no branch of a `group [B]` wrote a sound step, its leaves stay: other
+    samples may be right. Each is tried `_TRIES` rounds.
+    """
     ran = (twigs.leaf >= 0).any(1, keepdims=True)
-    return trees.replace(live=trees.live & ~ran)
+    group = jnp.broadcast_to(group, twigs.leaf.shape)
+
+    def pairs(x):
+        return x[:, :, None] == x[:, None, :]
+
+    failed = ~(pairs(group) & sound[:, None]).any(-1)
+    together = (pairs(twigs.leaf) & pairs(group)).sum(-1)
+    tried = tree.at(trees.children, twigs.leaf)
+    again = failed & (twigs.leaf >= 0) & (tried < _TRIES * together)
+    stays = tree.put(
+        jnp.zeros_like(trees.live),
+        jnp.where(again, twigs.leaf, _NOWHERE),
+        again,
+    )
+    return trees.replace(live=jnp.where(ran, stays, trees.live))
 
 
-def _end(trees: Tree, config: SearchConfig, enough, rounds=None) -> Tree:
+def _end(trees: Tree, config: SearchConfig, enough) -> Tree:
     """Lets go of nodes whose next step would not fit, or of all.
 
     Of all when an answer is proven, `enough [G] bool` were found, or the
@@ -390,8 +408,7 @@ def _end(trees: Tree, config: SearchConfig, enough, rounds=None) -> Tree:
     """
     answers = trees.kind == ANSWER
     proven = (answers & (trees.verdict == tree.VALID)).any(1)
-    rounds = trees.depth.max(1) if rounds is None else rounds
-    done = proven | enough | (rounds >= config.rounds)
+    done = proven | enough | (trees.rounds >= config.rounds)
     if config.tokens:
         done |= trees.spent >= trees.allowance
     written = trees.end - trees.end[:, :1]

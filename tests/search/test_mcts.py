@@ -200,7 +200,7 @@ def test_a_leaf_without_a_sound_child_is_tried_again_then_let_go():
         build(branches=2, width=2, rounds=30, step_tokens=4), [lines]
     )
     tried = [r.twigs.leaf[0].tolist() for r in found.rounds]
-    assert tried == [[0, 0], *[[1, 1]] * 4, [-1, -1]]
+    assert tried == [[0, 0], *[[1, 1]] * 8, [-1, -1]]
 
 
 def test_a_proven_answer_ends_the_search():

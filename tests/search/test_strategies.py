@@ -300,11 +300,21 @@ def test_a_step_must_fit_into_a_chain():
     assert build("majority", chain_tokens=3).step_tokens == 3
 
 
-def test_beam_ends_when_nothing_survives():
+def test_beam_tries_again_then_ends_when_nothing_survives():
     script = (step("a", 0.5, step("b", 0.9, verdict=INVALID)),)
-    found = run_scripts(build("beam"), [script])
+    found = run_scripts(build("beam", rounds=20), [script])
     assert found.trees == ["1 a 0.5 x4"]
-    assert live_branches(found) == [4, 4]
+    assert live_branches(found) == [4] * 9
+
+
+@pytest.mark.parametrize("name", ["beam", "dvts", "rebase"])
+def test_another_try_may_find_a_sound_step(name):
+    wrong = step("w", 0.9, verdict=INVALID)
+    script = (step("a", 0.5, *[wrong] * 8, answer("b", 0.8)),)
+    found = run_scripts(build(name, branches=4, rounds=20), [script])
+    assert "b END" in found.trees[0]
+    # All of the first two tries were wrong, and nothing else was extended.
+    assert live_branches(found)[1:3] == [4, 4]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.TIMEOUT, Verdict.ERROR])
