@@ -8,8 +8,9 @@ The presets:
 
 - `xs`, `s`, `l`: generators of three sizes, trained on the same data, worked
   chains of thought of all families, the easier levels first.
-- `xs_value`, ...: go on with it for a while, and learn on chains of its own
-  (`launch.rollouts`) to tell which steps are right: the value head.
+- `xs_value`, ...: go on with it, the harder families in front, and learn on
+  chains of its own (`launch.rollouts`) to tell which steps are right: the
+  value head.
 - `prm`: the `s` model learns that and nothing else: a process reward model.
 """
 
@@ -22,6 +23,13 @@ TASKS = (
     *["linear", "arithmetic"] * 3,
     *["rational", "gcd", "evaluate", "game24", "countdown"] * 2,
     *["system", "lcm", "factors", "expand", "differentiate"],
+)
+# Later, what is learned last is drawn more often.
+HARDER = (
+    *["rational", "expand"] * 4,
+    *["arithmetic", "gcd", "evaluate", "system"] * 3,
+    *["linear", "lcm", "differentiate", "countdown"] * 2,
+    *["game24", "factors"],
 )
 _SHARED = ModelConfig(
     vocab_size=256,
@@ -61,7 +69,7 @@ SIZES = {"xs": XS, "s": S, "l": L}
 def get_config(preset: str = "xs") -> TrainConfig:
     """The configuration of one run."""
     runs = {size: _imitate(model) for size, model in SIZES.items()}
-    runs |= {f"{size}_value": _judge(size, 0.4) for size in SIZES}
+    runs |= {f"{size}_value": _judge(size, 0.25) for size in SIZES}
     runs["prm"] = _judge("s", 1.0)
     if preset not in runs:
         raise ValueError(
@@ -89,16 +97,17 @@ def _judge(size: str, share: float) -> TrainConfig:
     model = dataclasses.replace(SIZES[size], value_head=True)
     return dataclasses.replace(
         _imitate(model),
+        tasks=HARDER,
         easy=0.0,
         init=f"runs/{size}/model",
         rollouts=f"runs/{size}.jsonl",
         rollout_share=share,
-        steps=1500,
+        steps=1600,
         optimiser=OptimiserConfig(
-            learning_rate=0.005,
-            adam_learning_rate=1e-3,
+            learning_rate=0.01,
+            adam_learning_rate=2e-3,
             warmup=50,
-            decay=1400,
+            decay=1300,
         ),
         seed=1,
     )
