@@ -129,6 +129,8 @@ class SearchConfig:
             appends their output to the branch; `auto` does if the model was
             trained for it.
         output_tokens: `O`, most tokens of a tool's output, where tools run.
+        min_tokens: fewest tokens that a branch of `sequential` thinks: if its
+            chain ends sooner, it begins another one.
         lookahead: likeliest further steps that are written after each step,
             for its score only (Snell et al. 2024). Chains that are written
             whole have nothing ahead.
@@ -165,6 +167,7 @@ class SearchConfig:
     rounds: int = 64
     tools: str = "auto"
     output_tokens: int = 48
+    min_tokens: int = 0
     lookahead: int = 0
     tokens: int = 0
     adaptive: bool = False
@@ -222,7 +225,7 @@ class SearchConfig:
                 f"step_tokens {self.step_tokens} is over chain_tokens "
                 f"{self.chain_tokens}; no step would fit into a chain"
             )
-        for name in ("tokens", "seconds", "trunk"):
+        for name in ("tokens", "min_tokens", "seconds", "trunk"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(
                     f"{name} {getattr(self, name)} is negative or not finite; "

@@ -49,6 +49,13 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             default.temperature,
             "Of sampling; 0 takes the likeliest token.",
         ),
+        "min_tokens": flags.DEFINE_integer(
+            "min_tokens",
+            default.min_tokens,
+            "Fewest tokens that a branch of sequential thinks; one that ends "
+            "sooner begins another chain.",
+            lower_bound=0,
+        ),
         "lookahead": flags.DEFINE_integer(
             "lookahead",
             default.lookahead,

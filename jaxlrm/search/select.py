@@ -111,11 +111,14 @@ def by_group(tree: Tree, branches: int, groups: int):
     return leaf, (at(tree.children, leaf) + within).astype(jnp.int32)
 
 
-def by_chain(tree: Tree, branches: int) -> tuple[jax.Array, jax.Array]:
+def by_chain(
+    tree: Tree, branches: int, least: int = 0
+) -> tuple[jax.Array, jax.Array]:
     """Each branch goes on with its own chain, the newest node of its group.
 
     A branch without a node starts from the root; one whose newest node is not
-    live is idle.
+    live does so too if it has written fewer than `least` tokens, else it is
+    idle.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
@@ -125,6 +128,9 @@ def by_chain(tree: Tree, branches: int) -> tuple[jax.Array, jax.Array]:
     own = tree.group[:, None] == jnp.arange(branches)[:, None]
     own &= (number > 0) & (number < tree.size[:, None])[:, None]
     newest = jnp.where(own, number, 0).max(-1)
+    written = jnp.where(own, tree.length[:, None], 0).sum(-1)
+    again = ~at(tree.live, newest) & (written < least)
+    newest = jnp.where(again, 0, newest)
     leaf = jnp.where(at(tree.live, newest), newest, -1).astype(jnp.int32)
     within = jnp.cumsum(leaf == 0, 1) - 1  # several may start at the root
     ordinal = at(tree.children, leaf) + jnp.where(leaf == 0, within, 0)

@@ -313,8 +313,10 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
 
     Each branch thinks on by itself: a sound step is kept, after a wrong one
     it tries again from where it was; without `veto` it goes on from that.
-    With one branch this is thinking longer on one chain; rounds are its
-    budget.
+    With one branch this is thinking longer on one chain. A chain that ends
+    before `min_tokens` is a candidate, and its branch begins a second one: as
+    in s1's budget forcing (Muennighoff et al. 2025), but without a word that
+    a model must know.
     """
     group = jnp.arange(config.branches)
 
@@ -327,19 +329,17 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
         live = tree.put(trees.live, past, jnp.zeros(past.shape, bool))
         trees = trees.replace(live=live)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count, group)
-        # The root goes on as long as a chain has not left it.
-        started = (trees.parent == 0).sum(1) >= config.branches
-        root = trees.live[:, 0] & ~started
-        trees = trees.replace(live=trees.live.at[:, 0].set(root))
         return _end(trees, config, False), nodes
 
     return _stepwise(
         config,
         groups=config.branches,
         nodes=1 + config.branches * config.rounds,
-        select=lambda tree: select.by_chain(tree, config.branches),
+        select=lambda tree: select.by_chain(
+            tree, config.branches, config.min_tokens
+        ),
         update=update,
-        votes=config.branches,
+        votes=0 if config.min_tokens else config.branches,
     )
 
 
