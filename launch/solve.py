@@ -12,7 +12,8 @@ whether the one found is correct.
 For a person, progress goes to stderr (on a terminal) and the winning chain,
 the votes and the cost to stdout. --format=json prints an object a problem, one
 line each, in the order given. --html draws the trees of all problems, one after
-the other, on one page.
+the other, on one page. With --resume=FILE a killed command goes on from where
+it was when it is given again.
 
 "Solved" means that the system stands by its answer: with symbolic verifiers,
 that every step was checked. Else the answer is its best guess.
@@ -57,6 +58,12 @@ _FORMAT = flags.DEFINE_enum(
     "format", "text", ("text", "json"), "What to print."
 )
 _HTML = flags.DEFINE_string("html", None, "Write the trees to this page.")
+_RESUME = flags.DEFINE_string(
+    "resume",
+    None,
+    "Keep the search in this file until it ends; the same command goes on "
+    "from it.",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -98,6 +105,7 @@ def _solve(argv: list[str]) -> int:
                     config,
                     progress=lambda now: live.show(console.describe(now)),
                     finished=finished,
+                    resume=_RESUME.value,
                 )
         except KeyboardInterrupt:
             code = 130

@@ -43,7 +43,16 @@ class Engine:
         recognised = tasks.recognise(problem)
         return recognised and recognised.family.name
 
-    def solve(self, problems, config=None, *, progress=None, finished=None):
+    def solve(
+        self,
+        problems,
+        config=None,
+        *,
+        progress=None,
+        finished=None,
+        resume=None,
+    ):
+        del resume
         config = config or SearchConfig()
         solutions = {}
         for start in range(0, len(problems), config.batch):
