@@ -56,7 +56,7 @@ BOMBS = 0.05  # of the checks
 CLIENTS = 4  # threads that ask
 BATCH = 64  # checks that a thread asks for at once, at most
 PATIENCE = 120.0  # seconds after which a check counts as lost
-SAMPLE_SECONDS = 0.25
+SAMPLE_SECONDS = 0.1
 LATE = 2e-3  # share of ordinary checks that a busy machine may stop
 NOISE = 3  # of them, however few checks, and of restarts
 FLAT = 8 * 2**20  # bytes by which memory may differ
@@ -185,36 +185,44 @@ def check(number: int, seed: int) -> Check:
 
 
 class Watched(pool.Batch):
-    """A batch that keeps when each verdict came.
+    """A batch that keeps when, and how often, each check was answered.
 
     Attributes:
-        answers: of all batches together.
         begun: time of the question.
         seconds: from then to each answer.
+        times: how often each was answered; a byte for each.
     """
 
-    answers = 0
-    _counting = threading.Lock()
-
-    def __init__(self, size: int):
-        super().__init__(size)
+    def __init__(self, times: memoryview):
+        super().__init__(len(times))
         self.begun = time.perf_counter()
-        self.seconds = [0.0] * size
+        self.seconds = array.array("d", bytes(8 * len(times)))
+        self.times = times
 
     def _set(self, index: int, verdict: Verdict) -> None:
-        with Watched._counting:
-            Watched.answers += 1
         self.seconds[index] = time.perf_counter() - self.begun
+        self.times[index] += 1
         super()._set(index, verdict)
 
 
 @contextlib.contextmanager
-def watched_batches() -> Iterator[None]:
-    """Pools give `Watched` batches."""
-    Watched.answers = 0
-    plain, pool.Batch = pool.Batch, Watched
+def watched_batches(checks: int) -> Iterator[bytearray]:
+    """Pools give `Watched` batches; yields the `times` of all of them.
+
+    Args:
+        checks: in all batches together, at most.
+    """
+    times = bytearray(checks)
+    used = 0
+
+    def watched(size: int) -> Watched:  # under the lock of the pool
+        nonlocal used
+        used += size
+        return Watched(memoryview(times)[used - size : used])
+
+    plain, pool.Batch = pool.Batch, watched
     try:
-        yield
+        yield times
     finally:
         pool.Batch = plain
 
@@ -225,8 +233,8 @@ class Answers:
 
     Attributes:
         latencies: seconds from the question to the answer, for each check.
-        number: checks that were answered.
-        lost: checks that were not.
+        number: checks whose verdicts were read.
+        lost: checks that were not answered.
         repeated: answers beyond one for a check.
         ordinary, bombs: how many got (truth, verdict).
         seconds: of wall time in all.
@@ -249,7 +257,8 @@ class Answers:
 
 def ask(verifiers: Pool, numbers: Sequence[int], seed: int) -> Answers:
     """Gives the checks to a pool from several threads and waits for all."""
-    answers = Answers(array.array("d", bytes(8 * len(numbers))))
+    # Written once, so that its memory is there from the start.
+    answers = Answers(array.array("d", [0.0]) * len(numbers))
     parts = iter(_parts(numbers, seed))
     lock = threading.Lock()
 
@@ -265,15 +274,15 @@ def ask(verifiers: Pool, numbers: Sequence[int], seed: int) -> Answers:
             answers.failures.append(repr(error))
 
     start = time.perf_counter()
-    with watched_batches():
+    with watched_batches(len(numbers)) as times:
         threads = [threading.Thread(target=work) for _ in range(CLIENTS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         answers.seconds = time.perf_counter() - start
-        answers.repeated = Watched.answers - answers.number
-    answers.lost = len(numbers) - answers.number
+    answers.lost = times.count(0)
+    answers.repeated = sum(times) - (len(times) - answers.lost)
     return answers
 
 
@@ -333,6 +342,10 @@ def resident(pid: int) -> int:
     return 0
 
 
+def _numbers() -> array.array:
+    return array.array("d")
+
+
 @dataclasses.dataclass
 class Killer:
     """Kills the pool's processes at random, until `stop` is set.
@@ -359,7 +372,8 @@ class Killer:
             workers = [pid for one in zygotes for pid in children(one)]
             debt += self.zygote
             with contextlib.suppress(ProcessLookupError):
-                if debt >= 1 and zygotes:
+                # Not while it starts: the pool gives up after a few of those.
+                if debt >= 1 and workers:
                     os.kill(rng.choice(zygotes), signal.SIGKILL)
                     self.zygotes_killed += 1
                     debt -= 1
@@ -368,21 +382,20 @@ class Killer:
                     self.workers_killed += 1
 
 
-class Sample(NamedTuple):
-    """Resident bytes at a time, in seconds."""
-
-    seconds: float
-    parent: int
-    zygote: int
-    workers: int
-
-
 @dataclasses.dataclass
 class Sampler:
-    """Reads the memory of all processes, until `stop` is set."""
+    """Reads the memory of all processes, until `stop` is set.
+
+    Attributes:
+        seconds: times of the samples.
+        parent, zygote, workers: resident bytes at these times.
+    """
 
     stop: threading.Event
-    samples: list[Sample] = dataclasses.field(default_factory=list)
+    seconds: array.array = dataclasses.field(default_factory=_numbers)
+    parent: array.array = dataclasses.field(default_factory=_numbers)
+    zygote: array.array = dataclasses.field(default_factory=_numbers)
+    workers: array.array = dataclasses.field(default_factory=_numbers)
 
     def run(self) -> None:
         """The body of a thread."""
@@ -390,14 +403,10 @@ class Sampler:
             zygotes = children(os.getpid())
             workers = [pid for one in zygotes for pid in children(one)]
             if workers:  # else it is being replaced
-                self.samples.append(
-                    Sample(
-                        time.perf_counter(),
-                        resident(os.getpid()),
-                        sum(map(resident, zygotes)),
-                        sum(map(resident, workers)),
-                    )
-                )
+                self.seconds.append(time.perf_counter())
+                self.parent.append(resident(os.getpid()))
+                self.zygote.append(sum(map(resident, zygotes)))
+                self.workers.append(sum(map(resident, workers)))
 
 
 class Growth(NamedTuple):
@@ -414,19 +423,20 @@ class Growth(NamedTuple):
     slope: float
 
 
-def growth(samples: Sequence[tuple[float, float]]) -> Growth:
+def growth(times: Sequence[float], sizes: Sequence[float]) -> Growth:
     """How memory changed.
 
     Args:
-        samples: times and bytes, in order.
+        times: of the samples, in order.
+        sizes: bytes at these times.
 
     Raises:
         ValueError: fewer than ten.
     """
-    if len(samples) < 10:
-        raise ValueError(f"{len(samples)} samples of memory; ten are needed")
-    tenth = len(samples) // 10
-    times, sizes = zip(*samples[tenth:], strict=True)
+    if len(times) < 10:
+        raise ValueError(f"{len(times)} samples of memory; ten are needed")
+    tenth = len(times) // 10
+    times, sizes = times[tenth:], sizes[tenth:]
     line = statistics.linear_regression(times, sizes)
     return Growth(
         statistics.median(sizes[:tenth]),
@@ -524,9 +534,7 @@ def main() -> None:
                 thread.join()
         counts = verifiers.statistics
     memory = {
-        name: growth(
-            [(one.seconds, getattr(one, name)) for one in sampler.samples]
-        )
+        name: growth(sampler.seconds, getattr(sampler, name))
         for name in ("parent", "zygote", "workers")
     }
     print(_table(calm, answers, killer, counts))
@@ -591,7 +599,8 @@ def _got(verdicts: collections.Counter, truth: Verdict) -> str:
 
 
 def _milliseconds(answers: Answers, share: float) -> str:
-    return f"{1e3 * percentile(answers.latencies, share):,.1f}"
+    latencies = answers.latencies[: answers.number]
+    return f"{1e3 * percentile(latencies, share):,.1f}"
 
 
 def _causes(killer: Killer, counts: Statistics) -> int:

@@ -25,6 +25,7 @@ LAYERS = """
     verify.extract       jax
     verify.exact         jax
     verify.primes        jax
+    verify.spellings     jax
     verify.normal        jax
     verify.units         jax
     verify.syntax.*      jax
@@ -35,6 +36,7 @@ LAYERS = """
     verify.regions       jax
     verify.phrases       jax
     verify.scalars       jax
+    verify.equivalence.* jax
     verify.equivalence   jax
     verify.workers.*     jax
     verify.workers       jax

@@ -35,6 +35,7 @@ _NUMBER_IN_PROSE = re.compile(
 _VERB = re.compile(r"\b(?:is|are|was|were|equals|equal to|be) ")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
+_AROUND = "*` \t\r\n"
 _NAME = re.compile(r"[A-Za-z]")
 _PROSE = 3  # words without a backslash that make a line prose
 
@@ -44,10 +45,12 @@ def extract_answer(text: str) -> str | None:
 
     Looked for in this order:
     1. the last complete `\boxed{...}` (braces may nest);
-    2. the rest of the line after the last `####`;
-    3. the rest of the sentence after the last `answer is`, `answer:` and the
+    2. what stands between the last `<answer>` and `</answer>`, which a stop
+       string may have taken away;
+    3. the rest of the line after the last `####`;
+    4. the rest of the sentence after the last `answer is`, `answer:` and the
        like, or of the last line that begins with `A:`;
-    4. the last line that is not empty; where it is prose, the last formula or
+    5. the last line that is not empty; where it is prose, the last formula or
        number in it.
 
     A box that is never closed was cut off: where no complete box stands
@@ -64,6 +67,11 @@ def extract_answer(text: str) -> str | None:
     boxed, truncated = _last_box(text)
     if boxed is not None or truncated:
         return _clean(boxed or "")
+    before, closed, _ = text.rpartition("</answer>")
+    text = before if closed else text
+    _, opened, tagged = text.rpartition("<answer>")
+    if opened:
+        return _clean(tagged)
     _, marker, rest = text.rpartition("####")
     if marker:
         return _clean(rest.partition("\n")[0])
@@ -191,8 +199,7 @@ def _last_box(text: str) -> tuple[str | None, bool]:
 
 
 def _clean(answer: str) -> str | None:
-    answer = answer.strip().strip("*`").strip()
-    answer = answer.removesuffix(".").strip().removesuffix("**").strip()
+    answer = answer.strip(_AROUND).removesuffix(".").strip(_AROUND)
     if answer.count("$") == 2 and answer[0] == "$" == answer[-1]:
         answer = answer[1:-1].strip()
     return answer if 0 < len(answer) <= ANSWER_LENGTH else None

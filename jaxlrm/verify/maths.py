@@ -70,9 +70,11 @@ def compare(
     is ordered, and bracket shapes matter (intervals). Numbers are compared
     exactly, but a gold with two or more decimals also accepts an exact value
     that rounds to it. A unit or `%` in the prediction alone is ignored; one in
-    the gold alone is missed. `x = 5` is 5 but not `y = 5`; equations are equal
-    up to a nonzero factor, but an unsolved one does not answer a solved one.
-    Relations equal the intervals of their solutions.
+    the gold alone is missed; degrees are the same angle in multiples of pi.
+    `x = 5` is 5 but not `y = 5`, and `m + n = 33` is 33; equations are equal up
+    to a nonzero factor, but an unsolved one does not answer a solved one. What
+    `x` must differ from, behind a value, is left out. Relations equal the
+    intervals of their solutions. Nothing is computed with infinity.
 
     Args:
         prediction, gold, workers: as for `is_equivalent`.

@@ -10,105 +10,15 @@ import functools
 import re
 import unicodedata
 
+from jaxlrm.verify.spellings import COMMANDS, RARE, UNICODE
+
 # Longer texts are compared as they are.
 LENGTH = 1 << 14
 
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ"
 _SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
-_FULL_WIDTH = {chr(0xFF01 + k): chr(0x21 + k) for k in range(94)}
-# ASCII and LaTeX for what people and models write.
-UNICODE = str.maketrans(
-    _FULL_WIDTH
-    | dict.fromkeys("−‐‑‒–—﹣", "-")
-    | dict.fromkeys("×✕✖⨯", r"\times ")
-    | dict.fromkeys("·⋅•∙∗", r"\cdot ")
-    | dict.fromkeys("\u00a0\u2002\u2003\u2004\u2005\u2006\u2007\u3000", " ")
-    | dict.fromkeys("\u2008\u2009\u200a\u202f\u205f", r"\,")
-    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u00ad", "")
-    | dict.fromkeys("º˚", "°")
-    | dict.fromkeys("“”„", '"')
-    | dict.fromkeys("‘’′", "'")
-    | dict.fromkeys("⟨〈", r"\langle ")
-    | dict.fromkeys("⟩〉", r"\rangle ")
-    | {
-        "÷": "/",
-        "⁄": "/",
-        "∕": "/",
-        "±": r"\pm ",
-        "∓": r"\mp ",
-        "√": r"\sqrt",
-        "∞": r"\infty ",
-        "≤": r"\le ",
-        "≥": r"\ge ",
-        "⩽": r"\le ",
-        "⩾": r"\ge ",
-        "≠": r"\ne ",
-        "≈": r"\approx ",
-        "≡": r"\equiv ",
-        "∪": r"\cup ",
-        "∩": r"\cap ",
-        "∈": r"\in ",
-        "∅": r"\emptyset ",
-        "ℝ": r"\mathbb{R}",
-        "ℤ": r"\mathbb{Z}",
-        "ℚ": r"\mathbb{Q}",
-        "ℂ": r"\mathbb{C}",
-        "ℕ": r"\mathbb{N}",
-        "→": r"\to ",
-        "…": r"\ldots ",
-        "、": ",",
-        "。": ".",
-        "⌊": r"\lfloor ",
-        "⌋": r"\rfloor ",
-        "⌈": r"\lceil ",
-        "⌉": r"\rceil ",
-        "½": r"\frac{1}{2}",
-        "⅓": r"\frac{1}{3}",
-        "⅔": r"\frac{2}{3}",
-        "¼": r"\frac{1}{4}",
-        "¾": r"\frac{3}{4}",
-        "⅕": r"\frac{1}{5}",
-        "⅖": r"\frac{2}{5}",
-        "⅗": r"\frac{3}{5}",
-        "⅘": r"\frac{4}{5}",
-        "⅙": r"\frac{1}{6}",
-        "⅚": r"\frac{5}{6}",
-        "⅛": r"\frac{1}{8}",
-        "⅜": r"\frac{3}{8}",
-        "⅝": r"\frac{5}{8}",
-        "⅞": r"\frac{7}{8}",
-        "ζ": r"\zeta ",
-        "η": r"\eta ",
-        "ν": r"\nu ",
-        "ξ": r"\xi ",
-        "χ": r"\chi ",
-        "Γ": r"\Gamma ",
-        "Θ": r"\Theta ",
-        "Λ": r"\Lambda ",
-        "Σ": r"\Sigma ",
-        "Φ": r"\Phi ",
-        "Ψ": r"\Psi ",
-        "Ω": r"\Omega ",
-        "α": r"\alpha ",
-        "β": r"\beta ",
-        "γ": r"\gamma ",
-        "δ": r"\delta ",
-        "Δ": r"\Delta ",
-        "ε": r"\epsilon ",
-        "θ": r"\theta ",
-        "λ": r"\lambda ",
-        "μ": r"\mu ",
-        "π": r"\pi ",
-        "ρ": r"\rho ",
-        "σ": r"\sigma ",
-        "τ": r"\tau ",
-        "φ": r"\phi ",
-        "ϕ": r"\phi ",
-        "ψ": r"\psi ",
-        "ω": r"\omega ",
-    }
-)
 
+_UNICODE_ROOT = re.compile(r"([√∛∜]) ?([0-9]+(?:\.[0-9]+)?)")
 _RAISED = re.compile(f"[{_SUPERSCRIPTS}]+")
 _LOWERED = re.compile(f"[{_SUBSCRIPTS}]+")
 _RAISED_TO = str.maketrans(_SUPERSCRIPTS, "0123456789+-ni")
@@ -119,6 +29,11 @@ _GROUPS = re.compile(
     r"(?<=[0-9])(?:\s?,\s?\\!\s?|\{,\}(?:\\!)?|\\[,;:]|(?<=\\!),)\s?(?=[0-9]{3})"
 )
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
+_CASES = re.compile(
+    r"\\left ?\\\{ ?\\begin\{array\} ?(?:\{[lrc| ]*\})?(.{1,2000}?)"
+    r"\\end\{array\} ?\\right ?(?:\.|$)",
+    re.DOTALL,
+)
 _NULL_DELIMITER = re.compile(r"\\(?:left|right)\s?\.")
 _ROW_SPACING = re.compile(r"(?<=\\\\)\[[-0-9. ]*(?:pt|em|ex|mm|cm)\]")
 _ARRAY = re.compile(r"(\\begin\{array\})\s*\{[lrc| ]*\}")
@@ -130,96 +45,13 @@ _FONT = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathcal|mathnormal|pmb)"
     r"(?:\{([A-Za-z0-9]|\([A-Z]\))\}|(?![A-Za-z]))"
 )
-_ALIASES = (
-    {
-        "\\" + name: ""
-        for name in """left right big Big bigg Bigg bigl bigr Bigl Bigr biggl
-        biggr Biggl Biggr bigm displaystyle textstyle scriptstyle limits
-        nolimits ! hfill hspace phantom""".split()
-    }
-    | {"\\" + name: " " for name in ", ; : quad qquad enspace > ".split()}
-    | {
-        "\\" + name: r"\frac"
-        for name in ("dfrac", "tfrac", "cfrac", "nicefrac")
-    }
-    | {
-        "\\" + name: r"\text"
-        for name in """textbf textit mathrm mbox hbox textrm textnormal rm
-        textsf texttt operatorname mathop emph textup""".split()
-    }
-    | {
-        r"\ ": " ",
-        r"\%": "%",
-        r"\#": "#",
-        r"\&": "&",
-        r"\_": "_",
-        r"\leq": r"\le",
-        r"\leqslant": r"\le",
-        r"\leqq": r"\le",
-        r"\geq": r"\ge",
-        r"\geqslant": r"\ge",
-        r"\geqq": r"\ge",
-        r"\neq": r"\ne",
-        r"\lt": "<",
-        r"\gt": ">",
-        r"\degree": "°",
-        r"\degrees": "°",
-        r"\rightarrow": r"\to",
-        r"\longrightarrow": r"\to",
-        r"\varnothing": r"\emptyset",
-        r"\dbinom": r"\binom",
-        r"\tbinom": r"\binom",
-        r"\lvert": "|",
-        r"\rvert": "|",
-        r"\vert": "|",
-        r"\lVert": r"\|",
-        r"\rVert": r"\|",
-        r"\Vert": r"\|",
-        r"\lbrace": r"\{",
-        r"\rbrace": r"\}",
-        r"\lbrack": "[",
-        r"\rbrack": "]",
-        r"\lparen": "(",
-        r"\rparen": ")",
-        r"\colon": ":",
-        r"\dots": r"\ldots",
-        r"\cdots": r"\ldots",
-        r"\ast": r"\cdot",
-        r"\bullet": r"\cdot",
-        r"\lor": r"\vee",
-        r"\land": r"\wedge",
-        r"\varphi": r"\phi",
-        r"\varepsilon": r"\epsilon",
-        r"\prime": "'",
-        r"\backslash": r"\setminus",
-        r"\$": "¤",
-        r"\R": r"\mathbb{R}",
-        r"\Z": r"\mathbb{Z}",
-        r"\nsubseteq": r"\not\subseteq",
-        r"\pounds": "£",
-        r"\cent": "¢",
-        r"\mod": r"\pmod",
-        r"\euro": "€",
-        r"\percent": "%",
-        r"\ang": "°",
-        r"\choose": r"\choose",
-        r"\overrightarrow": r"\vec",
-        r"\overline": r"\bar",
-        r"\widehat": r"\hat",
-        r"\tan^{-1}": r"\arctan",
-        r"\infin": r"\infty",
-        r"\thinspace": " ",
-        r"\space": " ",
-    }
-)
 _UNIT_FRACTION = re.compile(
     r"\\frac ?\{\\text ?\{([^{}]*)\}\} ?\{\\text ?\{([^{}]*)\}\}"
 )
+_COLOUR = re.compile(r"\\(?:text)?color ?\{[^{}]*\}")
 _SWITCH = re.compile(r"\{ ?\\(?:rm|bf|it) ([^{}]*)\}")
+_BRACKETED_TEXT = re.compile(r"\\text ?\{\(([a-z. ]{2,40})\)\}")
 _EMPTY_TEXT = re.compile(r"\\text ?\{[ .,]*\}")
-_FEET = re.compile(r"([0-9]+)' ?([0-9.]+)(?:\"|'')")
-_SQUARE = re.compile(r"(?<![\\A-Za-z])sq[. ] ?(?=[a-z])")
-_REPEATED = re.compile(r"(-?[0-9]{1,9}\.[0-9]{0,6}?)([0-9]{1,6}?)\2{2,20}\.{3}")
 # ]1,2[ as some countries write (1,2).
 _OUTWARD = re.compile(
     r"([\]\[(])([^\[\](),;]{1,60}[,;][^\[\](),;]{1,60})([\[\])])"
@@ -228,12 +60,15 @@ _BMOD = re.compile(r"\( ?\\bmod ?([^()]{1,40})\)")
 _DEGREE_SIGN = re.compile(r"\^ ?(?:\\circ(?![A-Za-z])|\{ ?(?:\\circ|°) ?\}|°)")
 _PRIMES = re.compile(r"\^ ?(?:\{ ?('[' ]*)\}|('+))")
 _SPACED = re.compile(r"\s*~\s*|\s+")
+# A space between digits is no layout: 1 1/2 is not 11/2.
+_LOOSE_SPACE = re.compile(r"(?<![0-9]) +| +(?![0-9.])")
 _MARKDOWN = re.compile(r"^(\*\*|__|`)(.+)\1$", re.DOTALL)
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _PREAMBLE = re.compile(
-    r"(?:\\text ?\{)?(?:the |our |a )?(?:final )?(?:solution|answer)s?"
-    r"(?: set)? (?:is|are)(?: given by)? ?:? ?(?:\} ?|(?<=[ :]))"
+    r"(?:\\text ?\{)?(?:the |our |a )?(?:final |correct )?"
+    r"(?:solution|answer|option|choice)s?"
+    r"(?: set)?(?: (?:is|are)(?: given by)? ?:?| ?:) ?(?:\} ?|(?<=[ :]))"
     r"|(?:we (?:get|have)|so|thus|hence|therefore|then),? "
     r"|(?:approximately|about|roughly|around|exactly|only) ",
     re.IGNORECASE,
@@ -256,6 +91,7 @@ def normal_form(text: str) -> str:
 @functools.lru_cache(maxsize=4096)
 def _normal_form(text: str) -> str:
     if not text.isascii():
+        text = _UNICODE_ROOT.sub(r"\1{\2}", text)
         text = _RAISED.sub(_raised, text)
         text = _LOWERED.sub(_lowered, text)
         text = text.translate(UNICODE)
@@ -275,6 +111,8 @@ def _normal_form(text: str) -> str:
     text = text.strip()
     if len(text) < 200:
         text = _rare(text)
+    if "..." in text:
+        text = text.replace("...", r"\ldots ").rstrip()
     while text and text[-1] in ".,;: " and not text.endswith("\\,"):
         text = text[:-1]
     if len(text) > 4 and (text[0].isalpha() or text.startswith(r"\text")):
@@ -295,7 +133,7 @@ def squeeze(text: str) -> str:
     text = _TEXT.sub(r"\1", text)
     if text.isalpha() and len(text) > 1:
         return text.lower()
-    squeezed = text.replace(" ", "")
+    squeezed = _LOOSE_SPACE.sub("", text)
     if "\\" not in text and len(text) > 4 and _is_prose(text):
         squeezed = squeezed.lower()
     return squeezed.replace(r"\cdot", "*").replace(r"\times", "*")
@@ -303,15 +141,17 @@ def squeeze(text: str) -> str:
 
 def closes_at_end(text: str, start: int) -> bool:
     """Is the bracket at `start` closed by the last character of `text`?"""
+    opening = text[start]
+    closing = {"(": ")", "[": "]", "{": "}"}[opening]
     depth = 0
     for index in range(start, len(text)):
         character = text[index]
-        if character in "([{":
+        if character == opening:
             depth += 1
-        elif character in ")]}":
+        elif character == closing:
             depth -= 1
-            if depth <= 0:
-                return depth == 0 and index == len(text) - 1
+            if not depth:
+                return index == len(text) - 1
     return False
 
 
@@ -356,16 +196,9 @@ def _unwrap(text: str) -> str:
 
 def _rare(text: str) -> str:
     """Spellings that are seldom seen, in short texts."""
-    if "'" in text:
-        feet = _FEET.fullmatch(text)
-        if feet:
-            return f"{feet.group(1)} feet {feet.group(2)} inches"
-    if "sq" in text:
-        text = _SQUARE.sub("square ", text)
-    if text.endswith("..."):
-        match = _REPEATED.fullmatch(text)
-        if match:
-            return rf"{match.group(1)}\bar{{{match.group(2)}}}"
+    for mark, pattern, replacement in RARE:
+        if mark in text:
+            text = pattern.sub(replacement, text)
     if text.startswith("]") or text.endswith("["):
         text = _OUTWARD.sub(_inward, text)
     return text
@@ -380,16 +213,21 @@ def _inward(match: re.Match) -> str:
 def _latex(text: str) -> str:
     text = _GROUPS.sub("", text)
     if r"\left" in text or r"\right" in text:
+        if r"\begin" in text:
+            text = _CASES.sub(r"\\begin{cases}\1\\end{cases}", text)
         text = _NULL_DELIMITER.sub("", text)
     if r"\begin" in text:
         text = _ROW_SPACING.sub("", text)
         text = text.replace(r"\hline", "")
+    if "color" in text:
+        text = _COLOUR.sub("", text)
     if r"\rm" in text or r"\bf" in text:
         text = _SWITCH.sub(r"\\text{\1}", text)
     text = _BASIS.sub(r"\\hat{\1}", text)
     text = _COMMAND.sub(_alias, text)
     if r"\text" in text:
         text = _EMPTY_TEXT.sub(" ", text)
+        text = _BRACKETED_TEXT.sub(r"\\text{\1}", text)
     text = _FONT.sub(lambda match: match.group(1) or "", text)
     if r"\begin" in text:
         text = _ARRAY.sub(r"\1", text)
@@ -404,7 +242,7 @@ def _latex(text: str) -> str:
 
 def _alias(match: re.Match) -> str:
     command = match.group()
-    return _ALIASES.get(command, command)
+    return COMMANDS.get(command, command)
 
 
 def _primes(match: re.Match) -> str:

@@ -16,7 +16,7 @@ _SYNONYMS = {
         r"\emptyset|no solution|no solutions|none|empty set|the empty set"
         r"|no real solution|no real solutions|there is no solution"
         r"|there are no solutions|no such values|\{\}|\oslash"
-        r"|no solution exists|no solution: \emptyset",
+        r"|no solution exists|{}|no solution: \emptyset",
         r"\mathbb{R}|all real numbers|all reals|the real numbers"
         r"|all real numbers.|real numbers|(-\infty,\infty)|(-\infty, \infty)"
         r"|x \in \mathbb{R}|\{x \mid x \in \mathbb{R}\}",
@@ -68,8 +68,14 @@ _CHOICE = re.compile(
     r"(?:\(([A-Ja-j])\)|\[([A-J])\]|([A-J])(?=[.):]|$))[.):]?(?: (.+))?",
     re.DOTALL,
 )
+_CHOICE_STARTS = frozenset("([\\ ABCDEFGHIJOoCcAa")
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
-_ARTICLE = re.compile(r"^(?:the|an?) ")
+# Not the variable of `a sin x` nor the factorial of `n!`.
+_ARTICLE = re.compile(
+    r"^(?:the |an? (?=[a-z' -]{3,}$)(?!.*\b[a-z]\b)(?!sin|cos|tan|log))"
+)
+_ANSWERED = re.compile(r"(yes|no)[.,;:] (?!.*\b(?:yes|no)\b).+")
+_EXCLAIMED = re.compile(r"['\"]?([a-z][a-z ,-]*[a-z]{2})[!'\"]{1,3}")
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -95,25 +101,23 @@ _EXCEPT = re.compile(
     re.IGNORECASE,
 )
 _ORDINAL = re.compile(
-    r"([0-9]{1,6}) ?(?:\^? ?\{? ?\\text ?\{ ?)?(?:st|nd|rd|th) ?\}?\}?"
+    r"([0-9]{1,6}) ?\^? ?\{? ?(?:\\text ?\{ ?)?(?:st|nd|rd|th) ?\}?\}?"
 )
-_NUMBERS = {
+_UNITS = {
     name: number
     for number, name in enumerate(
         """zero one two three four five six seven eight nine ten eleven twelve
-        thirteen fourteen fifteen sixteen seventeen eighteen nineteen
-        twenty""".split()
+        thirteen fourteen fifteen sixteen seventeen eighteen nineteen""".split()
     )
-} | {
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-    "sixty": 60,
-    "seventy": 70,
-    "eighty": 80,
-    "ninety": 90,
-    "hundred": 100,
-    "one hundred": 100,
+}
+_TENS = {
+    name: number
+    for number, name in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(), 2
+    )
+}
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
+_FRACTIONS = {
     "half": r"\frac{1}{2}",
     "one half": r"\frac{1}{2}",
     "one-half": r"\frac{1}{2}",
@@ -142,7 +146,10 @@ _WORD_LIST = re.compile(r" ?(?:,|;|\band\b) ?")
 def plain(text: str) -> str:
     r"""Words without `\text`, case and articles."""
     text = _TEXT.sub(r" \1 ", text) if "\\text" in text else text
-    text = " ".join(text.split()).lower().strip(" .,;:!\"'")
+    text = " ".join(text.split()).lower().strip(' .,;:"')
+    exclaimed = _EXCLAIMED.fullmatch(text)
+    if exclaimed:
+        text = exclaimed.group(1)
     return _ARTICLE.sub("", text)
 
 
@@ -154,8 +161,16 @@ def canonical(text: str) -> str | None:
     return _SYNONYMS.get(text)
 
 
+def yes_or_no(text: str) -> str | None:
+    """`no` for `No, it is not`; None for what begins otherwise."""
+    match = _ANSWERED.fullmatch(plain(text[:400]))
+    return match.group(1) if match else None
+
+
 def choice(text: str) -> tuple[str, str] | None:
     """`("C", "")` for `(C)`, `("C", "5")` for `(C) 5`; None for others."""
+    if text[:1] not in _CHOICE_STARTS:
+        return None
     text = " ".join(_TEXT.sub(r"\1 ", text[:400]).split())
     match = _CHOICE.fullmatch(text)
     if match is None:
@@ -205,8 +220,10 @@ def as_formula(text: str) -> str | None:
     if len(text) > 200:
         return None
     if not any(c.isdigit() for c in text):
-        number = _NUMBERS.get(plain(text)) if len(text) < 30 else None
-        return None if number is None else str(number)
+        if len(text) > 80:
+            return None
+        words = plain(text)
+        return _FRACTIONS.get(words) or _spelled(words)
     ordinal = _ORDINAL.fullmatch(text)
     if ordinal:
         return ordinal.group(1)
@@ -216,6 +233,24 @@ def as_formula(text: str) -> str | None:
         return rf"\mathbb{{R}} \setminus \{{{match.group(1)}\}}"
     match = _TO.fullmatch(text.strip())
     return f"{match.group(1)} : {match.group(2)}" if match else None
+
+
+def _spelled(text: str) -> str | None:
+    """`121` for `one hundred and twenty-one`; None for other words."""
+    total = part = 0
+    for word in text.replace("-", " ").replace(" and ", " ").split():
+        if word == "hundred" and part < 10:
+            part = 100 * (part or 1)
+        elif word in _SCALES:
+            total += (part or 1) * _SCALES[word]
+            part = 0
+        elif word in _TENS and not part % 100:
+            part += 10 * _TENS[word]
+        elif word in _UNITS and not part % (10 if _UNITS[word] < 10 else 100):
+            part += _UNITS[word]
+        else:
+            return None
+    return str(total + part) if text else None
 
 
 def letters(text: str) -> str | None:

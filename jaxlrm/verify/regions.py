@@ -262,10 +262,19 @@ def _intersection(one, other) -> tuple[Piece, ...]:
             ):
                 found.append(Piece(low, low_closed, high, high_closed))
                 continue
-            start, end = _value(low), _value(high)
-            if start < end or (start == end and low_closed and high_closed):
-                found.append(Piece(low, low_closed, high, high_closed))
+            if _is_empty(low, high, low_closed and high_closed):
+                continue
+            found.append(Piece(low, low_closed, high, high_closed))
     return _sorted(found)
+
+
+def _is_empty(low: Tree, high: Tree, closed: bool) -> bool:
+    """Ends without values, as in `h - r < x < h + r`, enclose something."""
+    try:
+        start, end = _value(low), _value(high)
+    except NotParsed:
+        return False
+    return start > end or (start == end and not closed)
 
 
 def _later(a: Tree, a_closed: bool, b: Tree, b_closed: bool, sign: int):

@@ -14,7 +14,7 @@ from jaxlrm.verify import balls, modular, units
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.rational import Irrational, rational
 from jaxlrm.verify.syntax import Tree
-from jaxlrm.verify.verdict import Verdict
+from jaxlrm.verify.verdict import Verdict, decided
 
 TIERS = ("text", "containers", "rational", "modular", "balls", "algebra")
 _CONSTANTS = ("C", "c", "K", "k", "C_1", "c_1")
@@ -59,11 +59,13 @@ class Judge:
             if unit is not units.NONE and not percent:
                 return Verdict.INVALID
             return self.values(value if percent else _times(value, 100), right)
-        if unit.powers == gold_unit.powers:
+        if units.same_kind(unit, gold_unit):
             if unit.size != gold_unit.size:
                 value = _times(value, unit.size / gold_unit.size)
             return self.values(value, right)
         verdict = self.values(value, right)
+        if verdict is Verdict.INVALID and self.angles(answer, gold):
+            return Verdict.VALID
         if gold_unit is units.NONE:
             if percent and verdict is Verdict.INVALID:
                 return self.values(_times(value, Fraction(1, 100)), right)
@@ -79,6 +81,20 @@ class Judge:
             return Verdict.UNKNOWN  # another name for the same thing?
         return Verdict.INVALID
 
+    def angles(self, answer: Tree, gold: Tree) -> bool:
+        """Are they one angle, in degrees and in multiples of pi?"""
+        (value, unit), (right, gold_unit) = _split(answer), _split(gold)
+        degrees, radians = (("angle", 1),), ((), (("radian", 1),))
+        if unit.powers == degrees and gold_unit.powers in radians:
+            value = _times(("*", value, ("v", "pi")), Fraction(1, 180))
+        elif gold_unit.powers == degrees and unit.powers in radians:
+            right = _times(("*", right, ("v", "pi")), Fraction(1, 180))
+        else:
+            return False
+        if not ("pi" in balls.names(answer) or "pi" in balls.names(gold)):
+            return False
+        return self.values(value, right) is Verdict.VALID
+
     def values(self, answer: Tree, gold: Tree) -> Verdict:
         """Compares two expressions.
 
@@ -92,6 +108,9 @@ class Judge:
             return self.ratios(answer, gold)
         if answer[0] not in _EXPRESSIONS or gold[0] not in _EXPRESSIONS:
             return Verdict.UNKNOWN
+        infinite = _compare_infinite(answer, gold)
+        if infinite is not None:
+            return infinite
         exact = self.rationals(answer, gold)
         if exact is not None:
             return exact
@@ -127,7 +146,7 @@ class Judge:
                     if answer == ("n", int(gold[1]), None)
                     else Verdict.INVALID
                 )
-            return _verdict(answer[1:] == gold[1:])
+            return decided(answer[1:] == gold[1:])
         if gold == ("n", int(answer[1]), None):
             return Verdict.VALID
         return self.values(("n", int(answer[1], answer[2]), None), gold)
@@ -194,7 +213,7 @@ class Judge:
             return None
         if near and has_decimals(answer):
             return Verdict.UNKNOWN
-        return _verdict(near)
+        return decided(near)
 
     def irrationals(self, answer: Tree, gold: Tree) -> Verdict:
         self.reach("modular")
@@ -203,7 +222,7 @@ class Judge:
         if same is not None:
             if same is False and _has_constant(answer, gold):
                 return self.up_to_constant(answer, gold, same)
-            return _verdict(same)
+            return decided(same)
         self.reach("balls")
         try:
             same = balls.equal(answer, gold)
@@ -212,7 +231,7 @@ class Judge:
         if same is not True and _has_constant(answer, gold):
             return self.up_to_constant(answer, gold, same)
         if same is not None:
-            return _verdict(same)
+            return decided(same)
         return self.deeper("equal", answer, gold)
 
     def up_to_constant(
@@ -257,7 +276,7 @@ class Judge:
             return Verdict.UNKNOWN
         self.reach("algebra")
         same = self.algebra(question, answer, gold)
-        return Verdict.UNKNOWN if same is None else _verdict(same)
+        return Verdict.UNKNOWN if same is None else decided(same)
 
 
 def precision(gold: Tree) -> Fraction | None:
@@ -292,6 +311,25 @@ def has_decimals(tree: Tree) -> bool:
     )
 
 
+def _compare_infinite(answer: Tree, gold: Tree) -> Verdict | None:
+    """Nothing is computed with infinity; None where there is none."""
+    ends = (("v", "oo"), ("-", ("v", "oo")))
+    found = [tree for tree in (answer, gold) if _has_infinity(tree)]
+    if not found:
+        return None
+    return (
+        Verdict.INVALID
+        if all(tree in ends for tree in found)
+        else Verdict.UNKNOWN
+    )
+
+
+def _has_infinity(tree: Tree) -> bool:
+    if tree[0] == "v":
+        return tree[1] == "oo"
+    return tree[0] in "+-*/^" and any(map(_has_infinity, tree[1:]))
+
+
 def _degree(tree: Tree) -> int | None:
     """Of a polynomial as it is written; None for what is none."""
     kind = tree[0]
@@ -315,10 +353,6 @@ def _degree(tree: Tree) -> int | None:
         inner = [_degree(argument) for argument in tree[2]]
         return 0 if all(degree == 0 for degree in inner) else None
     return None
-
-
-def _verdict(same: bool) -> Verdict:
-    return Verdict.VALID if same else Verdict.INVALID
 
 
 def _times(tree: Tree, factor: int | Fraction) -> Tree:

@@ -62,6 +62,8 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "£": (("1", "£ gbp GBP"),),
     "€": (("1", "€ euro euros eur EUR"),),
     "temperature": (("1", "K kelvin kelvins"),),
+    "celsius": (("1", "celsius"),),
+    "fahrenheit": (("1", "fahrenheit"),),
     "charge": (("1", "C coulomb coulombs"),),
     "force": (("1", "N newton newtons"),),
     "energy": (("1", "J joule joules"), ("1000", "kJ kilojoules")),
@@ -107,6 +109,8 @@ PLAIN = (
 # Symbols of one letter are units in \text, and where the other answer says so.
 LETTERS = frozenset(name for name in _SPELLINGS if len(name) == 1)
 NONE = Unit((), Fraction(1))
+# Behind a sign of degrees.
+SCALES = {"C": _SPELLINGS["celsius"], "F": _SPELLINGS["fahrenheit"]}
 
 
 def single(name: str) -> Unit:
@@ -133,6 +137,26 @@ def essential(unit: Unit) -> Unit:
             if all(power < 0 for power in powers.values()):
                 return Unit(((dimension, 1),), unit.size)
     return unit
+
+
+def without_degrees(unit: Unit) -> Unit:
+    """Celsius for degrees Celsius."""
+    powers = dict(unit.powers)
+    for scale in SCALES.values():
+        if powers == {"angle": 1} | dict(scale.powers):
+            return scale
+    return unit
+
+
+def same_kind(one: Unit, other: Unit) -> bool:
+    """Do they measure the same? Degrees may be those of any temperature."""
+    if one.powers == other.powers:
+        return True
+    degrees = (("angle", 1),)
+    scales = [scale.powers for scale in SCALES.values()]
+    return (one.powers == degrees and other.powers in scales) or (
+        other.powers == degrees and one.powers in scales
+    )
 
 
 def is_known(name: str) -> bool:

@@ -24,6 +24,19 @@ class Verdict(enum.IntEnum):
     ERROR = 4
 
 
+def decided(shown: bool) -> Verdict:
+    """VALID for what was shown to be so, INVALID for the contrary."""
+    return Verdict.VALID if shown else Verdict.INVALID
+
+
+def any_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict where one of several ways to be right is enough."""
+    found = set(verdicts)
+    if Verdict.VALID in found:
+        return Verdict.VALID
+    return found.pop() if len(found) == 1 else Verdict.UNKNOWN
+
+
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict of a whole from its parts.
 

@@ -85,7 +85,7 @@ with warnings.catch_warnings(record=True) as caught:
                 " os.getgroups(), resource.getrlimit(resource.RLIMIT_FSIZE))"
             )
             result["stdout"] = run.stdout + run.error
-        with Sandbox(workers=1, deadline=5, **arguments) as again:
+        with Sandbox(workers=1, modules=(), **arguments) as again:
             pass
     except RuntimeError as error:
         result["refused"] = str(error)
@@ -217,7 +217,7 @@ def test_host_that_cannot_isolate_runs_programs_when_told():
 
 
 def test_protection_in_words():
-    with Sandbox(workers=1, unsafe=True) as sandbox:
+    with Sandbox(workers=1, modules=(), unsafe=True) as sandbox:
         text = str(sandbox.protection)
         assert set(sandbox.protection.layers) | set(
             sandbox.protection.missing

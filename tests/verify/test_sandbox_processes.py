@@ -62,7 +62,7 @@ def wait_for(condition, seconds=10.0):
 
 def test_close_ends_all_processes():
     before = sandbox_processes()
-    sandbox = Sandbox(workers=2, unsafe=True)
+    sandbox = Sandbox(workers=2, modules=(), unsafe=True)
     started = sandbox_processes() - before
     assert started
     runner = threading.Thread(
@@ -81,11 +81,13 @@ def test_close_ends_all_processes():
         sandbox.run("print(1)")
 
 
+# Where tests run in the background, SIGINT is ignored and so inherited.
 PARENT = """
-import os, sys, time
+import os, signal, sys, time
 from jaxlrm.verify.sandbox import Sandbox
 if __name__ == "__main__":
-    sandbox = Sandbox(workers=2, deadline=60, unsafe=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sandbox = Sandbox(workers=2, modules=(), deadline=60, unsafe=True)
     if "fork" in sys.argv and not os.fork():
         time.sleep(60)  # holds the sockets open
     print("ready", flush=True)
@@ -134,7 +136,7 @@ def test_an_interrupt_ends_all_processes():
 
 def test_a_lost_zygote_is_replaced():
     before = sandbox_processes()
-    with Sandbox(workers=2, unsafe=True) as sandbox:
+    with Sandbox(workers=2, modules=(), unsafe=True) as sandbox:
         assert sandbox.run("print(1)").stdout == "1\n"
         for pid in sandbox_processes() - before:
             with contextlib.suppress(ProcessLookupError):
@@ -147,7 +149,7 @@ def test_a_lost_zygote_is_replaced():
 
 def test_a_zygote_lost_under_a_program_is_replaced():
     before = sandbox_processes()
-    with Sandbox(workers=1, deadline=1.0, unsafe=True) as sandbox:
+    with Sandbox(workers=1, modules=(), deadline=1.0, unsafe=True) as sandbox:
         runs = []
         runner = threading.Thread(
             target=lambda: runs.append(
@@ -167,7 +169,7 @@ def test_a_zygote_lost_under_a_program_is_replaced():
 FORK = """
 import os, sys
 from jaxlrm.verify.sandbox import Sandbox
-with Sandbox(workers=1, unsafe=True) as sandbox:
+with Sandbox(workers=1, modules=(), unsafe=True) as sandbox:
     pid = os.fork()
     if not pid:
         try:
@@ -191,7 +193,7 @@ def test_a_fork_cannot_use_it():
 
 
 def test_too_many_open_files_is_an_error_and_passes():
-    with Sandbox(workers=1, unsafe=True) as sandbox:
+    with Sandbox(workers=1, modules=(), unsafe=True) as sandbox:
         sandbox.run("print(1)")
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
@@ -219,14 +221,14 @@ def test_no_program_is_lost_among_bombs_and_kills():
         for i in range(120)
     ]
     stop = threading.Event()
-    with Sandbox(workers=2, deadline=0.5, unsafe=True) as sandbox:
+    with Sandbox(workers=2, modules=(), deadline=0.4, unsafe=True) as sandbox:
 
         def kill():
             for kills in range(2):
                 while sandbox.statistics.restarts < kills:
                     if stop.wait(0.05):
                         return
-                if stop.wait(0.5):
+                if stop.wait(0.3):
                     return
                 for pid in sandbox_processes() - before:
                     with contextlib.suppress(ProcessLookupError):
@@ -250,7 +252,7 @@ def test_no_program_is_lost_among_bombs_and_kills():
 
 
 def test_a_program_killed_from_outside_runs_again_once():
-    with Sandbox(workers=1, deadline=5, unsafe=True) as sandbox:
+    with Sandbox(workers=1, modules=(), deadline=5, unsafe=True) as sandbox:
         for kills, status in ((1, Status.OK), (2, Status.KILLED)):
             runs = []
             runner = threading.Thread(

@@ -35,10 +35,10 @@ def test_bombs_and_kills_lose_nothing():
         [
             sys.executable,
             str(PROGRAM),
-            "--checks=2000",
+            "--checks=700",
             "--deadline=0.1",
-            "--kill_every=0.15",
-            "--kill_zygote=0.1",
+            "--kill_every=0.1",
+            "--kill_zygote=0.07",
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -112,12 +112,13 @@ def test_what_was_broken(soak, ordinary, bombs, counts, message):
 
 
 def test_growth_is_seen(soak):
-    samples = [(0.25 * n, 3e7 + 1e6 * n) for n in range(40)]
-    growth = soak.growth(samples)
+    times = [0.25 * n for n in range(40)]
+    sizes = [3e7 + 1e6 * n for n in range(40)]
+    growth = soak.growth(times, sizes)
     assert growth.slope == pytest.approx(35e6)
     assert growth.most == 3e7 + 39e6
     answers = answers_of(soak, {})
     (failure,) = soak.broken(answers, 0, {"parent": growth})
     assert "memory of the parent" in failure
     with pytest.raises(ValueError, match="3 samples"):
-        soak.growth(samples[:3])
+        soak.growth(times[:3], sizes[:3])

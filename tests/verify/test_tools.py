@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxlrm.verify import tools
 from jaxlrm.verify.rules.programs import PROMPT, is_error
 from jaxlrm.verify.tools import Interpreter, program_of
 
@@ -18,6 +20,13 @@ BLOCK = "```python\nprint(2 + 3)\n```"
 def interpreter():
     with Interpreter(deadline=1.0) as made:
         yield made
+
+
+@pytest.fixture
+def light(monkeypatch):
+    """Interpreters without numpy and sympy, which take a second to import."""
+    sandbox = functools.partial(tools.Sandbox, modules=())
+    monkeypatch.setattr(tools, "Sandbox", sandbox)
 
 
 def chain(*lines: str) -> tuple[tuple[str, ...], str]:
@@ -156,7 +165,7 @@ def test_blocks(interpreter):
     assert not any(map(program_of, found))
 
 
-def test_long_outputs_are_cut():
+def test_long_outputs_are_cut(light):
     with Interpreter(limit=10) as interpreter:
         assert interpreter.outputs(
             [chain("'x' * 8"), chain("'x' * 98"), ((), "print('y' * 98)")]
@@ -167,7 +176,7 @@ def test_long_outputs_are_cut():
         ]
 
 
-def test_equal_branches_run_once():
+def test_equal_branches_run_once(light):
     branches = [chain("a = 2", f"a + {i % 2}") for i in range(64)]
     with Interpreter() as interpreter:
         statistics = interpreter.sandbox.statistics
@@ -183,7 +192,7 @@ def test_equal_branches_run_once():
         assert interpreter.sandbox.statistics.runs == 4
 
 
-def test_what_is_forgotten_runs_again():
+def test_what_is_forgotten_runs_again(light):
     with Interpreter(cache=1) as interpreter:
         first, second = chain("a = 2", "a"), chain("a = 3", "a")
         for _ in range(2):
@@ -192,7 +201,7 @@ def test_what_is_forgotten_runs_again():
         assert interpreter.sandbox.statistics.runs == 8
 
 
-def test_bad_arguments_and_the_end():
+def test_bad_arguments_and_the_end(light):
     for name in ("limit", "cache", "workers", "deadline"):
         with pytest.raises(ValueError, match=f"{name} is 0"):
             Interpreter(**{name: 0})

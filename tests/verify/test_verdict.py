@@ -1,6 +1,6 @@
 import pytest
 
-from jaxlrm.verify.verdict import Verdict, combine
+from jaxlrm.verify.verdict import Verdict, any_of, combine, decided
 
 
 def test_members_are_small_integers_and_only_invalid_speaks_against():
@@ -21,3 +21,22 @@ def test_members_are_small_integers_and_only_invalid_speaks_against():
 )
 def test_combine(parts, whole):
     assert combine(parts) is whole
+
+
+@pytest.mark.parametrize(
+    ("ways", "whole"),
+    [
+        ([Verdict.INVALID, Verdict.VALID], Verdict.VALID),
+        ([Verdict.INVALID, Verdict.INVALID], Verdict.INVALID),
+        ([Verdict.INVALID, Verdict.UNKNOWN], Verdict.UNKNOWN),
+        ([Verdict.TIMEOUT], Verdict.TIMEOUT),
+        ([], Verdict.UNKNOWN),
+    ],
+)
+def test_any_of(ways, whole):
+    assert any_of(ways) is whole
+
+
+def test_decided():
+    assert decided(True) is Verdict.VALID
+    assert decided(False) is Verdict.INVALID

@@ -408,7 +408,9 @@ def test_close_ends_everything(jobs, tmp_path):
 
 
 PROGRAM = """
-import sys
+import signal, sys
+# Where tests run in the background, SIGINT is ignored and so inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path[:0] = {path!r}
 import pool_jobs
 from jaxlrm.verify.workers import Pool

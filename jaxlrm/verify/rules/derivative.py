@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxlrm.verify.rules.polynomials import (
+from jaxlrm.verify.rules.sums import (
     LENGTH,
     NotRead,
     Power,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jaxlrm.verify.syntax.names import FUNCTIONS, INVERSE, LOOSE, POWER, SUM
+from jaxlrm.verify.syntax.names import (
+    FUNCTIONS,
+    INVERSE,
+    LOOSE,
+    POWER,
+    SUM,
+    SYMMETRIC,
+)
 from jaxlrm.verify.syntax.nodes import Tree, literal
 
 if TYPE_CHECKING:
@@ -30,12 +37,16 @@ def read_function(parser: Parser, name: str) -> Tree:
             arguments = argument[2]
         else:
             arguments = (argument,)
+    elif tokens[parser.index] == r"\{" and name in SYMMETRIC:
+        arguments = parser.prefix()[1]  # of a set
     elif tokens[parser.index] == "{" and name in ("sqrt", "cbrt", "abs"):
         arguments = (parser.argument(),)
     elif name in LOOSE:
         arguments = (_loose_argument(parser),)
     else:
         parser.refuse()
+    if name in SYMMETRIC:
+        arguments = tuple(sorted(arguments, key=repr))
     if name in ("sqrt", "cbrt"):
         degree = ("n", 2 if name == "sqrt" else 3, None)
         return ("f", "root", (arguments[0], degree))

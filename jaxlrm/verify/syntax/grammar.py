@@ -20,6 +20,7 @@ from jaxlrm.verify.syntax.names import (
     RELATIONS,
     SIGN,
     SUM,
+    UNITLESS,
 )
 from jaxlrm.verify.syntax.nodes import Tree, determinant, literal
 from jaxlrm.verify.syntax.numbers import add_minutes, read_number
@@ -138,13 +139,17 @@ class Parser(Cursor):
         tree = self.expression(0)
         if sign == "-":
             tree = ("-", tree)
+        if tree[0] == "unit":
+            return tree  # 25 °C
         if unit_follows(self):
             written = read_unit(self)
+            written = units.without_degrees(written)
             if any(name == "%" for name, _ in written.powers):
                 written = units.essential(written)
-            if unit is units.NONE or not units.is_counted(written):
-                # $5 dollars, $5 per hour
-                unit = written if unit is units.NONE else unit
+            if unit is units.NONE:
+                unit = written
+            elif not written.powers:  # $5 million; $5 dollars is $5
+                unit = units.times(unit, written)
         elif tree[0] == "f" and tree[1] == "degrees":
             return ("unit", tree[2][0], units.single("°"))
         return tree if unit is units.NONE else ("unit", tree, unit)
@@ -233,9 +238,10 @@ class Parser(Cursor):
             return ("f", "factorial2" if double else "factorial", (left,))
         if token == "°":
             left = add_minutes(self, left)
-            if self.tokens[self.index] in ("C", "F"):
-                # Celsius and Fahrenheit are names here, not sizes.
+            scale = units.SCALES.get(self.tokens[self.index])
+            if scale:
                 self.index += 1
+                return ("unit", left, scale)
             return ("f", "degrees", (left,))
         if left[0] == "v":
             return ("v", left[1] + token)
@@ -254,6 +260,8 @@ class Parser(Cursor):
             before = self.tokens[self.index - 1]
             if before == "}" and self.tokens[self.index + 1] == "^":
                 return True  # \frac{3}{2}2^n
+            if before == "!":
+                return True  # 3!2!
             end = self.starts[self.index - 1] + len(before)
             # ln(3) x 3^x, but not x2
             return self.starts[self.index] > end and (
@@ -269,7 +277,7 @@ class Parser(Cursor):
                 or (
                     token.startswith(r"\text{")
                     and (token[6:] in FUNCTIONS or len(token) == 7)
-                    and not self.after_number()
+                    and (token[6:] in UNITLESS or not self.after_number())
                 )
                 or token.startswith(r"\begin")
             )

@@ -53,6 +53,9 @@ INVERSE = {
     for name in "sin cos tan cot sec csc sinh cosh tanh".split()
 }
 ALSO_UNITS = frozenset(("min", "deg", "sec"))
+UNITLESS = frozenset(FUNCTIONS) - ALSO_UNITS
+# Their arguments have no order.
+SYMMETRIC = frozenset(("max", "min", "gcd", "lcm"))
 CALLED = frozenset("fgh")
 DECORATIONS = frozenset(r"\bar \hat \vec \tilde \dot \ddot \widetilde".split())
 RELATIONS = {
@@ -98,6 +101,15 @@ SHORT_WORDS = frozenset(
     to two we yes you am pm one its are was all any odd ten six per via set
     low out new old red top""".split()
 )
+# Numbers that are written as words below the digits of another one.
+BASES = {
+    name: str(number)
+    for number, name in enumerate(
+        """two three four five six seven eight nine ten eleven twelve thirteen
+        fourteen fifteen sixteen""".split(),
+        2,
+    )
+}
 BINDING = {
     r"\choose": 1,
     r"\cup": 1,

@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING
 
 from jaxlrm.verify.exact import DIGITS
 from jaxlrm.verify.syntax.cursor import Cursor
+from jaxlrm.verify.syntax.names import BASES
 from jaxlrm.verify.syntax.nodes import Tree, literal
 
 if TYPE_CHECKING:
     from jaxlrm.verify.syntax.grammar import Parser
-
-_BASES = {
-    name: str(number)
-    for number, name in enumerate(
-        """two three four five six seven eight nine ten eleven twelve thirteen
-        fourteen fifteen sixteen""".split(),
-        2,
-    )
-} | {"b": "", "o": ""}
 
 
 def read_number(parser: Parser, token: str) -> Tree:
@@ -81,7 +73,7 @@ def _based(cursor: Cursor, digits: str) -> Tree:
     cursor.index += braced
     base = cursor.tokens[cursor.index].removeprefix(r"\text{").lower()
     cursor.index += 1
-    base = _BASES.get(base, base)
+    base = BASES.get(base, base)
     if braced:
         if cursor.tokens[cursor.index] != "}":
             cursor.refuse()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jaxlrm.verify import units
 from jaxlrm.verify.syntax.cursor import Cursor
-from jaxlrm.verify.syntax.names import ALSO_UNITS
+from jaxlrm.verify.syntax.names import ALSO_UNITS, UNITLESS
 
 
 def unit_follows(cursor: Cursor) -> bool:
@@ -13,6 +13,8 @@ def unit_follows(cursor: Cursor) -> bool:
     if token == "%" or token in ("¤", "£", "€", "¢"):
         return True
     if token.startswith(r"\text{"):
+        if token[6:] in UNITLESS:
+            return False
         return token[6:7].isalpha() or token[6:7] in "°%"
     if token in ALSO_UNITS:
         return cursor.is_unit()

@@ -11,6 +11,7 @@ import re
 from jaxlrm.verify import units
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.syntax.names import (
+    BASES,
     CONSTANTS,
     FUNCTIONS,
     GREEK_WORDS,
@@ -75,6 +76,10 @@ class _Tokenizer:
             and not (before.isdigit() or before in ")}")
         )
 
+    def is_subscript(self) -> bool:
+        """Does the next token begin a subscript?"""
+        return self.tokens[-1:] == ["_"] or self.tokens[-2:] == ["_", "{"]
+
     def word(self, word: str, start: int) -> None:
         """A word of the text: a name of something, or letters multiplied."""
         lower = word.lower()
@@ -86,6 +91,7 @@ class _Tokenizer:
             or word in units.PLAIN
             or lower in ("or", "and")
             or ((len(word) > 3 or word == "per") and self.tokens)
+            or (lower in BASES and self.is_subscript())
         ):
             self.tokens.append(lower if lower in ("or", "and") else word)
             self.starts.append(start)

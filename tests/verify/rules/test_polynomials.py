@@ -5,8 +5,8 @@ import time
 import pytest
 
 from jaxlrm.tasks.polynomials import Expand
-from jaxlrm.verify.rules import polynomials
 from jaxlrm.verify.rules.polynomials import answer, check, check_answer, reads
+from jaxlrm.verify.rules.sums import collected, read_sum, render
 from jaxlrm.verify.verdict import Verdict
 
 VALID, INVALID, UNKNOWN = Verdict.VALID, Verdict.INVALID, Verdict.UNKNOWN
@@ -123,8 +123,7 @@ def test_only_the_end_is_an_answer():
     ],
 )
 def test_render_like_sympy(text, written):
-    terms = polynomials.read_sum(text)
-    assert polynomials.render(polynomials.collected(terms)) == written
+    assert render(collected(read_sum(text))) == written
 
 
 def test_a_changed_digit_is_seen():

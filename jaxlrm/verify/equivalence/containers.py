@@ -1,0 +1,133 @@
+"""Lists and sets, whose order is of no meaning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jaxlrm.verify.equivalence.assignments import (
+    assignment,
+    is_system,
+    solved,
+    unpacked,
+)
+from jaxlrm.verify.equivalence.simplified import PLAIN
+from jaxlrm.verify.equivalence.vectors import compare_tuples
+from jaxlrm.verify.syntax import Tree
+from jaxlrm.verify.verdict import Verdict, combine, decided
+
+if TYPE_CHECKING:
+    from jaxlrm.verify.equivalence.comparer import Comparer
+
+
+def compare_lists(
+    comparer: Comparer, answer: Tree, gold: Tree, nesting: int
+) -> Verdict:
+    """Unordered lists and sets, as multisets."""
+    one, other = _without_conditions(answer), _without_conditions(gold)
+    if (one, other) != (answer, gold):
+        return comparer.compare(one, other, nesting - 1)
+    golds, answers = _items(gold), _items(answer)
+    others = answers if gold[0] == "group" else golds
+    # A tuple and a list of tuples are two lists.
+    if "group" in (gold[0], answer[0]):
+        if not any(item[0] == "group" for item in others):
+            return _assignments(comparer, answer, gold, nesting)
+    answers, golds = unpacked(answers), unpacked(golds)
+    if is_system(answers) and is_system(golds):
+        answers, golds = solved(answers), solved(golds)
+    if len(answers) != len(golds):
+        if gold[0] == "set" or answer[0] == "set":
+            answers, golds = (
+                _distinct(comparer, answers),
+                _distinct(comparer, golds),
+            )
+        if len(answers) != len(golds):
+            return _one_answer(comparer, answer, answers, golds, nesting)
+    return _match(comparer, answers, golds, nesting - 1)
+
+
+def _one_answer(
+    comparer: Comparer, answer: Tree, answers, golds, nesting: int
+) -> Verdict:
+    """`3/5 or 60%` is one answer, `5 or 6` is not."""
+    if len(golds) != 1 or answer[0] != "list" or answer[2] != {"or"}:
+        return Verdict.INVALID
+    verdicts = {comparer.compare(a, golds[0], nesting - 1) for a in answers}
+    return decided(verdicts == {Verdict.VALID})
+
+
+def _distinct(comparer: Comparer, items: list[Tree]) -> list[Tree]:
+    kept: list[Tree] = []
+    for item in dict.fromkeys(items):
+        if not any(
+            comparer.compare(item, other, 1) is Verdict.VALID for other in kept
+        ):
+            kept.append(item)
+    return kept
+
+
+def _assignments(
+    comparer: Comparer, answer: Tree, gold: Tree, nesting: int
+) -> Verdict:
+    """`x = 1, y = 2` against `(1, 2)`; lists against tuples."""
+    group, other = (gold, answer) if gold[0] == "group" else (answer, gold)
+    items = _items(other)
+    if not is_system(items):
+        if len(items) != len(group[2]):
+            return Verdict.INVALID
+        # Whether 1, 2 was meant as (1, 2) is not known.
+        verdict = combine(
+            comparer.compare(a, g, nesting - 1)
+            for a, g in zip(items, group[2], strict=True)
+        )
+        return (
+            Verdict.UNKNOWN
+            if verdict is Verdict.VALID or other[0] == "list"
+            else Verdict.INVALID
+        )
+    items = solved(items)
+    named = sorted(items, key=lambda item: assignment(item)[0])
+    if len(named) != len(group[2]):
+        return Verdict.INVALID
+    values = tuple(assignment(item)[1][0][0] for item in named)
+    ordered = ("group", group[1], values)
+    if gold[0] == "group":
+        return compare_tuples(comparer, ordered, gold, nesting)
+    return compare_tuples(comparer, answer, ordered, nesting)
+
+
+def _match(comparer: Comparer, answers, golds, nesting: int) -> Verdict:
+    """As multisets; greedy, since equality is transitive."""
+    left = list(answers)
+    verdicts = []
+    for gold in golds:
+        found = Verdict.INVALID
+        for index, answer in enumerate(left):
+            if (answer[0] == "set") != (gold[0] == "set"):
+                continue  # {5} may stand for 5, but not within a set
+            verdict = comparer.compare(answer, gold, nesting)
+            if verdict is Verdict.VALID:
+                del left[index]
+                found = verdict
+                break
+            if verdict is not Verdict.INVALID:
+                found = Verdict.UNKNOWN
+        verdicts.append(found)
+        if found is Verdict.INVALID:
+            return found
+    return combine(verdicts)
+
+
+def _without_conditions(tree: Tree) -> Tree:
+    """The value of `x + 1, x != 1`; other trees as they are."""
+    if tree[0] != "list" or tree[1][0][0] not in PLAIN:
+        return tree
+    value, *rest = tree[1]
+    conditions = all(item[0] == "rel" and item[1] == ("!=",) for item in rest)
+    return value if conditions else tree
+
+
+def _items(tree: Tree) -> list[Tree]:
+    if tree[0] in ("list", "set"):
+        return list(tree[1])
+    return [tree]
