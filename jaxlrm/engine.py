@@ -17,11 +17,20 @@ import numpy as np
 
 from jaxlrm import calibrate, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
-from jaxlrm.config import ModelConfig, SearchConfig
+from jaxlrm.config import ModelConfig, SearchConfig, to_json
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.journal import Checker, Journal
 from jaxlrm.models import hf, params
-from jaxlrm.models.cache import size_in_bytes
+from jaxlrm.models.cache import Cache, size_in_bytes
+from jaxlrm.resume import (
+    BROKEN,
+    Keeper,
+    Saved,
+    digest,
+    fingerprint,
+    pack,
+    unpack,
+)
 from jaxlrm.search import search, strategies
 from jaxlrm.solution import ProgressCallback, Solution
 from jaxlrm.text import Text
@@ -129,6 +138,13 @@ class Engine:
                     f"the {what} has no value head (value_head=False); "
                     "train one, or leave it out of the rewards"
                 )
+        for checker in checkers:
+            module, name = checker.__module__, checker.__qualname__
+            if module == "__main__" or not name.isidentifier():
+                raise ValueError(
+                    f"checker {module}:{name} cannot be imported by the "
+                    "workers; put it at the top level of a module of its own"
+                )
         for module in extensions:
             importlib.import_module(module)
         self.name, self.weights_hash = name, weights_hash
@@ -175,6 +191,11 @@ class Engine:
                 owned.close()
         self._pool = self._interpreter = None
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Families that the model was trained on; none if it is not said."""
+        return self._text.tasks
+
     def task_of(self, problem: str) -> str | None:
         """Name of the family that phrases problems like this one."""
         reading = tasks.recognise(problem)
@@ -187,6 +208,7 @@ class Engine:
         *,
         progress: ProgressCallback | None = None,
         finished: Callable[[int, Solution], None] | None = None,
+        resume: str | os.PathLike | None = None,
         **changes: Any,
     ) -> list[Solution]:
         """Searches for the answers of all problems.
@@ -204,12 +226,19 @@ class Engine:
             progress: called after each round.
             finished: called with a problem's number and solution as it ends,
                 in any order.
+            resume: a file that the search is kept in until it ends, written
+                every half a minute. If it exists, the search goes on from
+                there, to the same solutions, and tells `finished` first of
+                those that the file holds. A fused search keeps the problems
+                that have ended; the others start again.
             **changes: fields of `config` to replace, such as `strategy`,
                 `branches` or `seed`.
 
         Raises:
             TypeError: `problems` is one string, or a change has no field.
-            ValueError: the model cannot serve this configuration.
+            ValueError: the model cannot serve this configuration, or `resume`
+                is another search's or no search at all.
+            FileNotFoundError: there is no folder for `resume`.
         """
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
@@ -236,10 +265,40 @@ class Engine:
             finished=finished,
         )
         prompts = self._read(problems, room, journal)
+        keeper = None
+        if resume is not None:
+            identity = self._identity(problems, prompts, config)
+            keeper = Keeper(resume, identity)
         if prompts:
             with jax.set_mesh(self._mesh):
-                self._search(config, strategy, prompts, journal)
+                self._search(config, strategy, prompts, journal, keeper)
+        if keeper is not None:
+            keeper.remove()
         return journal.solutions()
+
+    def _identity(
+        self,
+        problems: Sequence[str],
+        prompts: Sequence[tuple[int, list[int]]],
+        config: SearchConfig,
+    ) -> dict[str, Any]:
+        """What solutions depend on, by name."""
+        ways = dict(self._mesh.shape)
+        return {
+            "problems": digest(problems),
+            "tokenizer": digest(prompts),
+            "model": fingerprint(self._weights),
+            "rewards": [
+                [judge.config is None, judge.weight] for judge in self._judges
+            ],
+            "checkers": [
+                f"{checker.__module__}:{checker.__qualname__}"
+                for checker in self._checkers
+            ],
+            "extensions": list(self._extensions),
+            "devices": f"{jax.default_backend()} {ways}",
+            **to_json(config),
+        }
 
     def _resolve(self, config: SearchConfig) -> SearchConfig:
         """The configuration with what it leaves to the model filled in.
@@ -358,6 +417,7 @@ class Engine:
         strategy: strategies.Strategy,
         prompts: Sequence[tuple[int, list[int]]],
         journal: Journal,
+        keeper: Keeper | None,
     ) -> None:
         ways = self._mesh.shape["data"]
         wanted = min(config.batch, len(prompts))
@@ -366,8 +426,20 @@ class Engine:
         longest = max(len(tokens) for _, tokens in prompts)
         sizes = self._sizes(config, strategy, slots, _round_up(longest))
         start, programs, callback = self._programs(_static(config), sizes)
+        progress = search.begin([start() for _ in range(lanes)], strategy)
+        if keeper is not None and keeper.saved is not None:
+            prompts, progress = self._restore(
+                keeper, journal, prompts, progress, callback is not None
+            )
+
+        def ask_and_keep(seen: search.Round) -> search.Reply:
+            """Of a fused search no more is known than who has ended."""
+            reply = journal.ask(seen)
+            keeper.offer(lambda: Saved({"journal": journal.save(False)}, {}))
+            return reply
+
         if callback is not None:
-            callback.serve(journal.ask)
+            callback.serve(ask_and_keep if keeper else journal.ask)
         weights = self._weights._replace(
             tables=_only_answers(self._weights.tables)
             if strategy.whole
@@ -387,7 +459,6 @@ class Engine:
             prompts = lockstep.Prompts(tokens.astype(np.int32), length)
             return sharding.spread(self._mesh, prompts)
 
-        progress = search.begin([start() for _ in range(lanes)], strategy)
         first = progress.lanes[0].state
         journal.begin(
             strategy,
@@ -414,6 +485,47 @@ class Engine:
                 np.asarray((cache.owner >= 0).sum(1)),
                 size_in_bytes(cache) // slots,
             )
+            if keeper is not None and callback is None:
+                keeper.offer(lambda: _saved(progress, journal))
+
+    def _restore(
+        self,
+        keeper: Keeper,
+        journal: Journal,
+        prompts: Sequence[tuple[int, list[int]]],
+        progress: search.Progress,
+        fused: bool,
+    ) -> tuple[Sequence[tuple[int, list[int]]], search.Progress]:
+        """The queue, and the run as it was when the file was written.
+
+        Args:
+            keeper: of the file.
+            journal: is restored as well.
+            prompts: all problems.
+            progress: a run before its first round.
+            fused: nothing is known of problems that have not ended.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        saved = keeper.saved
+        try:
+            ended = journal.restore(saved.record["journal"])
+            if fused:
+                left = [(n, ids) for n, ids in prompts if n not in ended]
+                return left, progress
+            slots = saved.record["slots"]
+            for lane, (trunk, stem) in zip(progress.lanes, slots, strict=True):
+                grow = functools.partial(lockstep.grow, trunk=trunk, stem=stem)
+                cache = jax.eval_shape(grow, lane.state.cache)
+                lane.state = lane.state.replace(cache=cache)
+            progress = unpack(saved, progress, len(prompts))
+        except BROKEN as error:
+            raise keeper.refusal(error) from error
+        for lane in progress.lanes:
+            places = lockstep.placements(self._mesh, lane.state)
+            lane.state = jax.device_put(lane.state, places)
+        return prompts, progress
 
     def _sizes(
         self,
@@ -586,7 +698,7 @@ def _make_room(
 ) -> search.State:
     """Grows the trunk or the stem before the next round could fill it."""
     cache = state.cache.generator
-    trunk, stem = cache.trunk.slots, cache.stem.slots if cache.stem else 0
+    trunk, stem = _slots(cache)
     if not trunk or config.execution == "fused":
         return state
     coming = strategy.groups * strategy.step_tokens
@@ -603,6 +715,20 @@ def _make_room(
         return state
     memory = lockstep.grow(state.cache, trunk=wanted_trunk, stem=wanted_stem)
     return state.replace(cache=memory)
+
+
+def _slots(cache: Cache) -> tuple[int, int]:
+    """Of its trunk and of its stem."""
+    return cache.trunk.slots, cache.stem.slots if cache.stem else 0
+
+
+def _saved(progress: search.Progress, journal: Journal) -> Saved:
+    """A stepped search, between two rounds."""
+    saved = pack(progress)
+    caches = [lane.state.cache.generator for lane in progress.lanes]
+    saved.record["slots"] = list(map(_slots, caches))
+    saved.record["journal"] = journal.save()
+    return saved
 
 
 def _limit(config: SearchConfig, slots: int) -> int:

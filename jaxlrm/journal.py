@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from jaxlrm import tasks
+from jaxlrm import resume, tasks
 from jaxlrm.config import SearchConfig
 from jaxlrm.search import search, tree, vote
 from jaxlrm.search.search import Reply, Round
@@ -120,6 +121,31 @@ class _Asked:
     )
 
 
+@dataclasses.dataclass
+class _Record:
+    """What a journal knows, to be saved.
+
+    Attributes:
+        solutions: of problems that have ended.
+        pages: of those that have not; `started` counts from now.
+        late: the pages whose last thoughts are being judged, by lane.
+        pot: tokens that finished problems have left.
+        rounds: so far.
+        tokens: so far.
+        seconds: so far.
+        cache_bytes: keys and values allocated for a problem.
+    """
+
+    solutions: dict[int, Solution]
+    pages: dict[int, _Page]
+    late: dict[int, list[int]]
+    pot: int
+    rounds: int
+    tokens: int
+    seconds: float
+    cache_bytes: int
+
+
 class Journal:
     """Follows the searches of one call of `Engine.solve`."""
 
@@ -158,6 +184,7 @@ class Journal:
         self._lock = threading.Lock()  # shards of a fused search ask at once
         self._began = self._mark = time.monotonic()
         self._rounds = self._tokens = 0
+        self._restored: _Record | None = None
 
     def problem(self, number: int) -> str:
         """Text of a problem."""
@@ -194,6 +221,91 @@ class Journal:
         self._cache_bytes, self._dense_bytes = cache_bytes, dense_bytes
         self._separate_reward = separate_reward
         self._mark = time.monotonic()
+        if self._restored is not None:
+            self._go_on(self._restored)
+
+    def save(self, in_flight: bool = True) -> dict[str, Any]:
+        """All that `restore` needs, as JSON; called between two rounds.
+
+        Args:
+            in_flight: save problems that have not ended as well; without
+                them, they are to start again.
+        """
+        now = time.monotonic()
+        with self._lock:
+            record = _Record(
+                self._solutions,
+                {},
+                {},
+                self._pot,
+                self._rounds,
+                self._tokens,
+                seconds=now - self._began,
+                cache_bytes=self._cache_bytes,
+            )
+            if in_flight:
+                record.pages = {
+                    row: dataclasses.replace(page, started=page.started - now)
+                    for row, page in self._pages.items()
+                }
+                for first, asked in self._late.items():
+                    judged = {id(page) for page, _ in asked.thoughts}
+                    record.late[first] = [
+                        row
+                        for row, page in self._pages.items()
+                        if id(page) in judged
+                    ]
+            else:  # what they were given of the pot is to be given again
+                for page in self._pages.values():
+                    record.pot += page.allowance - self._config.tokens
+                    record.tokens -= page.tokens
+            return resume.to_json(record)
+
+    def restore(self, saved: Any) -> set[int]:
+        """Goes on, at `begin`, where another journal was.
+
+        Solutions are then told to `finished` again.
+
+        Args:
+            saved: of its `save`; the problems must be the same.
+
+        Returns:
+            Numbers of the problems that have ended.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        record = resume.from_json(_Record, saved)
+        for solution in record.solutions.values():
+            _check_parents([thought.parent for thought in solution.thoughts])
+        for page in record.pages.values():
+            size = len(page.entries)
+            _check_parents([entry.thought.parent for entry in page.entries])
+            _check_range(page.nodes.values(), -1, size)
+            _check_range(page.last.values(), 0, size)
+        numbers = [page.number for page in record.pages.values()]
+        numbers += record.solutions
+        _check_range(numbers, 0, len(self._problems))
+        for rows in record.late.values():
+            if not record.pages.keys() >= set(rows):
+                raise ValueError(f"pages {rows} are missing")
+        self._restored = record
+        return set(record.solutions)
+
+    def _go_on(self, record: _Record) -> None:
+        """From what was restored."""
+        self._pot, self._rounds = record.pot, record.rounds
+        self._tokens, self._cache_bytes = record.tokens, record.cache_bytes
+        self._began = self._mark - record.seconds
+        self._pages = {
+            row: dataclasses.replace(page, started=self._mark + page.started)
+            for row, page in record.pages.items()
+        }
+        for first, rows in record.late.items():
+            self._late[first] = self._start(rows)
+        for number, solution in record.solutions.items():
+            if number not in self._solutions:
+                self._end(number, solution)
 
     def measure(self, first: int, slots: np.ndarray, cache_bytes: int) -> None:
         """Called after each round with the trunk slots `[G]` in use.
@@ -228,7 +340,7 @@ class Journal:
                 self._tell(seen, reply)
             ended = self._follow(seen, written)
             self._run_tools(seen, reply)
-            asked = self._start(seen)
+            asked = self._start(self._rows(seen))
         if not late:
             self._collect(asked)
         with self._lock:
@@ -241,7 +353,7 @@ class Journal:
                 page = self._pages[row]
                 page.verify_seconds += self._mark - written
                 reply.stop[row - seen.first] = self._is_enough(page)
-            self._share(seen, reply)
+            self._share(seen, reply, ended)
             for row in ended:
                 page = self._pages.pop(row)
                 self._end(page.number, self._solution(page))
@@ -331,8 +443,6 @@ class Journal:
         spent = time.monotonic() - page.started
         if config.seconds and spent >= config.seconds:
             return True
-        if config.tokens and page.last and not page.wrote:
-            return True  # what is left does not allow a token a branch
         if not page.answered:
             return False
         page.answered = False
@@ -371,22 +481,29 @@ class Journal:
         second = votes[1].weight if len(votes) > 1 else 0.0
         return (votes[0].weight - second) * whole > max(coming, 0)
 
-    def _share(self, seen: Round, reply: Reply) -> None:
-        """Gives problems at the end of their tokens what others have left."""
-        if not self._config.adaptive:
+    def _share(self, seen: Round, reply: Reply, ended: Sequence[int]) -> None:
+        """Gives problems at the end of their tokens what others have left.
+
+        One that cannot write a token in every branch any more is stopped.
+        """
+        if not self._config.tokens:
             return
-        for row in self._rows(seen):
-            page = self._pages[row]
-            width = len(page.last)
-            if not width:  # it is finished
+        if self._config.adaptive:
+            for row in ended:
+                page = self._pages[row]
                 self._pot += page.allowance - page.tokens
-            elif page.allowance - page.tokens < width * self._most_tokens:
-                extra = min(self._pot, width * self._most_tokens)
+        for row in self._rows(seen):
+            page, place = self._pages[row], row - seen.first
+            width = len(page.last)
+            wanted = width * self._most_tokens
+            if not width or reply.stop[place]:
+                continue
+            if page.allowance - page.tokens < wanted:
+                extra = min(self._pot, wanted)
                 page.allowance += extra
                 self._pot -= extra
-                reply.extra[row - seen.first] = extra
-                if extra:
-                    reply.stop[row - seen.first] = False
+                reply.extra[place] = extra
+            reply.stop[place] = not (page.wrote or reply.extra[place])
 
     def _report(self, seen: Round) -> None:
         scores = [
@@ -492,13 +609,13 @@ class Journal:
                 )
             )
 
-    def _start(self, seen: Round) -> _Asked:
-        """Begins to judge the last thoughts of a round."""
+    def _start(self, rows: Iterable[int]) -> _Asked:
+        """Begins to judge the last thoughts of these pages."""
         asked = _Asked()
         if self._pool is None:
             return asked
         jobs: dict[Callable, list[tuple[int, tuple]]] = {}
-        for row in self._rows(seen):
+        for row in rows:
             page = self._pages[row]
             for index in dict.fromkeys(page.last.values()):
                 entry = page.entries[index]
@@ -659,6 +776,17 @@ class Journal:
                 "pruned": sum(not t.kept for t in thoughts),
             },
         )
+
+
+def _check_parents(parents: Sequence[int]) -> None:
+    for index, parent in enumerate(parents):
+        _check_range([parent], -1, index)
+
+
+def _check_range(values: Iterable[int], first: int, end: int) -> None:
+    for value in values:
+        if not first <= value < end:
+            raise ValueError(f"{value} is not from {first} up to {end}")
 
 
 def _job(statement: str | None, entry: _Entry, strategy: Strategy):

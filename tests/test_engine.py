@@ -7,9 +7,13 @@ it is asked.
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import inspect
 import json
 import random
 import shutil
+import sys
+import time
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +22,15 @@ import pytest
 
 import jaxlrm
 from jaxlrm import engine as engine_lib
+from jaxlrm import journal as journal_lib
 from jaxlrm import lockstep, sharding, tasks, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.models import hf
 from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
-from jaxlrm.text import Text
+from jaxlrm.text import END, Text
 from jaxlrm.verify.verdict import Verdict
+from tests import bigrams
 
 # Without symbolic checks no step is vetoed: the deepest trees.
 BEAM = SearchConfig(
@@ -39,6 +45,16 @@ BEAM = SearchConfig(
 MAJORITY = dataclasses.replace(BEAM, strategy="majority")
 TINY = SearchConfig(
     strategy="majority", branches=2, chain_tokens=8, verifiers="learned"
+)
+
+STEPWISE = SearchConfig(
+    strategy="beam",
+    branches=8,
+    width=2,
+    chain_tokens=64,
+    step_tokens=8,
+    rounds=6,
+    verifiers="learned",
 )
 
 
@@ -498,3 +514,280 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert config == model.config
     jax.tree.map(np.testing.assert_array_equal, values, model.params)
     assert Text.load(tmp_path).vocab_size == testing.text().vocab_size
+
+
+# --- Several verifiers ------------------------------------------------------
+
+
+def test_several_rewards_are_weighed():
+    """The score is the sigmoid of the weighted mean of their logits."""
+    config = dataclasses.replace(TINY, branches=8)
+    problems = ["What is 1 + 2?", "Solve 2*x = 10 for x."]
+
+    def scores(*rewards):
+        with jaxlrm.Engine(
+            testing.learned(), testing.text(), rewards=rewards
+        ) as judged:
+            found = judged.solve(problems, config)
+        assert [s.tokens["verifier"] > 0 for s in found] == [
+            any(isinstance(r, engine_lib.Learned) for r in rewards)
+        ] * 2
+        return np.array([t.score for s in found for t in s.thoughts])
+
+    rewards = [
+        engine_lib.Own(0.5),
+        dataclasses.replace(testing.learned(1), weight=1.0),
+        dataclasses.replace(testing.learned(2, num_layers=1), weight=2.5),
+    ]
+    alone = np.array([scores(reward) for reward in rewards])
+    logits = np.log(alone) - np.log1p(-alone)
+    mean = np.average(logits, axis=0, weights=[r.weight for r in rewards])
+    np.testing.assert_allclose(
+        scores(*rewards), 1 / (1 + np.exp(-mean)), rtol=0, atol=1e-5
+    )
+    assert np.ptp(alone, axis=0).max() > 0.05
+
+
+def refuse_sevens(problem, steps, ended):
+    """A checker; the workers import this module by its name."""
+    del problem, ended
+    return Verdict.INVALID if "7" in steps[-1] else Verdict.UNKNOWN
+
+
+def test_a_checker_that_workers_cannot_import(monkeypatch):
+    def inner(problem, steps, ended):
+        return Verdict.UNKNOWN
+
+    monkeypatch.setattr(refuse_sevens, "__module__", "__main__")
+    for checker in (inner, refuse_sevens):
+        with pytest.raises(ValueError, match="top level of a module of its"):
+            bigrams.engine({}, checkers=[checker])
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch, delay):
+    (tmp_path / "sevens.py").write_text(
+        "from jaxlrm.verify.verdict import Verdict\n\n\n"
+        + inspect.getsource(refuse_sevens)
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sevens", raising=False)
+    checker = importlib.import_module("sevens").refuse_sevens
+    follow = {
+        "?": ["so 7\n", "so 8\n"],
+        "so 7\n": ["x = 1"],
+        "so 8\n": ["x = 7", "x = 2"],
+        **{answer: [END] for answer in ("x = 1", "x = 2", "x = 7")},
+    }
+    with bigrams.engine(follow, checkers=[checker]) as judged:
+        (found,) = judged.solve(
+            ["Which?"], STEPWISE, verifiers="both", verdict_delay=delay
+        )
+    assert {t.text for t in found.thoughts} >= {"so 7", "so 8", "x = 7"}
+    for thought in found.thoughts:
+        said = thought.text
+        if thought.kind == "answer":  # which stands and falls with its chain
+            said += found.thoughts[thought.parent].text
+        assert (thought.verdict is Verdict.INVALID) == ("7" in said)
+        assert not (thought.kept and "7" in said)
+    assert [vote.answer for vote in found.votes] == ["2"]
+
+
+# --- Tools ------------------------------------------------------------------
+
+PROGRAMS = {
+    "?": [">>> n = 20\n", ">>> n = 21\n"],
+    ">>> n = 20\n": [">>> n * 2\n"],
+    ">>> n = 21\n": [">>> n * 2\n"],
+    "\n": ["x = 7"],  # after what a program has shown
+    "x = 7": [END],
+}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "execution"),
+    [("beam", "stepped"), ("sequential", "fused"), ("majority", "stepped")],
+)
+def test_programs_are_run_and_their_output_is_read(
+    monkeypatch, strategy, execution
+):
+    asked = []
+    ask = journal_lib.Journal.ask
+
+    def watch(self, seen):
+        asked.append(seen)
+        return ask(self, seen)
+
+    monkeypatch.setattr(journal_lib.Journal, "ask", watch)
+    with bigrams.engine(PROGRAMS) as writer:
+        (found,) = writer.solve(
+            ["How many?"],
+            STEPWISE,
+            strategy=strategy,
+            execution=execution,
+            tools="python",
+            output_tokens=8,
+        )
+        encode = writer._text.encode
+    shown = {}
+    for thought in found.thoughts:
+        if thought.text == ">>> n * 2":
+            # The name is the one that the same chain has given.
+            before = found.thoughts[thought.parent].text
+            shown[before] = thought.output
+        else:
+            assert thought.output == ""
+    assert shown == {">>> n = 20": "40", ">>> n = 21": "42"}
+    # What a tool wrote is read by the model, but not counted as its own.
+    assert {t.tokens for t in found.thoughts if t.text == "x = 7"} == {2}
+    spent = sum(t.tokens * t.count for t in found.thoughts)
+    assert found.tokens["generator"] == spent
+    twigs = asked[2].twigs
+    for branch in np.flatnonzero(twigs.leaf[0] >= 0):
+        assert twigs.forced[0, branch] == 3
+        tokens = twigs.tokens[0, branch][twigs.valid[0, branch]].tolist()
+        first = [*tokens[:3]]
+        assert first in ([*encode("40\n")], [*encode("42\n")])
+        assert tokens[3:] == [*encode("x = 7"), writer._text.end[0]]
+    assert found.answer == "7"
+    last = found.best_trace
+    assert last in (
+        [">>> n = 20", ">>> n * 2", "40", "x = 7"],
+        [">>> n = 21", ">>> n * 2", "42", "x = 7"],
+    )
+
+
+# --- Budgets and early ends -------------------------------------------------
+
+# The problems that end with ? are easy; the others are never solved.
+TALK = {"?": ["x = 1"], "x = 1": [END], "!": ["so\n"], "so\n": ["so\n"]}
+ASKED = ["Go on!", "Is it?", "Go on and on!", "Is that it?", "Once more!"]
+
+
+@pytest.mark.parametrize(
+    ("delay", "execution"), [(0, "stepped"), (1, "stepped"), (1, "fused")]
+)
+def test_easy_problems_leave_their_tokens_to_hard_ones(delay, execution):
+    config = dataclasses.replace(
+        STEPWISE,
+        strategy="sequential",
+        branches=4,
+        rounds=30,
+        tokens=40,
+        verdict_delay=delay,
+        execution=execution,
+        batch=2,
+    )
+    with bigrams.engine(TALK) as talker:
+        apart = talker.solve(ASKED, config)
+        shared = talker.solve(ASKED, config, adaptive=True)
+    before = [solution.tokens["generator"] for solution in apart]
+    after = [solution.tokens["generator"] for solution in shared]
+    assert [spent <= 40 for spent in before] == [True] * 5
+    for problem, one, other in zip(ASKED, before, after, strict=True):
+        if problem.endswith("?"):
+            assert one == other == 2 * config.branches
+    left = 2 * (40 - 2 * config.branches)
+    assert sum(after) <= 40 * len(ASKED)
+    assert sum(after) - sum(before) > left // 2
+
+
+def test_a_full_cache_goes_on_and_says_so(tiny):
+    config = dataclasses.replace(
+        STEPWISE, branches=8, step_tokens=24, chain_tokens=120, trunk=64
+    )
+    problems = ["What is 1 + 2?", "Solve 2*x = 10 for x."]
+    found = tiny.solve(problems, config)
+    free = tiny.solve(problems, config, trunk=0)
+    for solution, other in zip(found, free, strict=True):
+        assert "the cache was full" in solution.note
+        assert "the cache was full" not in other.note
+        assert solution.cache["peak_slots"] <= 64 < other.cache["peak_slots"]
+        assert solution.tree["rounds"] > 1
+    fused = tiny.solve(problems, config, execution="fused")
+    for solution, other in zip(found, fused, strict=True):
+        assert_same_tree(solution, other)
+
+
+def test_time_ends_a_search(tiny):
+    problem = ["What is 1 + 2?"]
+    (free,) = tiny.solve(problem, STEPWISE, seconds=1e6)
+    (ended,) = tiny.solve(problem, STEPWISE, seconds=1e-6)
+    assert ended.tree["rounds"] == 1 < free.tree["rounds"]
+
+
+def test_confidence_ends_a_search():
+    """Half of the branches answer at once, the others would talk on."""
+    follow = {**TALK, "?": ["x = 1", "so\n"]}
+    with bigrams.engine(follow, {END: 2.0}) as talker:
+        for sure, rounds in ((0.0, 6), (0.85, 1), (0.95, 6)):
+            (found,) = talker.solve(
+                ["Is it?"], STEPWISE, width=1, confidence=sure
+            )
+            assert found.tree["rounds"] == rounds
+            assert found.confidence == pytest.approx(0.881, abs=1e-3)
+
+
+def test_a_decided_vote_ends_a_search():
+    """Most of the branches answer at once; the others cannot outvote them."""
+    follow = {**TALK, "?": ["x = 1", "x = 2", "so\n"], "x = 2": [END]}
+    rounds = set()
+    with bigrams.engine(follow) as talker:
+        for seed in range(12):
+            (found,) = talker.solve(
+                ["Is it?"],
+                STEPWISE,
+                strategy="sequential",
+                verifiers="none",
+                branches=5,
+                seed=seed,
+            )
+            counts = [vote.count for vote in found.votes] + [0, 0]
+            coming = 5 - sum(counts)
+            decided = counts[0] - counts[1] > coming
+            expected = 1 if decided or not coming else 6
+            assert found.tree["rounds"] == expected
+            rounds.add((expected, coming > 0))
+    assert {(1, True), (6, True)} <= rounds
+
+
+# --- Fused searches ---------------------------------------------------------
+
+EIGHT = ["What is 1 + 2?", "", *(f"Solve {i}*x = 6 for x." for i in range(9))]
+
+
+@pytest.fixture(scope="module")
+def spread_out():
+    with testing.engine(mesh=sharding.make_mesh(4, 2)) as loaded:
+        yield loaded
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_fused_on_eight_devices_is_stepped_on_one(tiny, spread_out, delay):
+    config = dataclasses.replace(
+        STEPWISE, rounds=3, verifiers="both", verdict_delay=delay
+    )
+    expected = tiny.solve(EIGHT, config)
+    found = spread_out.solve(EIGHT, config, execution="fused")
+    for one, other in zip(expected, found, strict=True):
+        assert_same_tree(one, other)
+
+
+@pytest.mark.parametrize("devices", [1, 8])
+def test_a_host_that_fails_ends_a_fused_search(tiny, spread_out, devices):
+    loaded = tiny if devices == 1 else spread_out
+    config = dataclasses.replace(
+        STEPWISE, rounds=3, verifiers="both", execution="fused"
+    )
+    expected = loaded.solve(EIGHT, config)
+
+    def fail(progress):
+        if progress.round == 2:
+            raise ZeroDivisionError("of the host")
+
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError, match="of the host"):
+        loaded.solve(EIGHT, config, progress=fail)
+    assert time.monotonic() - began < 30  # else XLA aborts, at 60 seconds
+    for one, other in zip(expected, loaded.solve(EIGHT, config), strict=True):
+        assert_same_tree(one, other)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import time
 import types
 
 import numpy as np
@@ -16,7 +18,7 @@ from jaxlrm.testing import text
 from jaxlrm.verify.verdict import Verdict
 
 PROBLEM = "Solve 2*x + 4 = 10 for x."
-B, S = 4, 40
+B, S, OUTPUT = 4, 40, 8
 STEP, OPEN, ANSWER = "step", "open", "answer"
 KINDS = {STEP: tree.STEP, OPEN: tree.OPEN, ANSWER: tree.ANSWER}
 IDLE = (-1, "", STEP)
@@ -56,6 +58,9 @@ class Play:
         separate_reward: bool = False,
         numbers=None,
         trained_on=(),
+        checkers=(),
+        tools=None,
+        **changes,
     ):
         config = SearchConfig(
             strategy=strategy,
@@ -63,29 +68,44 @@ class Play:
             width=2,
             chain_tokens=256,
             verifiers=verifiers,
+            tools="python" if tools else "none",
+            output_tokens=OUTPUT,
+            **changes,
         )
         self.ended, self.progress = [], []
         tokenizer = copy.copy(text())
         tokenizer.tasks = tuple(trained_on)
         symbolic = verifiers in ("both", "symbolic")
         self.pool = (pool or Pool()) if symbolic else None
-        self.journal = Journal(
-            problems or [PROBLEM],
+        self.problems = problems or [PROBLEM]
+        self.make = lambda: Journal(
+            self.problems,
             config,
             tokenizer,
             self.pool,
+            checkers=checkers,
+            tools=tools,
             progress=self.progress.append,
             finished=lambda number, _: self.ended.append(number),
         )
-        self.journal.begin(
+        self.begin = lambda journal: journal.begin(
             strategies.build(config),
-            range(len(problems or [PROBLEM])) if numbers is None else numbers,
+            range(len(self.problems)) if numbers is None else numbers,
             cache_bytes=1000,
             dense_bytes=5000,
             separate_reward=separate_reward,
         )
+        self.journal = self.make()
+        self.begin(self.journal)
         self.slots = slots
         self.nodes = np.full((slots, B), -1)
+
+    def go_on(self) -> None:
+        """A new journal takes over, from what the other has saved."""
+        saved = json.loads(json.dumps(self.journal.save()))
+        self.journal = self.make()
+        self.journal.restore(saved)
+        self.begin(self.journal)
 
     def round(self, *rows, problems=None, keep=None) -> list[list[Verdict]]:
         """Shows what the slots wrote.
@@ -566,3 +586,336 @@ def test_seconds_add_up():
     assert all(value >= 0 for value in seconds.values())
     parts = seconds["model"] + seconds["verify"]
     assert parts == pytest.approx(seconds["total"], abs=0.05)
+
+
+# --- Several verifiers, late verdicts ---------------------------------------
+
+
+def refuse(problem, steps, ended):
+    del problem, ended
+    return INVALID if "14" in steps[-1] else UNKNOWN
+
+
+def believe(problem, steps, ended):
+    del problem, ended
+    return VALID if "so" in steps[-1] else Verdict.ERROR
+
+
+def test_verifiers_agree_or_one_has_its_veto():
+    play = Play(checkers=[refuse, believe])
+    verdicts = play.round(
+        [
+            (0, "2*x = 6", STEP),  # the package's says VALID
+            (0, "so", STEP),
+            (0, "so 14", STEP),
+            (0, "hm", STEP),
+        ]
+    )
+    assert verdicts == [[VALID, VALID, INVALID, UNKNOWN]]
+
+
+def test_a_checker_is_given_the_chain():
+    play = Play(pool=Pool(UNKNOWN), checkers=[refuse])
+    play.round([(0, "2*x = 6", STEP), (0, "2*", OPEN)], keep=[[1, 2]])
+    play.round([(1, "x = 3", ANSWER), (2, "x = 6", STEP)], keep=[[3, 4]])
+    given = [job for job in play.pool.asked if job[0] == PROBLEM]
+    assert given == [
+        (PROBLEM, ["2*x = 6"], False),
+        (PROBLEM, ["2*x = 6", "x = 3"], True),
+        (PROBLEM, ["2*x = 6"], False),
+    ]
+
+
+def late_play(between=lambda play: None) -> Play:
+    """The verdicts of a round are told with the next one."""
+    play = Play(verdict_delay=1)
+    first = play.round(
+        [(0, "2*x = 14", STEP, 0.9), (0, "2*x = 6", STEP)], keep=[[1, 2]]
+    )
+    assert first == [[UNKNOWN] * B]
+    between(play)
+    second = play.round(
+        [(1, "x = 7", ANSWER, 0.9), (2, "x = 3", ANSWER)], keep=[[3, 4]]
+    )
+    assert second[0][:2] == [INVALID, VALID]
+    between(play)
+    # Nothing is left to extend, but there are verdicts to come.
+    shape = (1, B)
+    nothing = np.zeros(shape, int)
+    blank = np.zeros((*shape, S), int)
+    idle = tree.Twigs(
+        *(nothing - 1, None, blank, blank > 0),
+        *(nothing, nothing, nothing, nothing, nothing),
+    )
+    seen = Round(
+        np.array([0]), play.nodes, idle, np.array([False]), nothing[:, 0]
+    )
+    third = play.journal.ask(seen).verdict
+    assert third.tolist() == [[INVALID, VALID, UNKNOWN, UNKNOWN]]
+    play.nodes = np.full(shape, -1)
+    between(play)
+    play.round([])
+    return play
+
+
+def test_late_verdicts():
+    found = late_play().solution()
+    assert [t.verdict for t in found.thoughts] == [
+        *(INVALID, VALID, INVALID, VALID),
+    ]
+    assert [t.kept for t in found.thoughts] == [False, True, False, True]
+    assert (found.answer, found.solved) == ("3", True)
+    assert found.best_chain == (1, 3)
+
+
+# --- Early ends -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answers", "changes", "stops"),
+    [
+        ("111", {}, True),
+        ("11", {}, False),  # two may still come
+        ("112", {}, False),
+        ("1112", {}, True),
+        ("111", {"verifiers": "learned"}, True),  # 2.7 against 1
+        ("111", {"verifiers": "both"}, False),  # one may be proven
+        ("111", {"strategy": "beam"}, False),  # any number may come
+    ],
+)
+def test_a_vote_is_decided(answers, changes, stops):
+    options = {"strategy": "sequential", "verifiers": "none", **changes}
+    play = Play("Which?", **options)
+    row = [(0, f"x = {answer}", ANSWER, 0.9) for answer in answers]
+    row += [(0, f"so {i}", STEP) for i in range(B - len(answers))]
+    play.round(row)
+    assert play.reply.stop.tolist() == [stops]
+
+
+def test_low_scores_decide_less():
+    play = Play("Which?", strategy="sequential", verifiers="learned")
+    row = [(0, "x = 1", ANSWER, 0.3)] * 3
+    play.round([*row, (0, "so", STEP)])
+    assert not play.reply.stop[0]  # 0.9 against 1
+
+
+@pytest.mark.parametrize(
+    ("confidence", "stops"), [(0.0, False), (0.6, True), (0.7, False)]
+)
+def test_confidence_ends_a_problem(confidence, stops):
+    play = Play("Which?", verifiers="learned", confidence=confidence)
+    play.round([(0, "x = 1", ANSWER, 0.65), (0, "so", STEP, 0.9)])
+    assert play.reply.stop.tolist() == [stops]
+    # Nothing has changed since: there is nothing to be counted again.
+    play.round([(0, "so", STEP)])
+    assert not play.reply.stop[0]
+
+
+def test_a_proof_is_confidence_enough():
+    play = Play(confidence=1.0)
+    play.round([(0, "x = 3", ANSWER, 0.1), (0, "x = 4", ANSWER, 0.9)])
+    assert play.reply.stop[0]
+
+
+def test_time_ends_a_problem():
+    play = Play(seconds=0.2)
+    play.round([(0, "2*x = 6", STEP)], keep=[[1]])
+    assert not play.reply.stop[0]
+    time.sleep(0.2)
+    play.round([(1, "x = 3", STEP)])
+    assert play.reply.stop[0]
+
+
+# --- Tokens -----------------------------------------------------------------
+
+MANY = "1234567 + 2345678 + 3456789"  # 28 tokens with its end
+SHARED = ["What is 1 + 2?", "What is 3 + 4?", "What is 5 + 6?"]
+
+
+def test_a_problem_without_a_token_for_each_branch_ends():
+    play = Play(tokens=60)
+    play.round([(0, MANY, STEP), (0, MANY, STEP)], keep=[[1, -1]])
+    assert not play.reply.stop[0]
+    play.round([(1, "", OPEN)] * 4)
+    assert play.reply.stop[0]
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_what_is_left_goes_to_those_that_have_nothing_left(adaptive):
+    play = Play(*SHARED, tokens=100, adaptive=adaptive, slots=2)
+    hard = [(0, MANY, STEP)] * 3
+    play.round([(0, "3", ANSWER)], hard, keep=[[1], [1, -1, -1]])
+    assert play.reply.extra.tolist() == [0, 0]  # nobody has ended
+    play.round([], hard, keep=[[], [2, -1, -1]])
+    # 98 are left of the first; the other wants 3 times 48.
+    assert play.reply.extra.tolist() == [0, 98 * adaptive]
+    # Out of tokens: it goes on only with what it was given.
+    play.round(
+        [(0, "7", ANSWER)],
+        [(1, "", OPEN)] * 3,
+        problems=[2, 1],
+        keep=[[1], []],
+    )
+    assert play.reply.stop.tolist() == [False, True]
+    play.round([], [], problems=[2, 1])
+    assert play.ended == [0, 2, 1]
+
+
+def test_what_is_left_is_given_once():
+    """Also where the last verdicts come after the last steps."""
+    play = Play(*SHARED[:2], tokens=100, adaptive=True, slots=2)
+    hard = [(0, MANY, STEP)] * 3
+    play.round([(0, "3", ANSWER)], hard, keep=[[1], [1, -1, -1]])
+
+    def show(number, ended):
+        leaf = np.array([[-1] * B, [1] * 3 + [-1]])
+        tokens = np.zeros((2, B, S), int)
+        valid = np.zeros(tokens.shape, bool)
+        valid[1, :3, :2] = True
+        zeros = np.zeros((2, B), int)
+        twigs = tree.Twigs(
+            *(leaf, None, tokens, valid, zeros + tree.OPEN),
+            *(zeros, zeros, zeros, zeros),
+        )
+        finished = np.array([ended, False])
+        nodes = np.full((2, B), -1)
+        nodes[1, 0] = 1
+        return play.journal.ask(
+            Round(np.array([number, 1]), nodes, twigs, finished, zeros[:, 0])
+        ).extra.tolist()
+
+    assert show(0, False) == [0, 0]
+    assert show(0, True) == [0, 98]
+    assert show(-1, True) == [0, 0]
+
+
+def test_an_early_end_is_not_undone_by_tokens():
+    play = Play(
+        *SHARED[:2],
+        verifiers="learned",
+        tokens=100,
+        adaptive=True,
+        confidence=0.5,
+        slots=2,
+    )
+    hard = [(0, MANY, STEP)] * 3
+    play.round([(0, "3", ANSWER, 0.9)], hard, keep=[[1], [1, -1, -1]])
+    assert play.reply.stop.tolist() == [True, False]
+    play.round([], [(1, "11", ANSWER, 0.9), (1, MANY, STEP)])
+    assert play.reply.stop.tolist() == [False, True]
+    assert play.reply.extra.tolist() == [0, 0]
+
+
+# --- Tools ------------------------------------------------------------------
+
+
+class Tools:
+    """Shows how many programs the chain has had, and which is the last."""
+
+    def __init__(self):
+        self.asked = []
+
+    def outputs(self, branches):
+        self.asked += branches
+        return [
+            f"{len(earlier)} {program[4:]}" if "quiet" not in program else ""
+            for earlier, program in branches
+        ]
+
+
+def test_programs_run_once_for_equal_steps_and_with_their_own_past():
+    tools = Tools()
+    play = Play("Which?", tools=tools, verifiers="none")
+    play.round(
+        [
+            (0, ">>> a", STEP),
+            (0, ">>> a", STEP),
+            (0, ">>> quiet", STEP),
+            (0, ">>> b", OPEN),  # which is still being written
+        ],
+        keep=[[1, -1, 2, 3]],
+    )
+    assert tools.asked == [((), ">>> a"), ((), ">>> quiet")]
+    shown = text().encode("0 a\n")
+    assert play.reply.output_length.tolist() == [[len(shown)] * 2 + [0, 0]]
+    for branch in (0, 1):
+        row = play.reply.output[0, branch]
+        assert row[: len(shown)].tolist() == shown
+    play.round(
+        [(1, ">>> c", STEP), (1, "x = 1", STEP), (2, ">>> c", STEP), IDLE],
+        keep=[[4, 5, 6, -1]],
+    )
+    assert tools.asked[2:] == [
+        ((">>> a",), ">>> c"),
+        ((">>> quiet",), ">>> c"),
+    ]
+    play.round([(4, ">>> dddddd", STEP), (5, ">>> e", STEP)], keep=[[7, 8]])
+    assert tools.asked[4:] == [
+        ((">>> a", ">>> c"), ">>> dddddd"),
+        ((">>> a",), ">>> e"),
+    ]
+    # What is over `output_tokens` is cut; the delimiter is kept.
+    assert play.reply.output_length[0].tolist() == [OUTPUT, 4, 0, 0]
+    assert play.reply.output[0, 0].tolist() == text().encode("2 ddddd\n")
+    play.round([(7, "x = 2", ANSWER), (8, "x = 1", ANSWER)], keep=[[9, 10]])
+    play.round([])
+    found = play.solution()
+    assert [t.output for t in found.thoughts if t.output] == [
+        *("0 a", "1 c", "1 c", "2 ddddd", "1 e"),
+    ]
+    chain = {found.thoughts[i].text: i for i in found.best_chain}
+    assert list(chain) == [">>> a", ">>> c", ">>> dddddd", "x = 2"]
+    assert found.best_trace == [
+        *(">>> a", "0 a", ">>> c", "1 c", ">>> dddddd", "2 ddddd", "x = 2"),
+    ]
+
+
+def test_verifiers_are_given_what_a_tool_has_written():
+    play = Play("Which?", tools=Tools(), pool=Pool(UNKNOWN), checkers=[refuse])
+    play.round([(0, ">>> a", STEP)], keep=[[1]])
+    play.round([(1, "x = 1", ANSWER)])
+    assert ("Which?", [">>> a", "0 a", "x = 1"], True) in play.pool.asked
+
+
+# --- Saved and restored -----------------------------------------------------
+
+
+def test_a_journal_goes_on_after_any_round():
+    expected = late_play().solution()
+    found = late_play(Play.go_on).solution()
+    for solution in (expected, found):
+        assert solution.seconds.keys() == {"total", "model", "verify"}
+        solution.seconds.clear()
+    assert found == expected
+
+
+def test_a_journal_tells_of_its_solutions_again():
+    play = Play(*SHARED, slots=1)
+    play.round([(0, "3", ANSWER)], keep=[[1]])
+    play.round([], problems=[0])
+    play.round([(0, "7", ANSWER)], problems=[1], keep=[[1]])
+    play.go_on()
+    assert play.ended == [0, 0]
+    play.round([], problems=[1])
+    play.round([(0, "11", ANSWER)], problems=[2], keep=[[1]])
+    play.go_on()
+    play.round([], problems=[2])
+    assert play.ended == [0, 0, 1, 0, 1, 2]
+    found = play.journal.solutions()
+    assert [solution.answer for solution in found] == ["3", "7", "11"]
+    assert [p.round for p in play.progress] == [1, 2, 3, 4, 5, 6]
+    seconds = [p.seconds for p in play.progress]
+    assert seconds == sorted(seconds)
+
+
+def test_problems_in_flight_are_left_out():
+    play = Play(*SHARED, tokens=100, adaptive=True, slots=2)
+    hard = [(0, MANY, STEP)] * 3
+    play.round([(0, "3", ANSWER)], hard, keep=[[1], [1, -1, -1]])
+    play.round([], hard)
+    saved = json.loads(json.dumps(play.journal.save(in_flight=False)))
+    assert list(saved["solutions"]) == ["0"]
+    assert (saved["pages"], saved["late"]) == ({}, {})
+    # What the second was given is for all of them again.
+    assert (saved["pot"], saved["tokens"]) == (98, 2)
+    assert play.make().restore(saved) == {0}

@@ -52,6 +52,27 @@ class Reading(NamedTuple):
     question: str
 
 
+def register(family: Task) -> None:
+    """Adds a family from outside the package, behind those that are known.
+
+    Raises:
+        ValueError: its name is taken.
+        TypeError: it lacks what a `Task` has.
+    """
+    for needed in ("name", "dead_ends", "sample", "statement", "accepts"):
+        if not hasattr(family, needed):
+            raise TypeError(
+                f"{family!r} has no {needed!r}; a family has name, dead_ends, "
+                "sample, statement and accepts"
+            )
+    if family.name in TASKS:
+        raise ValueError(
+            f"there is a task {family.name!r} already; choose a name that is "
+            f"none of {', '.join(TASKS)}"
+        )
+    TASKS[family.name] = family
+
+
 def get(name: str) -> Task:
     """The family called `name`; ValueError lists the known ones."""
     if name not in TASKS:
@@ -79,4 +100,5 @@ __all__ = [
     "Task",
     "get",
     "recognise",
+    "register",
 ]

@@ -1,0 +1,181 @@
+"""docs/extend.md: what it says can be done from outside is done here."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+
+import pytest
+
+from jaxlrm import tasks
+from jaxlrm.config import SearchConfig
+from jaxlrm.text import END
+from jaxlrm.verify import steps
+from jaxlrm.verify.verdict import Verdict
+from tests import bigrams
+
+ROOT = pathlib.Path(__file__).parents[1]
+BLOCKS = re.findall(
+    r"^```(\w+)\n(.*?)^```$",
+    (ROOT / "docs" / "extend.md").read_text("utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+MODULES = {
+    code.split()[1]: code
+    for kind, code in BLOCKS
+    if kind == "python" and code.startswith("# ")
+}
+# Programs, each with the block after it: what it prints.
+PROGRAMS = [
+    (code, BLOCKS[number + 1])
+    for number, (kind, code) in enumerate(BLOCKS)
+    if kind == "python" and not code.startswith("# ")
+]
+COMMANDS = [code for kind, code in BLOCKS if kind == "sh"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the modules of the document."""
+    path = tmp_path_factory.mktemp("outside")
+    for name, code in MODULES.items():
+        (path / name).write_text(code)
+    return path
+
+
+def run(command, folder, **options) -> str:
+    places = [str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    result = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        **options,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_document_has_what_it_announces():
+    assert list(MODULES) == ["lengths.py", "best_first.py", "parity.py"]
+    assert len(PROGRAMS) == 3 and len(COMMANDS) == 1
+    assert all(kind == "text" for _, (kind, _) in PROGRAMS)
+
+
+def test_programs_print_what_the_document_says(folder):
+    mark = "=== next"
+    program = f"\nprint({mark!r})\n".join(code for code, _ in PROGRAMS)
+    (folder / "programs.py").write_text(program)
+    printed = run([sys.executable, "programs.py"], folder)
+    expected = [text for _, (_, text) in PROGRAMS]
+    assert printed.split(f"{mark}\n") == expected
+
+
+def test_commands_run(folder):
+    for command in COMMANDS:
+        command = command.replace("python ", f"{sys.executable} ", 1)
+        printed = run(command, folder, shell=True)
+        assert "x = 5" in printed
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_code_is_as_the_package_is_written(folder, name):
+    for check in (["format", "--check"], ["check"]):
+        run(
+            [
+                *(sys.executable, "-m", "ruff", *check, name),
+                *("--config", str(ROOT / "pyproject.toml")),
+            ],
+            folder,
+        )
+
+
+# --- A family that is registered --------------------------------------------
+
+
+@pytest.fixture
+def parity(folder, monkeypatch):
+    """Imported afresh, into registries that are then forgotten."""
+    monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
+    monkeypatch.setattr(steps, "_RULES", dict(steps._RULES))
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "parity", raising=False)
+    return "parity"
+
+
+PROBLEM = "Is 3 + 5 + 8 even or odd?"
+CHAIN = {"?": ["8 + 8\n"], "8 + 8\n": ["16\n"], "even": [END], "odd": [END]}
+
+
+@pytest.mark.parametrize("execution", ["stepped", "fused"])
+def test_a_registered_family_is_solved(parity, execution):
+    """Its rule holds in the workers, and its answers are voted on."""
+    follow = {**CHAIN, "16\n": ["even", "odd"]}
+    with bigrams.engine(follow, extensions=[parity]) as engine:
+        assert engine.task_of(PROBLEM) == "parity"
+        (found,) = engine.solve(
+            [PROBLEM],
+            SearchConfig(
+                branches=8,
+                width=2,
+                step_tokens=8,
+                chain_tokens=64,
+                execution=execution,
+            ),
+        )
+    assert found.best_trace == ["8 + 8", "16", "even"]
+    assert (found.answer, found.verdict) == ("even", Verdict.VALID)
+    assert found.solved and found.confidence == 1.0
+    verdicts = {t.text: t.verdict for t in found.thoughts}
+    assert verdicts["odd"] is Verdict.INVALID
+
+
+def test_worked_chains_of_the_family_are_valid(parity):
+    __import__(parity)
+    family = tasks.get("parity")
+    for level in tasks.LEVELS:
+        problem = family.sample(random.Random(level), level)
+        statement = tasks.recognise(problem.text).statement
+        found = steps.check_solution(statement, problem.steps)
+        assert found is Verdict.VALID
+        answer = steps.chain_answer(statement, problem.steps)
+        assert family.accepts(statement, answer, problem.answer)
+        wrong = (*problem.steps[:-2], "1", problem.steps[-1])
+        assert steps.check_chain(statement, wrong[:-1]) is not Verdict.VALID
+
+
+def test_names_that_are_taken(parity):
+    module = __import__(parity)
+    for family in (module.Parity(), tasks.get("linear")):
+        with pytest.raises(
+            ValueError, match=f"'{family.name}' already; choose"
+        ):
+            tasks.register(family)
+    for name in ("parity", "arithmetic"):
+        with pytest.raises(ValueError, match=f"'{name}' already; choose"):
+            steps.register(name, module.ParityRule())
+
+
+def test_what_is_no_family_or_rule():
+    class Half:
+        name = "half"
+
+        def reads(self, statement):
+            return False
+
+    with pytest.raises(TypeError, match="no 'dead_ends'; a family has"):
+        tasks.register(Half())
+    with pytest.raises(TypeError, match="'half' has no function 'check'"):
+        steps.register("half", Half())
+    assert "half" not in tasks.TASKS and "half" not in steps._RULES
+
+
+def test_an_extension_that_is_not_there():
+    with pytest.raises(ImportError, match="nowhere"):
+        bigrams.engine(CHAIN, extensions=["nowhere"])
