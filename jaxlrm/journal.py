@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxlrm import resume, tasks
+from jaxlrm import ballot, resume, tasks
 from jaxlrm.config import SearchConfig
-from jaxlrm.search import search, tree, vote
+from jaxlrm.page import Entry, Page
+from jaxlrm.search import search, tree
 from jaxlrm.search.search import Reply, Round
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.solution import (
@@ -25,13 +26,11 @@ from jaxlrm.solution import (
     ProgressCallback,
     Solution,
     Thought,
-    Vote,
 )
 from jaxlrm.text import Text
 from jaxlrm.verify import steps as steps_lib
-from jaxlrm.verify.maths import is_equivalent, normal_form
 from jaxlrm.verify.tools import Interpreter, program_of
-from jaxlrm.verify.verdict import Verdict, agree, combine
+from jaxlrm.verify.verdict import Verdict, agree
 from jaxlrm.verify.workers import Batch, Pool
 
 # problem, steps of the chain, whether it has ended -> verdict on the last
@@ -39,69 +38,6 @@ Checker = Callable[[str, Sequence[str], bool], Verdict]
 
 _KINDS = {tree.STEP: "step", tree.OPEN: "open", tree.ANSWER: "answer"}
 _TRUSTED = 0.5  # confidence above which an unproven answer is stood by
-
-
-@dataclasses.dataclass
-class _Entry:
-    """A thought while its problem is being solved.
-
-    Attributes:
-        thought: what will be reported.
-        lines: the chain's finished steps up to here.
-        unfinished: tokens of a last step that the limit cut.
-        written: the whole step that this thought ends, if it ends one.
-        program: what of it a tool has run.
-    """
-
-    thought: Thought
-    lines: tuple[str, ...]
-    unfinished: tuple[int, ...]
-    written: str = ""
-    program: str = ""
-
-
-@dataclasses.dataclass
-class _Page:
-    """What is known of one problem.
-
-    Attributes:
-        number: its number.
-        statement: what it asks about, None if no family reads it.
-        outside: no family that the model was trained on reads it.
-        started: when its slot was filled.
-        entries: thoughts, parents first.
-        nodes: the entry of each node of the tree; -1 is the problem.
-        last: the entry of each branch of the last round.
-        rounds: so far.
-        tokens: that the generator wrote.
-        read: tokens that a separate reward model has read.
-        allowance: tokens that the generator may write.
-        wrote: whether it wrote any in the last round.
-        answered: an answer came, or a verdict of one, since the votes were
-            last counted.
-        model_seconds: waited for the device.
-        verify_seconds: waited for verdicts.
-        peak_slots: most slots of the trunk in use.
-        dropped: steps let go because the cache was full.
-    """
-
-    number: int
-    statement: str | None
-    outside: bool
-    started: float
-    entries: list[_Entry] = dataclasses.field(default_factory=list)
-    nodes: dict[int, int] = dataclasses.field(default_factory=lambda: {0: -1})
-    last: dict[int, int] = dataclasses.field(default_factory=dict)
-    rounds: int = 0
-    tokens: int = 0
-    read: int = 0
-    allowance: int = 0
-    wrote: bool = True
-    answered: bool = False
-    model_seconds: float = 0.0
-    verify_seconds: float = 0.0
-    peak_slots: int = 0
-    dropped: int = 0
 
 
 @dataclasses.dataclass
@@ -114,7 +50,7 @@ class _Asked:
         batches: the places in these lists, and their verdicts to come.
     """
 
-    thoughts: list[tuple[_Page, int]] = dataclasses.field(default_factory=list)
+    thoughts: list[tuple[Page, int]] = dataclasses.field(default_factory=list)
     verdicts: list[list[Verdict]] = dataclasses.field(default_factory=list)
     batches: list[tuple[list[int], Batch]] = dataclasses.field(
         default_factory=list
@@ -137,7 +73,7 @@ class _Record:
     """
 
     solutions: dict[int, Solution]
-    pages: dict[int, _Page]
+    pages: dict[int, Page]
     late: dict[int, list[int]]
     pot: int
     rounds: int
@@ -177,7 +113,7 @@ class Journal:
         self._pool, self._checkers, self._tools = pool, checkers, tools
         self._progress, self._finished = progress, finished
         self._solutions: dict[int, Solution] = {}
-        self._pages: dict[int, _Page] = {}
+        self._pages: dict[int, Page] = {}
         self._late: dict[int, _Asked] = {}  # by the first slot of a lane
         self._pot = 0  # tokens that finished problems have left
         self._learned = config.verifiers in ("learned", "both")
@@ -376,7 +312,7 @@ class Journal:
             page = self._page(row, self._numbers[number])
             page.model_seconds += written - self._mark
             page.dropped = int(seen.dropped[place])
-            self._settle(page, seen.nodes[place])
+            page.settle(seen.nodes[place])
             if seen.finished[place]:
                 ended.append(row)
             else:
@@ -399,7 +335,7 @@ class Journal:
                     places.append((row, index, program))
         outputs = self._tools.outputs(
             [
-                (self._programs(self._pages[row], index), program)
+                (self._pages[row].programs(index), program)
                 for row, index, program in places
             ]
         )
@@ -418,17 +354,6 @@ class Journal:
                     reply.output[place, branch, : len(tokens)] = tokens
                     reply.output_length[place, branch] = len(tokens)
 
-    def _programs(self, page: _Page, index: int) -> tuple[str, ...]:
-        """The programs of the chain before a thought."""
-        found = []
-        parent = page.entries[index].thought.parent
-        while parent >= 0:
-            entry = page.entries[parent]
-            if entry.program:
-                found.append(entry.program)
-            parent = entry.thought.parent
-        return tuple(reversed(found))
-
     def _tell(self, seen: Round, reply: Reply) -> None:
         """Puts the verdicts of the thoughts in `last` into the reply."""
         for row in self._rows(seen):
@@ -437,7 +362,7 @@ class Journal:
                 verdict = page.entries[index].thought.verdict
                 reply.verdict[row - seen.first, branch] = verdict
 
-    def _is_enough(self, page: _Page) -> bool:
+    def _is_enough(self, page: Page) -> bool:
         """Whether the search of a problem may end here."""
         config = self._config
         spent = time.monotonic() - page.started
@@ -446,7 +371,7 @@ class Journal:
         if not page.answered:
             return False
         page.answered = False
-        answers = self._answers(page)
+        answers = page.answers()
         ended = [
             index
             for index in answers
@@ -456,30 +381,18 @@ class Journal:
             )
         ]
         thoughts = [page.entries[i].thought for i in ended]
-        votes, chosen = _ballot(
+        votes, chosen = ballot.count(
             thoughts, [answers[i] for i in ended], self._strategy.vote
         )
         if not votes:
             return False
         if config.confidence:
-            sure = _confidence(votes, thoughts[chosen])
+            sure = ballot.confidence(votes, thoughts[chosen])
             if sure >= config.confidence:
                 return True
-        return self._pool is None and self._is_decided(thoughts, votes)
-
-    def _is_decided(
-        self, thoughts: Sequence[Thought], votes: Sequence[Vote]
-    ) -> bool:
-        """Whether no chain that is still to end can change the winner."""
-        if not self._strategy.votes or self._strategy.vote is vote.best:
-            return False
-        counts = sum(thought.count for thought in thoughts)
-        coming = self._strategy.votes - counts
-        score = np.array([_score(thought) for thought in thoughts])
-        count = np.array([thought.count for thought in thoughts])
-        whole = self._strategy.vote(score, count).sum()
-        second = votes[1].weight if len(votes) > 1 else 0.0
-        return (votes[0].weight - second) * whole > max(coming, 0)
+        return self._pool is None and ballot.is_decided(
+            thoughts, votes, self._strategy.vote, self._strategy.votes
+        )
 
     def _share(self, seen: Round, reply: Reply, ended: Sequence[int]) -> None:
         """Gives problems at the end of their tokens what others have left.
@@ -523,7 +436,7 @@ class Journal:
             )
         )
 
-    def _page(self, row: int, number: int) -> _Page:
+    def _page(self, row: int, number: int) -> Page:
         if row not in self._pages:
             reading = tasks.recognise(self._problems[number])
             family = reading and reading.family
@@ -532,7 +445,7 @@ class Journal:
             outside = bool(limits) and (
                 family is None or family.name not in limits
             )
-            self._pages[row] = _Page(
+            self._pages[row] = Page(
                 number,
                 statement,
                 outside,
@@ -541,16 +454,7 @@ class Journal:
             )
         return self._pages[row]
 
-    def _settle(self, page: _Page, nodes: np.ndarray) -> None:
-        """Learns which thoughts of the last round were kept."""
-        for branch, index in page.last.items():
-            if nodes[branch] >= 0:
-                page.nodes[int(nodes[branch])] = index
-                entry = page.entries[index]
-                entry.thought = dataclasses.replace(entry.thought, kept=True)
-        page.last = {}
-
-    def _note(self, page: _Page, place: int, twigs: tree.Twigs) -> None:
+    def _note(self, page: Page, place: int, twigs: tree.Twigs) -> None:
         """Writes down what the branches of one problem wrote."""
         if (twigs.leaf[place] < 0).all():
             return  # only late verdicts are still to come
@@ -591,7 +495,7 @@ class Journal:
             page.answered |= kind == "answer"
             score = float(twigs.score[place, branch])
             page.entries.append(
-                _Entry(
+                Entry(
                     Thought(
                         parent=parent,
                         round=page.rounds - 1,
@@ -651,30 +555,11 @@ class Journal:
                 asked.thoughts, asked.verdicts, strict=True
             ):
                 entry = page.entries[index]
-                verdict = self._of_chain(page, index, agree(verdicts))
+                verdict = page.verdict_on_chain(index, agree(verdicts))
                 entry.thought = dataclasses.replace(
                     entry.thought, verdict=verdict
                 )
                 page.answered |= entry.thought.kind == "answer"
-
-    def _of_chain(self, page: _Page, index: int, verdict: Verdict) -> Verdict:
-        """An answer is VALID only if every step before it is.
-
-        And only if it is known what the first of them had to follow from.
-        """
-        thought = page.entries[index].thought
-        if thought.kind != "answer":
-            return verdict
-        if page.statement is None and verdict is Verdict.VALID:
-            return Verdict.UNKNOWN
-        verdicts = [verdict]
-        parent = thought.parent
-        while parent >= 0:
-            before = page.entries[parent].thought
-            if before.kind != "open":
-                verdicts.append(before.verdict)
-            parent = before.parent
-        return verdict if len(verdicts) == 1 else combine(verdicts)
 
     def _end(self, number: int, solution: Solution) -> None:
         self._solutions[number] = solution
@@ -699,32 +584,23 @@ class Journal:
             note=note,
         )
 
-    def _answers(self, page: _Page) -> dict[int, str]:
-        """The answers of the chains that ended, by their last thought."""
-        return {
-            index: answer
-            for index, entry in enumerate(page.entries)
-            if entry.thought.kind == "answer"
-            and (answer := steps_lib.chain_answer(page.statement, entry.lines))
-        }
-
-    def _solution(self, page: _Page) -> Solution:
-        _bury(page.entries)
+    def _solution(self, page: Page) -> Solution:
+        page.bury()
         thoughts = tuple(entry.thought for entry in page.entries)
-        answers = self._answers(page)
-        candidates = _candidates(page.entries, list(answers))
-        votes, chosen = _ballot(
-            [page.entries[i].thought for i in candidates],
-            [answers[i] for i in candidates],
+        answers = page.answers()
+        chains = ballot.candidates(thoughts, list(answers))
+        votes, chosen = ballot.count(
+            [page.entries[i].thought for i in chains],
+            [answers[i] for i in chains],
             self._strategy.vote,
         )
-        winner = candidates[chosen] if votes else None
+        winner = chains[chosen] if votes else None
         verdict = Verdict.UNKNOWN
         confidence, answer = 0.0, None
         if winner is not None:
             answer = votes[0].answer
             verdict = thoughts[winner].verdict
-            confidence = _confidence(votes, thoughts[winner])
+            confidence = ballot.confidence(votes, thoughts[winner])
         proven = verdict is Verdict.VALID
         checked = self._pool is not None
         note = ""
@@ -744,7 +620,7 @@ class Journal:
         elif checked and not proven:
             note = "no chain passed all checks; the answer is a guess"
         if page.dropped:
-            full = f"the cache was full: {page.dropped} steps were let go"
+            full = f"steps let go because the cache was full: {page.dropped}"
             note = f"{note}; {full}" if note else full
         now = time.monotonic()
         return dataclasses.replace(
@@ -754,7 +630,7 @@ class Journal:
             confidence=confidence,
             solved=proven if checked else confidence > _TRUSTED,
             votes=votes,
-            best_chain=_path(thoughts, winner),
+            best_chain=page.path(winner),
             thoughts=thoughts,
             tokens={
                 "generator": page.tokens,
@@ -789,7 +665,7 @@ def _check_range(values: Iterable[int], first: int, end: int) -> None:
             raise ValueError(f"{value} is not from {first} up to {end}")
 
 
-def _job(statement: str | None, entry: _Entry, strategy: Strategy):
+def _job(statement: str | None, entry: Entry, strategy: Strategy):
     """What to ask of the symbolic verifier, or a verdict known without it."""
     kind, lines = entry.thought.kind, list(entry.lines)
     if kind == "open":
@@ -806,107 +682,3 @@ def _job(statement: str | None, entry: _Entry, strategy: Strategy):
     if kind == "answer":
         return steps_lib.check_answer, (statement, lines)
     return steps_lib.check_chain, (statement, lines)
-
-
-def _bury(entries: Sequence[_Entry]) -> None:
-    """A kept thought that a late verdict refuted was not kept, in the end.
-
-    Nor was what had grown from it.
-    """
-    for entry in entries:
-        thought = entry.thought
-        parent = thought.parent
-        refuted = thought.verdict is Verdict.INVALID
-        orphan = parent >= 0 and not entries[parent].thought.kept
-        if thought.kept and (refuted or orphan):
-            entry.thought = dataclasses.replace(thought, kept=False)
-
-
-def _candidates(entries: Sequence[_Entry], ended: list[int]) -> list[int]:
-    """Chains that may be voted on: proven ones, else kept, else any."""
-    kept = [i for i in ended if entries[i].thought.kept]
-    proven = [i for i in kept if entries[i].thought.verdict is Verdict.VALID]
-    return proven or kept or ended
-
-
-def _ballot(
-    thoughts: Sequence[Thought], answers: Sequence[str], weigh: vote.Weigh
-) -> tuple[tuple[Vote, ...], int]:
-    """The votes, heaviest first, and the best chain for the first of them."""
-    if not thoughts:
-        return (), -1
-    names: list[str] = []  # of each group of equal answers
-    known: dict[str, int] = {}
-    for answer in answers:
-        form = normal_form(answer)
-        if form in known:
-            continue
-        for group, name in enumerate(names):
-            if is_equivalent(answer, name):
-                known[form] = group
-                break
-        else:
-            known[form] = len(names)
-            names.append(answer)
-    groups = [known[normal_form(answer)] for answer in answers]
-    score = np.array([_score(t) for t in thoughts])
-    count = np.array([t.count for t in thoughts])
-    shares = vote.tally(groups, weigh(score, count))
-    votes = tuple(
-        Vote(
-            answer=names[group],
-            weight=share,
-            count=int(
-                sum(count[i] for i, g in enumerate(groups) if g == group)
-            ),
-            verdict=_best_verdict(
-                t.verdict
-                for t, g in zip(thoughts, groups, strict=True)
-                if g == group
-            ),
-        )
-        for group, share in shares.items()
-    )
-    first = next(iter(shares))
-    members = [i for i, group in enumerate(groups) if group == first]
-    chosen = max(
-        members,
-        key=lambda i: (thoughts[i].verdict is Verdict.VALID, score[i], -i),
-    )
-    return votes, chosen
-
-
-def _score(thought: Thought) -> float:
-    return 1.0 if thought.score is None else thought.score
-
-
-def _best_verdict(verdicts) -> Verdict:
-    found = set(verdicts)
-    for verdict in (Verdict.VALID, Verdict.UNKNOWN, Verdict.TIMEOUT):
-        if verdict in found:
-            return verdict
-    return found.pop()
-
-
-def _confidence(votes: Sequence[Vote], chain: Thought) -> float:
-    """1 for a proven chain; else the vote's share times the learned score.
-
-    Without a score, votes alone speak: `k` of `n` chains agreeing counts as
-    `k / (n + 1)`, so that one chain says little. A chain that a verifier
-    refuted leaves none.
-    """
-    if chain.verdict is Verdict.VALID:
-        return 1.0
-    if chain.verdict is Verdict.INVALID:
-        return 0.0
-    chains = sum(vote.count for vote in votes)
-    trust = chains / (chains + 1) if chain.score is None else chain.score
-    return votes[0].weight * trust
-
-
-def _path(thoughts: Sequence[Thought], last: int | None) -> tuple[int, ...]:
-    path = []
-    while last is not None and last >= 0:
-        path.append(last)
-        last = thoughts[last].parent
-    return tuple(reversed(path))

@@ -80,6 +80,8 @@ LAYERS = """
     callback
     solution             jax
     resume
+    ballot
+    page
     journal
     engine
     plan
