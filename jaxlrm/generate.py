@@ -131,8 +131,9 @@ def write_step(
     write = functools.partial(
         _write, config, decoding, allowance=allowance, number=number
     )
-    # Measured on a CPU: a token takes a third of the time in blocks. A TPU
-    # has no memory to spare for a second copy of the twig and the weights.
+    # Measured on two CPU cores, 5M parameters, 64 branches of 128 tokens: 0.72
+    # s in blocks, 0.90 s without. A TPU has no memory to spare for a second
+    # copy of the twig and the weights.
     return jax.lax.platform_dependent(
         params,
         tables,
@@ -186,7 +187,9 @@ def _write(
     longest = forced + decoding.steps - given
 
     def write_block(first: int, end: int, filled: Segment | None, carry):
-        own = twig.cut(first, end)
+        # What is overwritten need not be copied: an empty block does as well.
+        whole = end - first == decoding.steps
+        own = twig if whole else twig.blank(end - first)
         slot = jnp.arange(first, end)
         seen = list(context)
         if filled is not None:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxlrm import generate
 from jaxlrm.config import ModelConfig
 from jaxlrm.generate import Decoding, Tables, write_step
 from jaxlrm.models import cache as cache_lib
@@ -232,3 +233,39 @@ def test_a_branch_draws_by_its_own_key():
     assert steps(again) == steps(four)
     idle = count([2] * 4, nothing, temperature=5.0, active=[0, 1, 0, 1])
     assert steps(idle)[1::2] == steps(four)[1::2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_of_the_twig_make_no_difference(monkeypatch, seed):
+    """A model that attends to what it wrote, in three blocks and in one."""
+    values = params.init(CONFIG, jax.random.key(3))
+    tables_ = tables(contains=[5], ends=[6])
+
+    def run():
+        # A function of its own: the blocks are not in the cache's key.
+        return jax.jit(
+            lambda *rest: write.__wrapped__(Decoding(S, 2.0), *rest)
+        )(
+            values,
+            tables_,
+            state_after([2, 3, 4, 5])[None],
+            jax.random.split(jax.random.key(seed), (1, 4)),
+            jnp.array([[True, True, False, True]]),
+            jnp.zeros((1, 4), bool),
+            jnp.full((1, 4), 10),
+        )
+
+    one = run()
+    monkeypatch.setattr(generate, "_BLOCKS", 3)
+    monkeypatch.setattr(generate, "_BLOCK", 2)
+    three = run()
+    assert steps(three) == steps(one)
+    np.testing.assert_allclose(three.hidden, one.hidden, atol=1e-5)
+    np.testing.assert_allclose(three.logp, one.logp, atol=1e-4)
+    written = np.asarray(one.valid)
+    for ours, theirs in zip(one.twig.values, three.twig.values, strict=True):
+        np.testing.assert_allclose(
+            np.where(written[:, :, None, :, None], ours, 0),
+            np.where(written[:, :, None, :, None], theirs, 0),
+            atol=1e-5,
+        )

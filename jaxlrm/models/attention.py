@@ -118,8 +118,9 @@ def _over(query: jax.Array, part: Part) -> _Partial:
         part.keys,
         preferred_element_type=jnp.float32,
     ).reshape(*split, slots)
-    mask = part.mask.reshape(problems, groups, 1, members, -1, 1, slots)
-    logits = jnp.where(mask, logits, _MASKED)
+    # Added, not selected: a CPU is quicker so, and any logit is lost in it.
+    bias = jnp.where(part.mask, jnp.float32(0), _MASKED)
+    logits += bias.reshape(problems, groups, 1, members, -1, 1, slots)
     maximum = jax.lax.stop_gradient(logits.max(-1))
     weights = jnp.exp(logits - maximum[..., None])
     weighted = jnp.einsum(
