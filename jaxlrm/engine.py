@@ -459,14 +459,15 @@ class Engine:
             prompts = lockstep.Prompts(tokens.astype(np.int32), length)
             return sharding.spread(self._mesh, prompts)
 
-        first = progress.lanes[0].state
+        cache = progress.lanes[0].state.cache
         journal.begin(
             strategy,
             [number for number, _ in prompts],
-            cache_bytes=size_in_bytes(first.cache.generator) // slots,
+            cache_bytes=size_in_bytes(cache.generator) // slots,
             dense_bytes=self._dense_bytes(config, strategy, sizes),
-            separate_reward=bool(first.cache.rewards),
+            separate_reward=bool(cache.rewards),
         )
+        del cache  # or it would be held beside those to come
         rounds = search.run(
             programs,
             weights,
@@ -485,6 +486,7 @@ class Engine:
                 np.asarray((cache.owner >= 0).sum(1)),
                 size_in_bytes(cache) // slots,
             )
+            del cache
             if keeper is not None and callback is None:
                 keeper.offer(lambda: _saved(progress, journal))
 
@@ -711,6 +713,7 @@ def _make_room(
     longest = int((tree.end - tree.end[:, :1]).max()) + strategy.step_tokens
     while stem and min(longest, config.chain_tokens) > wanted_stem:
         wanted_stem *= 2
+    wanted_stem = min(wanted_stem, _round_up(config.chain_tokens))
     if (wanted_trunk, wanted_stem) == (trunk, stem):
         return state
     memory = lockstep.grow(state.cache, trunk=wanted_trunk, stem=wanted_stem)

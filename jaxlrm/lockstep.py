@@ -170,7 +170,8 @@ def bind(
             allowance=_left(trees),
             **output,
         )
-        cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
+        if not strategy.whole:  # else nothing will read what was written
+            cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
         memory = memory.replace(generator=cache)
         seen = written
         ahead = jnp.zeros(leaf.shape, jnp.int32)

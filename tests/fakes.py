@@ -17,6 +17,8 @@ from jaxlrm.config import SearchConfig
 from jaxlrm.solution import Progress, Solution, Thought, Vote
 from jaxlrm.verify import Verdict
 
+SMALL = "mini-linear"  # the quickest of the shipped models
+
 
 class Engine:
     """Solves at once, by words in the problem.

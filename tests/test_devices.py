@@ -17,6 +17,7 @@ from jaxlrm.config import SearchConfig
 from jaxlrm.generate import Decoding
 from jaxlrm.models import params
 from jaxlrm.search import search, strategies
+from tests import fakes
 
 MESHES = [(8, 1), (4, 2), (2, 4)]
 BEAM = SearchConfig(
@@ -42,7 +43,7 @@ def problems(count: int = 8) -> list[str]:
 
 @functools.cache
 def on_one_device():
-    with jaxlrm.load() as engine:
+    with jaxlrm.load(fakes.SMALL) as engine:
         return {
             config: engine.solve(problems(), config)
             for config in (BEAM, MAJORITY)
@@ -63,14 +64,14 @@ def assert_same(one, other) -> None:
 
 @each_mesh
 def test_a_mesh_grows_the_same_trees(mesh):
-    with jaxlrm.load(mesh=sharding.make_mesh(*mesh)) as engine:
+    with jaxlrm.load(fakes.SMALL, mesh=sharding.make_mesh(*mesh)) as engine:
         found = engine.solve(problems(), BEAM)
     for one, other in zip(on_one_device()[BEAM], found, strict=True):
         assert_same(one, other)
 
 
 def test_a_mesh_writes_the_same_whole_chains():
-    with jaxlrm.load(mesh=sharding.make_mesh(4, 2)) as engine:
+    with jaxlrm.load(fakes.SMALL, mesh=sharding.make_mesh(4, 2)) as engine:
         found = engine.solve(problems(), MAJORITY)
     for one, other in zip(on_one_device()[MAJORITY], found, strict=True):
         assert_same(one, other)
@@ -112,7 +113,7 @@ def assert_shared(name: str, leaf, mesh, axis: int, mesh_axis: str) -> None:
 @each_mesh
 def test_parameters_lie_as_declared(mesh):
     mesh = sharding.make_mesh(*mesh)
-    with jaxlrm.load(mesh=mesh) as engine:
+    with jaxlrm.load(fakes.SMALL, mesh=mesh) as engine:
         placed = engine._weights.generator
         config = engine._generator
     declared = params.specs(config)

@@ -30,7 +30,7 @@ from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
 from jaxlrm.text import END, Text
 from jaxlrm.verify.verdict import Verdict
-from tests import bigrams
+from tests import bigrams, fakes
 
 # Without symbolic checks no step is vetoed: the deepest trees.
 BEAM = SearchConfig(
@@ -69,7 +69,7 @@ PROBLEMS = draw(0)
 
 @pytest.fixture(scope="module")
 def engine():
-    with jaxlrm.load() as loaded:
+    with jaxlrm.load(fakes.SMALL) as loaded:
         yield loaded
 
 
@@ -121,7 +121,7 @@ def test_slots_order_and_memory_do_not_matter(together, monkeypatch):
     """Two slots, whose rounds mix, and no paths gathered for the leaves."""
     monkeypatch.setattr(lockstep, "prefers_stem", lambda *_, **__: False)
     order = [5, 2, 7, 0, 3, 6, 1, 4, 5]
-    with jaxlrm.load() as other:
+    with jaxlrm.load(fakes.SMALL) as other:
         found = other.solve([PROBLEMS[i] for i in order], BEAM, batch=2)
     for one, number in zip(found, order, strict=True):
         assert_same_tree(one, together["beam"][number])
@@ -178,7 +178,7 @@ def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
     engine, together
 ):
     """The same model as generator and as judge: two caches, one score."""
-    with jaxlrm.load(reward="mini") as apart:
+    with jaxlrm.load(fakes.SMALL, reward=fakes.SMALL) as apart:
         found = apart.solve(PROBLEMS, BEAM)
     for one, expected in zip(found, together["beam"], strict=True):
         tokens = expected.tokens["generator"]
@@ -194,7 +194,7 @@ def looking(engine):
 
 def test_lookahead_scores_what_would_come(engine, looking):
     """The score is that of the plain model after two more likeliest steps."""
-    folder = engine_lib.find("mini")
+    folder = engine_lib.find(fakes.SMALL)
     config, values = hf.load(folder)
     text = Text.load(folder)
 
@@ -254,7 +254,7 @@ def test_lookahead_counts_its_tokens(engine, looking):
 
 
 def test_lookahead_of_a_reward_model_apart(looking):
-    with jaxlrm.load(reward="mini") as apart:
+    with jaxlrm.load(fakes.SMALL, reward=fakes.SMALL) as apart:
         found = apart.solve(PROBLEMS[:2], BEAM, lookahead=2, rounds=2)
     for one, expected in zip(found, looking, strict=True):
         expected = dataclasses.replace(expected, tokens=one.tokens)
@@ -438,13 +438,13 @@ def test_close_may_be_repeated():
 
 @pytest.fixture
 def folder(tmp_path):
-    return shutil.copytree(engine_lib.find("mini"), tmp_path / "model")
+    return shutil.copytree(engine_lib.find(fakes.SMALL), tmp_path / "model")
 
 
 def test_a_folder_is_loaded(folder, engine):
     with jaxlrm.load(folder) as loaded:
         assert loaded.weights_hash == engine.weights_hash
-        assert (loaded.name, engine.name) == (str(folder), "mini")
+        assert (loaded.name, engine.name) == (str(folder), fakes.SMALL)
     assert len(engine.weights_hash) == 64
 
 
