@@ -7,6 +7,7 @@ import os
 import pathlib
 import platform
 import shutil
+import signal
 import sys
 from importlib import metadata
 
@@ -14,6 +15,11 @@ import hypothesis
 
 DEVICES = 8
 CACHE_LIMIT = 2 * 2**30  # bytes
+
+# Ignored where a shell started the tests in the background, and so it would be
+# in the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _compilation_cache() -> pathlib.Path:
