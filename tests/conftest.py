@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pathlib
@@ -12,6 +13,7 @@ import sys
 from importlib import metadata
 
 import hypothesis
+import pytest
 
 DEVICES = 8
 CACHE_LIMIT = 2 * 2**30  # bytes
@@ -87,3 +89,16 @@ _configure_jax()
 # Compiling is slow once and no example is slow after that.
 hypothesis.settings.register_profile("jaxlrm", deadline=None)
 hypothesis.settings.load_profile("jaxlrm")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _let_programs_go():
+    """Every compiled program maps memory, and the kernel counts the maps.
+
+    A process that keeps the programs of all tests reaches the limit
+    (`vm.max_map_count`), and crashes.
+    """
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
