@@ -93,10 +93,10 @@ hypothesis.settings.load_profile("jaxlrm")
 
 @pytest.fixture(autouse=True, scope="module")
 def _let_programs_go():
-    """Every compiled program maps memory, and the kernel counts the maps.
+    """A process that held the programs of all tests crashed on one more.
 
-    A process that keeps the programs of all tests reaches the limit
-    (`vm.max_map_count`), and crashes.
+    Each of them maps memory, and the kernel allows a number of maps
+    (`vm.max_map_count`).
     """
     yield
     if "jax" in sys.modules:
