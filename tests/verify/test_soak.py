@@ -38,7 +38,7 @@ def test_bombs_and_kills_lose_nothing():
             "--checks=700",
             "--deadline=0.1",
             "--kill_every=0.1",
-            "--kill_zygote=0.2",
+            "--kill_zygote=0.12",
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
