@@ -271,7 +271,9 @@ class Journal:
             self._collect(before)
         with self._lock:
             written = time.monotonic()
-            self._rounds += int(seen.first == 0)  # parts ask about one round
+            # Shards of a fused search ask about parts of one round.
+            shard = self._config.execution == "fused" and seen.first > 0
+            self._rounds += not shard
             if late:
                 self._tell(seen, reply)
             ended = self._follow(seen, written)
