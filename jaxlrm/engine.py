@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlrm import calibrate, lockstep, sharding, tasks
+from jaxlrm import calibrate, capacity, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
 from jaxlrm.config import ModelConfig, SearchConfig, to_json
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.journal import Checker, Journal
 from jaxlrm.models import hf, params
-from jaxlrm.models.cache import Cache, size_in_bytes
+from jaxlrm.models.cache import dense_bytes, size_in_bytes
 from jaxlrm.resume import (
     BROKEN,
     Keeper,
@@ -41,10 +41,7 @@ SHIPPED = pathlib.Path(__file__).parent / "weights"
 DEFAULT = "mini"
 OWN = "own"  # the generator's value head, among reward models
 
-# Operations a byte that a device keeps up with: when sharing keys pays.
-_BALANCE = {"cpu": 13.0, "gpu": 300.0, "tpu": 240.0}
 _CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
-_BUCKET = 64  # prompts, trunks and stems come in multiples: few compilations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -377,7 +374,10 @@ class Engine:
         return self._interpreter
 
     def _compile(self, config: SearchConfig, sizes: lockstep.Sizes):
-        """First state, jitted programs and callback of a search."""
+        """First state, jitted programs and callback of a search.
+
+        Before the last one the program of `capacity.needed`.
+        """
         strategy = strategies.build(config)
         decoding = Decoding(
             strategy.step_tokens,
@@ -400,16 +400,18 @@ class Engine:
         )
         places = lockstep.placements(self._mesh, jax.eval_shape(blank))
         start = jax.jit(blank, out_shardings=places)
+        late = bool(config.verdict_delay)
         fused = config.execution == "fused"
         callback = Callback(self._mesh, strategy) if fused else None
         programs = search.compile_rounds(
             model,
             strategy,
             places,
-            late=bool(config.verdict_delay),
+            late=late,
             ask=callback,
         )
-        return start, programs, callback
+        needed = jax.jit(functools.partial(capacity.needed, strategy, late))
+        return start, programs, needed, callback
 
     def _search(
         self,
@@ -424,8 +426,16 @@ class Engine:
         lanes = _lanes(config) if wanted >= 2 * ways else 1
         slots = -(-wanted // (lanes * ways)) * ways
         longest = max(len(tokens) for _, tokens in prompts)
-        sizes = self._sizes(config, strategy, slots, _round_up(longest))
-        start, programs, callback = self._programs(_static(config), sizes)
+        sizes = capacity.plan(
+            self._generator,
+            config,
+            strategy,
+            problems=slots,
+            prompt=longest,
+        )
+        start, programs, needed, callback = self._programs(
+            _static(config), sizes
+        )
         progress = search.begin([start() for _ in range(lanes)], strategy)
         if keeper is not None and keeper.saved is not None:
             prompts, progress = self._restore(
@@ -464,7 +474,11 @@ class Engine:
             strategy,
             [number for number, _ in prompts],
             cache_bytes=size_in_bytes(cache.generator) // slots,
-            dense_bytes=self._dense_bytes(config, strategy, sizes),
+            dense_bytes=dense_bytes(
+                cache.generator,
+                strategy.branches,
+                sizes.prompt + config.chain_tokens,
+            ),
             separate_reward=bool(cache.rewards),
         )
         del cache  # or it would be held beside those to come
@@ -475,7 +489,7 @@ class Engine:
             queue,
             stack,
             journal.ask,
-            functools.partial(_make_room, strategy, config),
+            functools.partial(capacity.make_room, strategy, config, needed),
         )
         for _, lane in rounds:
             if callback is not None and callback.failure is not None:
@@ -528,37 +542,6 @@ class Engine:
             places = lockstep.placements(self._mesh, lane.state)
             lane.state = jax.device_put(lane.state, places)
         return prompts, progress
-
-    def _sizes(
-        self,
-        config: SearchConfig,
-        strategy: strategies.Strategy,
-        slots: int,
-        prompt: int,
-    ) -> lockstep.Sizes:
-        if strategy.whole:
-            return lockstep.Sizes(slots, prompt, trunk=0, stem=0)
-        fused = config.execution == "fused"  # then it cannot grow
-        chain = config.chain_tokens
-        stem = _round_up(chain if fused else min(chain, 128))
-        coming = chain if fused else min(chain, 4 * strategy.step_tokens)
-        trunk = _limit(config, _round_up(strategy.groups * coming))
-        gather = lockstep.prefers_stem(
-            self._generator,
-            branches=strategy.branches,
-            groups=strategy.groups,
-            trunk=trunk,
-            stem=stem,
-            balance=_BALANCE.get(jax.default_backend(), 240.0),
-        )
-        return lockstep.Sizes(slots, prompt, trunk, stem if gather else 0)
-
-    def _dense_bytes(self, config, strategy, sizes: lockstep.Sizes) -> int:
-        """Bytes of a cache of its own, prompt and chain, in every branch."""
-        shape = self._generator
-        slots = sizes.prompt + config.chain_tokens
-        per_slot = 2 * shape.num_layers * shape.num_kv_heads * shape.head_dim
-        return strategy.branches * slots * per_slot * self._dtype.itemsize
 
 
 def load(
@@ -695,52 +678,13 @@ def _lanes(config: SearchConfig) -> int:
     return 2 if asks and not alone else 1
 
 
-def _make_room(
-    strategy: strategies.Strategy, config: SearchConfig, state: search.State
-) -> search.State:
-    """Grows the trunk or the stem before the next round could fill it."""
-    cache = state.cache.generator
-    trunk, stem = _slots(cache)
-    if not trunk or config.execution == "fused":
-        return state
-    coming = strategy.groups * strategy.step_tokens
-    used = int((cache.owner >= 0).sum(1).max())
-    wanted_trunk, wanted_stem = trunk, stem
-    while used + coming > wanted_trunk:
-        wanted_trunk *= 2
-    wanted_trunk = _limit(config, wanted_trunk)
-    tree = state.tree
-    longest = int((tree.end - tree.end[:, :1]).max()) + strategy.step_tokens
-    while stem and min(longest, config.chain_tokens) > wanted_stem:
-        wanted_stem *= 2
-    wanted_stem = min(wanted_stem, _round_up(config.chain_tokens))
-    if (wanted_trunk, wanted_stem) == (trunk, stem):
-        return state
-    memory = lockstep.grow(state.cache, trunk=wanted_trunk, stem=wanted_stem)
-    return state.replace(cache=memory)
-
-
-def _slots(cache: Cache) -> tuple[int, int]:
-    """Of its trunk and of its stem."""
-    return cache.trunk.slots, cache.stem.slots if cache.stem else 0
-
-
 def _saved(progress: search.Progress, journal: Journal) -> Saved:
     """A stepped search, between two rounds."""
     saved = pack(progress)
     caches = [lane.state.cache.generator for lane in progress.lanes]
-    saved.record["slots"] = list(map(_slots, caches))
+    saved.record["slots"] = list(map(capacity.of, caches))
     saved.record["journal"] = journal.save()
     return saved
-
-
-def _limit(config: SearchConfig, slots: int) -> int:
-    """Slots of the trunk, as many as the configuration allows."""
-    return min(slots, _round_up(config.trunk)) if config.trunk else slots
-
-
-def _round_up(size: int) -> int:
-    return -(-size // _BUCKET) * _BUCKET
 
 
 def _digest(problem: str) -> int:

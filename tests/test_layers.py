@@ -77,6 +77,7 @@ LAYERS = """
     search
     calibrate            jax
     lockstep
+    capacity
     callback
     solution             jax
     resume

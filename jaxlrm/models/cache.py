@@ -432,6 +432,14 @@ def size_in_bytes(cache: Cache) -> int:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(segments))
 
 
+def dense_bytes(cache: Cache, branches: int, slots: int) -> int:
+    """Bytes of a problem if every branch had a cache of its own."""
+    prompt = cache.prompt
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(prompt))
+    problems = len(cache.prompt_length)
+    return branches * slots * size // (problems * prompt.slots)
+
+
 def _numbers(mask: jax.Array, size: int, missing: int = 0) -> jax.Array:
     """Indices where `mask [..., X]` holds, in order, as `[..., size]`.
 

@@ -176,25 +176,21 @@ def refill(
     return State(tree, twigs, nodes, cache)
 
 
-def advance(
-    model: Model,
-    strategy: Strategy,
-    late: bool,
-    weights: Weights,
-    state: State,
-    reply: Reply,
-) -> State:
-    """One round: keeps the best of the last, writes the next.
+def keep(
+    strategy: Strategy, late: bool, state: State, reply: Reply
+) -> tuple[Tree, jax.Array]:
+    """Judges the steps of the last round, and keeps the best of them.
 
     Args:
-        model: the models.
         strategy: the search.
         late: whether verdicts come a round late: meanwhile the search goes on
             from what it does not know yet, and what a verdict then refutes
             dies with all that has grown from it.
-        weights: of the models.
         state: after the last round.
         reply: the host's, to the last round.
+
+    Returns:
+        The trees, and `[G, B] int32` the node of each twig, -1 if not kept.
     """
     tree, verdict = state.tree, jnp.asarray(reply.verdict)
     if late:
@@ -212,7 +208,28 @@ def advance(
             ),
         )
     stop = jnp.asarray(reply.stop)
-    tree = tree.replace(live=tree.live & ~stop[:, None])
+    return tree.replace(live=tree.live & ~stop[:, None]), nodes
+
+
+def advance(
+    model: Model,
+    strategy: Strategy,
+    late: bool,
+    weights: Weights,
+    state: State,
+    reply: Reply,
+) -> State:
+    """One round: keeps the best of the last, writes the next.
+
+    Args:
+        model: the models.
+        strategy: the search.
+        late: whether verdicts come a round late, see `keep`.
+        weights: of the models.
+        state: after the last round.
+        reply: the host's, to the last round.
+    """
+    tree, nodes = keep(strategy, late, state, reply)
     cache, tree = model.commit(state.cache, tree, state.twigs, nodes)
     leaf, ordinal = strategy.select(tree)
     target = jnp.where(leaf < 0, tree.children.shape[1], leaf)
@@ -264,7 +281,7 @@ def compile_rounds(
         model: the models.
         strategy: the search.
         shardings: of the state, so that it stays where it is.
-        late: whether verdicts come a round late, see `advance`.
+        late: whether verdicts come a round late, see `keep`.
         ask: asks the host from inside a program, about a `Round` of traced
             arrays; given, the search is fused.
     """
@@ -379,7 +396,7 @@ def run(
     queue: Sequence[tuple[Any, jax.Array]],
     stack: Callable[[list[Any]], Any],
     ask: Ask,
-    make_room: Callable[[State], State] = lambda state: state,
+    make_room: Callable[[State, Reply], State] = lambda state, reply: state,
 ) -> Iterator[tuple[Round, Lane]]:
     """Runs the loop until the queue is empty and every problem is finished.
 
@@ -391,7 +408,8 @@ def run(
         queue: a prompt and a root key for each problem.
         stack: `G` prompts to what `model.prefill` takes.
         ask: the symbolic verifiers, on the host.
-        make_room: grows a cache that the next round could fill.
+        make_room: grows a cache that has no room for what the next round
+            keeps of the last, as the reply to it decides.
 
     Yields:
         After every round what happened in it, with its lane; where searches
@@ -414,7 +432,7 @@ def run(
             lane.state = programs.load(weights, lane.state, prompts, keys, mask)
         if lane.empty:
             return
-        state = make_room(lane.state)
+        state = make_room(lane.state, lane.reply)
         if programs.finish is not None:
             problems = lane.problems.astype(np.int32)
             lane.state = programs.finish(weights, state, problems)

@@ -198,9 +198,10 @@ def test_no_problems_no_rounds():
 
 def test_room_is_made_before_every_round():
     model = scripted_model(1, BEAM.branches)
-    rooms = []
+    rooms, replies = [], []
 
-    def make_room(state):
+    def make_room(state, reply):
+        replies.append(reply.verdict)
         rooms.append(int(state.tree.size[0]))
         return state
 
@@ -219,6 +220,7 @@ def test_room_is_made_before_every_round():
     count = sum(1 for _ in rounds)
     assert count == 4
     assert rooms == [1, 1, 2, 3]  # before the last round's steps are kept
+    assert [verdict.shape for verdict in replies] == [(1, BEAM.branches)] * 4
 
 
 @pytest.mark.parametrize("slots", [1, 3])
