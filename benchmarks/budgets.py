@@ -2,10 +2,10 @@
 
     python benchmarks/budgets.py --model=mini --output=runs/budgets
 
-Held-out problems of the families that the model was trained on, each strategy with 16 branches and at most
-1,000 tokens a problem, 64 and 4,000, 256 and 16,000; learned scores only,
-symbolic checks only, and both. Greedy decoding is shown beside them. The
-command goes on where a killed one stopped.
+Held-out problems of the families that the model was trained on, each strategy
+with 16 branches and at most 1,000 tokens a problem, 64 and 4,000, 256 and
+16,000; learned scores only, symbolic checks only, and both. Greedy decoding is
+shown beside them. The command goes on where a killed one stopped.
 """
 
 from __future__ import annotations

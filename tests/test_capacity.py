@@ -76,7 +76,9 @@ def test_a_cache_grows_when_it_must_and_no_more(tiny, watched, monkeypatch):
     monkeypatch.setattr(capacity, "_BUCKET", 4)
     monkeypatch.setattr(capacity, "_STEM", 8)
     monkeypatch.setattr(capacity, "_STEPS", 1)
-    monkeypatch.setattr(capacity.lockstep, "prefers_stem", lambda *_, **__: True)
+    monkeypatch.setattr(
+        capacity.lockstep, "prefers_stem", lambda *_, **__: True
+    )
     tiny.solve(PROBLEMS, CONFIG)
     trunks = [trunk for _, _, (trunk, _) in watched]
     stems = [stem for _, _, (_, stem) in watched]
