@@ -352,7 +352,9 @@ class Killer:
 
     Attributes:
         every: mean seconds between kills.
-        zygote: share of the kills that hit the zygote.
+        zygote: share of the kills that hit the zygote, once it has been of
+            use: the pool gives up where several in a row are not.
+        worked: seconds that the pool's workers have worked so far.
         workers_killed, zygotes_killed: so far.
     """
 
@@ -360,6 +362,7 @@ class Killer:
     zygote: float
     seed: int
     stop: threading.Event
+    worked: Callable[[], float]
     workers_killed: int = 0
     zygotes_killed: int = 0
 
@@ -367,14 +370,17 @@ class Killer:
         """The body of a thread."""
         rng = random.Random(self.seed)
         debt = 0.0
+        seen: dict[int, float] = {}  # zygote: `worked` when first seen
         while not self.stop.wait(rng.expovariate(1 / self.every)):
             zygotes = children(os.getpid())
             workers = [pid for one in zygotes for pid in children(one)]
             debt += self.zygote
+            worked = self.worked()
+            seen = {pid: seen.get(pid, worked) for pid in zygotes}
+            useful = [pid for pid in zygotes if seen[pid] < worked]
             with contextlib.suppress(ProcessLookupError):
-                # Not while it starts: the pool gives up after a few of those.
-                if debt >= 1 and workers:
-                    os.kill(rng.choice(zygotes), signal.SIGKILL)
+                if debt >= 1 and useful:
+                    os.kill(rng.choice(useful), signal.SIGKILL)
                     self.zygotes_killed += 1
                     debt -= 1
                 elif workers:
@@ -520,10 +526,18 @@ def main() -> None:
         parser.error(f"--checks={flags.checks}; at least 100")
     calm = _calm(flags)
     stop = threading.Event()
-    killer = Killer(flags.kill_every, flags.kill_zygote, flags.seed, stop)
     sampler = Sampler(stop)
-    threads = [threading.Thread(target=one.run) for one in (killer, sampler)]
     with Pool(flags.workers, MODULES, flags.deadline, cache=0) as verifiers:
+        killer = Killer(
+            flags.kill_every,
+            flags.kill_zygote,
+            flags.seed,
+            stop,
+            lambda: verifiers.statistics.busy_seconds,
+        )
+        threads = [
+            threading.Thread(target=one.run) for one in (killer, sampler)
+        ]
         for thread in threads:
             thread.start()
         try:

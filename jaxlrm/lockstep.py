@@ -299,10 +299,11 @@ def _drop_what_does_not_fit(
     fits = jnp.take_along_axis(taken, rank, 1) <= free[:, None]
     dropped = new & ~fits
     target = jnp.where(dropped, nodes, size)
-    return trees.replace(
+    trees = trees.replace(
         live=tree.put(trees.live, target, jnp.zeros_like(dropped)),
         dropped=trees.dropped + dropped.sum(1),
     )
+    return tree.refresh(trees, jnp.where(dropped, nodes, -1))
 
 
 def _join(first: Written, second: Written) -> Written:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxlrm.search.tree import Tree, ancestors
+from jaxlrm.search.tree import Tree, at, put
 
 
 def mean(tree: Tree, nodes: jax.Array, value: jax.Array) -> Tree:
@@ -18,9 +18,21 @@ def mean(tree: Tree, nodes: jax.Array, value: jax.Array) -> Tree:
         nodes: `[G, W] int32`, where simulations ended; -1 for none.
         value: `[G, W] float32`, what they found.
     """
-    path = ancestors(tree, nodes)
-    found = jnp.where(path, value[..., None], 0.0).sum(1)
-    return tree.replace(
-        visits=tree.visits + path.sum(1, dtype=jnp.int32),
-        value=tree.value + found,
+
+    def step(carry):
+        visits, total, nodes = carry
+        # Of several that meet in a node each writes what all of them bring.
+        same = nodes[:, :, None] == nodes[:, None, :]
+        found = jnp.where(same, value[:, None], 0.0).sum(-1)
+        target = jnp.where(nodes < 0, size, nodes)
+        visits = put(visits, target, at(visits, nodes) + same.sum(-1))
+        total = put(total, target, at(total, nodes) + found)
+        return visits, total, jnp.where(nodes < 0, -1, at(tree.parent, nodes))
+
+    size = tree.parent.shape[1]
+    visits, total, _ = jax.lax.while_loop(
+        lambda carry: (carry[2] >= 0).any(),
+        step,
+        (tree.visits, tree.value, nodes),
     )
+    return tree.replace(visits=visits, value=total)

@@ -183,7 +183,7 @@ def by_softmax(
 
 
 # (value, visits, prior, visits of the parent) -> what the search prefers, all
-# [N] for the children of a node.
+# [G, B] for the children of a node, but [G, 1] for the parent.
 Rule = Callable[..., jax.Array]
 
 
@@ -207,54 +207,53 @@ def uct(value, visits, prior, parent, c: float = 2.0):
 def descend(tree: Tree, branches: int, groups: int, rule: Rule):
     """Selects `groups` leaves, one after another, each by walking down.
 
-    A walk goes to the child that `rule` prefers until no child can be
-    extended. A leaf chosen but not yet seen counts as a visit that found
-    nothing (a virtual loss), so that the next walk of the round spreads out.
-    A child's value is the mean of what was found through it, its own score
-    before its first visit; its prior the softmax of the children's `prior`
-    and count.
+    A walk goes to the child that `rule` prefers until no child is alive. A
+    node walked through counts as visited and found to be worth nothing (a
+    virtual loss), so that the next walk of the round spreads out. A child's
+    value is the mean of what was found through it, its own score before its
+    first visit; its prior the softmax of the children's `prior` and count.
+
+    The search keeps all children of a node in one round, and calls
+    `tree.refresh` for nodes whose `live` it changes.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`, each leaf `B / groups`
         times in a row.
     """
     members = branches // groups
-    alive = tree_lib.has_live_descendant(tree)
 
-    def walk(one: Tree, alive, visits, value):
-        def children(node):
-            return (one.parent == node) & alive
+    def children(node):
+        number, mine = tree_lib.children_of(tree, node, branches)
+        return number[:, 0], mine[:, 0]
 
-        def step(node):
-            mine = children(node)
-            logits = jnp.where(mine, one.prior + jnp.log(one.count), -jnp.inf)
-            mean = jnp.where(one.visits > 0, value, one.score)
-            mean = mean / jnp.maximum(visits, 1)
-            wanted = rule(mean, visits, jax.nn.softmax(logits), visits[node])
-            return jnp.where(mine, wanted, -jnp.inf).argmax().astype(jnp.int32)
+    def down(carry):
+        node, visits, number, mine = carry  # node [G, 1], number [G, B]
+        seen = at(visits, number)
+        logits = at(tree.prior, number) + jnp.log(at(tree.count, number))
+        prior = jax.nn.softmax(jnp.where(mine, logits, -jnp.inf))
+        found = at(tree.visits, number) > 0
+        mean = jnp.where(found, at(tree.value, number), at(tree.score, number))
+        mean = mean / jnp.maximum(seen, 1)
+        wanted = rule(mean, seen, prior, at(visits, node))
+        best = jnp.where(mine, wanted, -jnp.inf).argmax(1)[:, None]
+        child = jnp.take_along_axis(number, best, 1)
+        on = mine.any(1, keepdims=True)
+        visits = _visit(visits, jnp.where(on, node, size))
+        node = jnp.where(on, child, node)
+        return node, visits, *children(node)
 
-        return jax.lax.while_loop(
-            lambda node: children(node).any(), step, jnp.int32(0)
+    def walk(visits, _):
+        carry = (root, visits, *children(root))
+        leaf, visits, *_ = jax.lax.while_loop(
+            lambda carry: carry[-1].any(), down, carry
         )
+        return _visit(visits, leaf), leaf[:, 0]
 
-    def of_problem(one: Tree, alive):
-        def choose(visits, _):
-            leaf = walk(one, alive, visits, one.value)
-
-            def raise_path(carry):
-                node, visits = carry
-                return one.parent[node], visits.at[node].add(1.0)
-
-            _, visits = jax.lax.while_loop(
-                lambda carry: carry[0] >= 0, raise_path, (leaf, visits)
-            )
-            return visits, leaf
-
-        start = one.visits.astype(jnp.float32)
-        return jax.lax.scan(choose, start, length=groups)[1]
-
-    leaves = jax.vmap(of_problem)(tree.replace(key=alive, tokens=alive), alive)
-    leaves = jnp.where(alive[:, :1], leaves, -1)
+    size = tree.parent.shape[1]
+    root = jnp.zeros((len(tree.size), 1), jnp.int32)
+    visits = tree.visits.astype(jnp.float32)
+    leaves = jax.lax.scan(walk, visits, length=groups)[1].T
+    leaves = jnp.where(at(tree.live, leaves), leaves, -1)
     before = (leaves[:, :, None] == leaves[:, None, :]) & jnp.tri(
         groups, k=-1, dtype=bool
     )
@@ -262,3 +261,8 @@ def descend(tree: Tree, branches: int, groups: int, rule: Rule):
     leaf = jnp.repeat(leaves, members, 1)
     ordinal = jnp.repeat(first, members, 1) + jnp.arange(branches) % members
     return leaf, ordinal.astype(jnp.int32)
+
+
+def _visit(visits: jax.Array, node: jax.Array) -> jax.Array:
+    """`visits [G, N]` with one more for each `node [G, 1]`."""
+    return jax.vmap(lambda v, n: v.at[n].add(1.0, mode="drop"))(visits, node)

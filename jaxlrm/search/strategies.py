@@ -297,7 +297,9 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         ended = jnp.where(twigs.kind == ANSWER, nodes, -1)
         trees = backup.mean(trees, ended, twigs.score)
         enough = (trees.kind == ANSWER).sum(1) >= config.branches
-        return _end(trees, config, enough), nodes
+        trees = _end(trees, config, enough)
+        changed = jnp.where(nodes < 0, twigs.leaf, nodes)
+        return tree.refresh(trees, changed), nodes
 
     return _stepwise(
         config,

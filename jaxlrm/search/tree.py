@@ -37,6 +37,9 @@ class Tree:
             step goes on), ANSWER or DEAD (a late verdict refuted it, or a
             step before it).
         live: `bool`, may be selected for extension.
+        alive: `bool`, it or a node below it is live: kept by `refresh`, for
+            searches that walk down the tree.
+        first: `int32`, the number of its first child; `N` if it has none.
         children: `int32`, branches grown from the node so far.
         count: `int32`, branches that wrote it.
         group: `int32`, subtree of a search that keeps several apart.
@@ -65,6 +68,8 @@ class Tree:
     length: jax.Array
     kind: jax.Array
     live: jax.Array
+    alive: jax.Array
+    first: jax.Array
     children: jax.Array
     count: jax.Array
     group: jax.Array
@@ -140,6 +145,8 @@ def empty(
         length=integers,
         kind=integers,
         live=jnp.zeros(shape, bool),
+        alive=jnp.zeros(shape, bool),
+        first=integers + nodes,
         children=integers,
         count=integers,
         group=integers,
@@ -180,6 +187,7 @@ def plant(
         end=fresh.end.at[:, 0].set(prompt_length - 1),
         kind=fresh.kind.at[:, 0].set(STEP),
         live=fresh.live.at[:, 0].set(True),
+        alive=fresh.alive.at[:, 0].set(True),
         count=fresh.count.at[:, 0].set(1),
         key=fresh.key.at[:, 0].set(keys),
     )
@@ -242,6 +250,8 @@ def add(
     nodes = jnp.where(keep & (nodes < capacity), nodes, capacity)
     length = twigs.length
     nothing = jnp.zeros(nodes.shape, jnp.float32)
+    live = twigs.kind != ANSWER
+    parent = jnp.where(nodes < capacity, twigs.leaf, capacity)
     tree = tree.replace(
         size=jnp.minimum(tree.size + keep.sum(1), capacity),
         parent=put(tree.parent, nodes, twigs.leaf),
@@ -249,7 +259,11 @@ def add(
         end=put(tree.end, nodes, at(tree.end, twigs.leaf) + length),
         length=put(tree.length, nodes, length),
         kind=put(tree.kind, nodes, twigs.kind),
-        live=put(tree.live, nodes, twigs.kind != ANSWER),
+        live=put(tree.live, nodes, live),
+        alive=put(tree.alive, nodes, live),
+        first=jax.vmap(lambda first, at, n: first.at[at].min(n, mode="drop"))(
+            tree.first, parent, nodes
+        ),
         children=put(tree.children, nodes, jnp.zeros_like(nodes)),
         count=put(tree.count, nodes, count),
         group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
@@ -281,11 +295,58 @@ def prune(tree: Tree, nodes: jax.Array, verdict: jax.Array) -> Tree:
 
     refuted = verdicts == INVALID
     dead = jax.lax.fori_loop(0, tree.depth.max(), step, refuted)
-    return tree.replace(
+    tree = tree.replace(
         verdict=verdicts,
         kind=jnp.where(dead, DEAD, tree.kind),
         live=tree.live & ~dead,
     )
+    return refresh(tree, jnp.where(verdict == INVALID, nodes, -1))
+
+
+def children_of(
+    tree: Tree, nodes: jax.Array, branches: int
+) -> tuple[jax.Array, jax.Array]:
+    """Children that are alive, of nodes that were extended in one round only.
+
+    Args:
+        tree: the trees.
+        nodes: `[G, W] int32`; -1 has none.
+        branches: `B`: so many numbers from the first child on, at most, are
+            those of its siblings.
+
+    Returns:
+        `[G, W, B] int32` nodes, and `[G, W, B] bool`, which are children.
+    """
+    number = at(tree.first, nodes)[..., None] + jnp.arange(branches)
+    inside = jnp.minimum(number, tree.parent.shape[1] - 1)
+    flat = inside.reshape(len(inside), -1)
+    mine = at(tree.parent, flat).reshape(inside.shape) == nodes[..., None]
+    mine &= at(tree.alive, flat).reshape(inside.shape) & (inside == number)
+    return inside, mine & (nodes >= 0)[..., None]
+
+
+def refresh(tree: Tree, nodes: jax.Array) -> Tree:
+    """Brings `alive` up to date above `nodes`, whose `live` may have changed.
+
+    Args:
+        tree: the trees, whose nodes are extended in one round each.
+        nodes: `[G, B] int32`, with all that were kept in a round if one of
+            them was; -1 for none.
+    """
+
+    def step(carry):
+        alive, nodes = carry
+        trees = tree.replace(alive=alive)
+        _, children = children_of(trees, nodes, branches)
+        now = at(tree.live, nodes) | children.any(-1)
+        alive = put(alive, jnp.where(nodes < 0, size, nodes), now)
+        return alive, jnp.where(now | (nodes < 0), -1, at(tree.parent, nodes))
+
+    size, branches = tree.parent.shape[1], nodes.shape[1]
+    alive, _ = jax.lax.while_loop(
+        lambda carry: (carry[1] >= 0).any(), step, (tree.alive, nodes)
+    )
+    return tree.replace(alive=alive)
 
 
 def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
