@@ -692,9 +692,15 @@ def test_easy_problems_leave_their_tokens_to_hard_ones(delay, execution):
     assert sum(after) - sum(before) > left // 2
 
 
-def test_a_full_cache_goes_on_and_says_so(tiny):
+@pytest.mark.parametrize("strategy", ["beam", "mcts"])
+def test_a_full_cache_goes_on_and_says_so(tiny, strategy):
     config = dataclasses.replace(
-        STEPWISE, branches=8, step_tokens=24, chain_tokens=120, trunk=64
+        STEPWISE,
+        strategy=strategy,
+        branches=8,
+        step_tokens=24,
+        chain_tokens=120,
+        trunk=64,
     )
     problems = ["What is 1 + 2?", "Solve 2*x = 10 for x."]
     found = tiny.solve(problems, config)

@@ -234,6 +234,8 @@ def add(
 ) -> tuple[Tree, jax.Array]:
     """Adds the twigs in `keep` as nodes, in the order of their branches.
 
+    What is counted at a node (children, visits, value) is 0 since `plant`.
+
     Args:
         tree: the trees.
         twigs: of this round.
@@ -249,7 +251,6 @@ def add(
     nodes = tree.size[:, None] + jnp.cumsum(keep, 1, dtype=jnp.int32) - 1
     nodes = jnp.where(keep & (nodes < capacity), nodes, capacity)
     length = twigs.length
-    nothing = jnp.zeros(nodes.shape, jnp.float32)
     live = twigs.kind != ANSWER
     parent = jnp.where(nodes < capacity, twigs.leaf, capacity)
     tree = tree.replace(
@@ -264,17 +265,13 @@ def add(
         first=jax.vmap(lambda first, at, n: first.at[at].min(n, mode="drop"))(
             tree.first, parent, nodes
         ),
-        children=put(tree.children, nodes, jnp.zeros_like(nodes)),
         count=put(tree.count, nodes, count),
         group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
-        visits=put(tree.visits, nodes, jnp.zeros_like(nodes)),
-        value=put(tree.value, nodes, nothing),
         prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(length, 1)),
         score=put(tree.score, nodes, twigs.score),
         verdict=put(tree.verdict, nodes, verdict),
         key=put(tree.key, nodes, twigs.key),
         tokens=put(tree.tokens, nodes, twigs.tokens),
-        output_length=put(tree.output_length, nodes, jnp.zeros_like(nodes)),
     )
     return tree, jnp.where(nodes < capacity, nodes, -1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +13,18 @@ import pytest
 
 from jaxlrm.config import SearchConfig
 from jaxlrm.search import backup, search, select, strategies, tree
-from jaxlrm.testing import answer, compile_scripts, run_scripts, step
+from jaxlrm.testing import (
+    Prompts,
+    answer,
+    compile_scripts,
+    run_scripts,
+    scripted_model,
+    step,
+    verdicts_of,
+)
 from jaxlrm.verify.verdict import Verdict
+
+has_live_descendant = jax.jit(tree.has_live_descendant)
 
 ACTIONS = 3
 DEPTH = 5
@@ -109,28 +120,40 @@ def test_visits_are_those_of_mctx(seed):
     assert ours.sum() == simulations
 
 
-def final_tree(strategy: strategies.Strategy, lines) -> tree.Tree:
-    """The tree when the rounds are spent, with its statistics."""
-    from jaxlrm.testing import Prompts, scripted_model, verdicts_of
-
+def trees_of(
+    strategy: strategies.Strategy, lines, late: bool = False
+) -> Iterator[tree.Tree]:
+    """The tree after each round, as the leaves of the next were selected."""
     model = scripted_model(1, strategy.branches)
     start = functools.partial(search.initial, model, strategy, 1)
     queue = [(0, jax.random.key(0))]
+    silence, verify = search.no_reply(1, strategy), verdicts_of([lines])
+    before = silence
 
     def stack(rows):
         return Prompts(np.array(rows, np.int32)[:, None], np.ones(1, np.int32))
 
-    silence, verify = search.no_reply(1, strategy), verdicts_of([lines])
+    def ask(seen):
+        nonlocal before
+        reply = silence._replace(verdict=verify(seen))
+        before, reply = reply, before if late else reply
+        return reply
+
     rounds = search.run(
-        search.compile_rounds(model, strategy),
+        search.compile_rounds(model, strategy, late=late),
         compile_scripts([lines], strategy.step_tokens),
         search.begin([jax.jit(start)()], strategy),
         queue,
         stack,
-        lambda seen: silence._replace(verdict=verify(seen)),
+        ask,
     )
     for _, lane in rounds:
-        last = jax.tree.map(np.asarray, lane.state.tree.replace(key=None))
+        yield jax.tree.map(np.asarray, lane.state.tree.replace(key=None))
+
+
+def final_tree(strategy: strategies.Strategy, lines) -> tree.Tree:
+    """The tree when the rounds are spent, with its statistics."""
+    *_, last = trees_of(strategy, lines)
     return last
 
 
@@ -223,6 +246,40 @@ def test_a_finished_chain_counts_as_a_visit():
     ended = int(np.flatnonzero(found.kind[0] == tree.ANSWER)[0])
     assert found.visits[0][ended] == 1
     assert found.value[0][ended] == pytest.approx(0.7)
+
+
+def withering(rng: np.random.Generator, name: str = "", depth: int = 0):
+    """Steps of which many are wrong, or ends, so that whole subtrees die."""
+    if depth == 4:
+        return ()
+    found = []
+    for letter in NAMES[: rng.integers(1, 4)]:
+        score, kind = rng.uniform(0.1, 0.9), rng.integers(4)
+        text = name + letter
+        if kind == 0:
+            found.append(answer(text, score))
+        elif kind == 1:
+            found.append(step(text, score, verdict=Verdict.INVALID))
+        else:
+            found.append(step(text, score, *withering(rng, text, depth + 1)))
+    return tuple(found)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+def test_what_is_alive_has_a_live_descendant(late):
+    died = 0
+    strategy = build(branches=4, width=2, rounds=12)
+    for seed in range(12):
+        lines = withering(np.random.default_rng(seed))
+        for found in trees_of(strategy, lines, late):
+            if not found.live.any():
+                continue  # it has ended: nobody walks down any more
+            expected = np.asarray(has_live_descendant(found))
+            np.testing.assert_array_equal(found.alive, expected)
+            used = np.arange(expected.shape[1]) < found.size[0]
+            inner = np.isin(np.arange(expected.shape[1]), found.parent[0])
+            died += int((used & inner & ~expected[0]).sum())
+    assert died > 10
 
 
 def test_visits_add_up():
