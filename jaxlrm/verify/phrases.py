@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from jaxlrm.verify import units
+
 _SYNONYMS = {
     spelling.lower(): names.split("|")[0]
     for names in (
@@ -223,7 +225,7 @@ def as_formula(text: str) -> str | None:
         if len(text) > 80:
             return None
         words = plain(text)
-        return _FRACTIONS.get(words) or _spelled(words)
+        return _FRACTIONS.get(words) or _spelled(words) or _measured(words)
     ordinal = _ORDINAL.fullmatch(text)
     if ordinal:
         return ordinal.group(1)
@@ -251,6 +253,13 @@ def _spelled(text: str) -> str | None:
         else:
             return None
     return str(total + part) if text else None
+
+
+def _measured(text: str) -> str | None:
+    """`3 dollars` for `three dollars`."""
+    number, space, unit = text.rpartition(" ")
+    value = _spelled(number) if space and unit in units.PLAIN else None
+    return f"{value} {unit}" if value else None
 
 
 def letters(text: str) -> str | None:

@@ -33,6 +33,12 @@ TRUE = {
         ("_5C_2", "10"),
         ("{}_{10}C_{3}", r"\binom{10}{3}"),
         ("10C3", "120"),
+        ("10P3", "720"),
+        ("_{10}P_3", "720"),
+        ("nCr(10, 3)", "120"),
+        ("nPr(10, 3)", "720"),
+        ("three dollars", r"\$3"),
+        ("two hours", "120 minutes"),
         ("6!/(3!3!)", "20"),
         (r"\binom{2n}{n}", r"\frac{(2n)!}{(n!)^2}"),
     ],
@@ -167,6 +173,10 @@ FALSE = {
     ],
     "words": [
         ("twenty-one", "20"),
+        ("10P3", "120"),
+        ("P(1, 2)", "2"),  # may be a point
+        ("four dollars", "3 dollars"),
+        ("two hours", "2 minutes"),
         ("one two", "3"),
         ("five five", "55"),
         ("two hundred", "100"),
