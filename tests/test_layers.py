@@ -38,6 +38,8 @@ LAYERS = """
     verify.scalars       jax
     verify.equivalence.* jax
     verify.equivalence   jax
+    verify.wire          jax
+    verify.zygotes       jax
     verify.workers.*     jax
     verify.workers       jax
     verify.algebra       jax

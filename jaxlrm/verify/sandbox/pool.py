@@ -31,9 +31,10 @@ import threading
 import warnings
 from collections.abc import Iterable, Sequence
 
-from jaxlrm.verify.sandbox import start
+from jaxlrm.verify import zygotes
 from jaxlrm.verify.sandbox.child import OUTSIDE, Child, ZygoteLost, converse
 from jaxlrm.verify.sandbox.run import Protection, Run, Status
+from jaxlrm.verify.sandbox.start import start_zygote
 
 MODULES = (
     "cmath",
@@ -170,7 +171,7 @@ class Sandbox:
         self._number = 0
         self._closed = False
         self._owner = os.getpid()
-        self._process, self._channel, reply = start.start(self._settings)
+        self._process, self._channel, reply = start_zygote(self._settings)
         self._protection = Protection(
             reply["missing"], tuple(reply["breaches"])
         )
@@ -269,7 +270,7 @@ class Sandbox:
             child.close()
         self._channel.close()
         if self._owner == os.getpid():
-            start.end(self._process)
+            zygotes.end(self._process)
 
     # --- Inside -------------------------------------------------------------
 
@@ -354,7 +355,7 @@ class Sandbox:
             self._process.wait()
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    started = start.start(self._settings)
+                    started = start_zygote(self._settings)
                     break
                 except RuntimeError as error:
                     if attempt == ATTEMPTS:

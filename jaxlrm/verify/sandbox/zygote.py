@@ -30,6 +30,7 @@ from collections.abc import Collection
 from typing import Any, NoReturn
 
 from jaxlrm.verify.sandbox import archive, confine, program
+from jaxlrm.verify.wire import receive_json, send_json
 
 # From the caller, on a child's socket: the time (monotonic) and the seconds
 # from then until it is killed.
@@ -40,7 +41,6 @@ KILL = b"kill"
 REPORT = struct.Struct("<i?ddQ")
 # To the zygote: a byte with a child's four descriptors.
 DESCRIPTORS = 4
-LENGTH = struct.Struct("<I")
 
 
 def serve() -> NoReturn:
@@ -77,28 +77,6 @@ def serve() -> NoReturn:
     _forget()
     _Supervisor(channel, caller, confinement, missing.keys()).run()
     os._exit(0)
-
-
-def send_json(channel: socket.socket, value: Any) -> None:
-    """A length and JSON."""
-    body = json.dumps(value).encode()
-    channel.sendall(LENGTH.pack(len(body)) + body)
-
-
-def receive_json(channel: socket.socket) -> Any:
-    """EOFError where the other end has closed."""
-    (length,) = LENGTH.unpack(_receive(channel, LENGTH.size))
-    return json.loads(_receive(channel, length))
-
-
-def _receive(channel: socket.socket, length: int) -> bytes:
-    data = b""
-    while len(data) < length:
-        part = channel.recv(length - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return data
 
 
 def _watch(caller: int) -> int | None:

@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from jaxlrm.verify import zygotes
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers.protocol import CHUNK, CHUNK_HEADER, RESULT_HEADER
-from jaxlrm.verify.workers.start import end_zygote, start_zygote
+from jaxlrm.verify.workers.start import start_zygote
 
 IN_FLIGHT = 4  # chunks sent for each worker: enough that none is ever idle
 ZYGOTE_DEATHS = 3  # in a row without a verdict: then the pool gives up
@@ -228,7 +229,7 @@ class Pool:
         self._thread.join()
         self._wake.close()
         self._wake_up.close()
-        end_zygote(self._zygote)
+        zygotes.end(self._zygote)
 
     # --- Under the lock -----------------------------------------------------
 
@@ -291,7 +292,7 @@ class Pool:
                 return
             # The zygote died (out of memory, or killed): start another one and
             # send again what was not answered.
-            end_zygote(self._zygote)
+            zygotes.end(self._zygote)
             try:
                 deaths = self._replace_zygote(1 if settled else deaths + 1)
             except Exception as error:

@@ -1,19 +1,12 @@
-"""What crosses the sockets and the memory shared with a worker.
-
-Lengths and JSON between the pool, the zygote and the workers, never pickle.
-"""
+"""What crosses the sockets, and the memory shared with a worker."""
 
 from __future__ import annotations
 
-import json
 import mmap
-import socket
 import struct
-from typing import Any
 
 CHUNK = 64  # jobs of a message; amortises the system calls
 
-LENGTH = struct.Struct("<I")
 CHUNK_HEADER = struct.Struct("<QII")  # chunk, jobs, bytes of JSON
 JOB_HEADER = struct.Struct("<III")  # first job to do, jobs, bytes of JSON
 RESULT_HEADER = struct.Struct("<QIId")  # chunk, jobs, restarts, busy seconds
@@ -69,26 +62,3 @@ class Shared:
         self._numbers.release()
         self._bytes.release()
         self._memory.close()
-
-
-def send_json(channel: socket.socket, value: Any) -> None:
-    """Waits until it is sent."""
-    body = json.dumps(value).encode()
-    channel.sendall(LENGTH.pack(len(body)) + body)
-
-
-def receive_json(channel: socket.socket) -> Any:
-    """What `send_json` sent; EOFError where the other end has closed."""
-    (length,) = LENGTH.unpack(receive_exactly(channel, LENGTH.size))
-    return json.loads(receive_exactly(channel, length))
-
-
-def receive_exactly(channel: socket.socket, length: int) -> bytes:
-    """EOFError where the other end has closed."""
-    data = bytearray()
-    while len(data) < length:
-        part = channel.recv(min(length - len(data), 1 << 20))
-        if not part:
-            raise EOFError
-        data += part
-    return bytes(data)

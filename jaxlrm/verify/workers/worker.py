@@ -14,11 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxlrm.verify.verdict import Verdict
-from jaxlrm.verify.workers.protocol import (
-    JOB_HEADER,
-    Shared,
-    receive_exactly,
-)
+from jaxlrm.verify.wire import receive_exactly
+from jaxlrm.verify.workers.protocol import JOB_HEADER, Shared
 
 _PR_SET_PDEATHSIG = 1
 

@@ -16,14 +16,13 @@ import time
 from typing import Any
 
 from jaxlrm.verify.verdict import Verdict
+from jaxlrm.verify.wire import receive_json, send_json
 from jaxlrm.verify.workers.protocol import (
     CHUNK_HEADER,
     JOB_HEADER,
     PENDING,
     RESULT_HEADER,
     Shared,
-    receive_json,
-    send_json,
 )
 from jaxlrm.verify.workers.worker import confine, limit_memory, work
 

@@ -1,0 +1,82 @@
+"""Starts a zygote, an interpreter that others are forked from, and ends it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jaxlrm.verify.wire import receive_json, send_json
+
+START_SECONDS = 60.0  # to import its modules
+_END_SECONDS = 5.0
+
+
+def start(
+    role: str,
+    arguments: Sequence[str | os.PathLike],
+    settings: Mapping[str, Any],
+    environment: Mapping[str, str],
+    refused: Callable[[str], Exception],
+    cwd: str | None = None,
+) -> tuple[subprocess.Popen, socket.socket, dict[str, Any]]:
+    """A zygote that is ready, its socket, and what it says of itself.
+
+    Args:
+        role: what it is, for a message.
+        arguments: of the interpreter. Its standard input is the socket.
+        settings: sent to it as JSON; it answers with a JSON object.
+        environment: of its own, beside the little that an interpreter needs.
+        refused: the exception for an answer with an `error`.
+        cwd: where it runs.
+
+    Raises:
+        RuntimeError: it did not start.
+    """
+    ours, theirs = socket.socketpair()
+    # Threads do not survive a fork.
+    wanted = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # Where the interpreter's own libraries are.
+    for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME"):
+        if name in os.environ:
+            wanted[name] = os.environ[name]
+    with theirs:
+        # No preexec_fn: with it subprocess would run Python in a fork. A
+        # session of its own keeps the terminal's Ctrl-C away.
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            env=wanted | dict(environment),
+            cwd=cwd,
+            start_new_session=True,
+        )
+    try:
+        ours.settimeout(START_SECONDS)
+        send_json(ours, settings)
+        reply = receive_json(ours)
+        ours.settimeout(None)
+        if "error" in reply:
+            raise refused(reply["error"])
+    except BaseException as error:
+        ours.close()
+        end(process)
+        if isinstance(error, (OSError, EOFError)):
+            raise RuntimeError(
+                f"{sys.executable} did not start as {role} (exit status "
+                f"{process.returncode}); its message is on standard error"
+            ) from error
+        raise
+    return process, ours, reply
+
+
+def end(process: subprocess.Popen) -> None:
+    """Waits for a zygote whose socket is closed, which ends it."""
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
