@@ -168,6 +168,7 @@ def bind(
             leaf >= 0,
             _half_delimiter(weights.tables, trees, leaf),
             allowance=_left(trees),
+            narrow=strategy.whole,
             **output,
         )
         if not strategy.whole:  # else nothing will read what was written

@@ -692,6 +692,21 @@ def test_easy_problems_leave_their_tokens_to_hard_ones(delay, execution):
     assert sum(after) - sum(before) > left // 2
 
 
+@pytest.mark.parametrize("execution", ["stepped", "fused"])
+@pytest.mark.parametrize("strategy", ["majority", "beam", "sequential"])
+def test_a_search_short_of_tokens_narrows(tiny, strategy, execution):
+    """All branches together would stop after an eighth of the tokens each."""
+    config = dataclasses.replace(
+        STEPWISE, strategy=strategy, execution=execution, rounds=30, tokens=160
+    )
+    for solution in tiny.solve(["What is 1 + 2?", "Is it?"], config):
+        assert 140 < solution.tokens["generator"] <= 160
+        chain = {-1: 0}
+        for number, thought in enumerate(solution.thoughts):
+            chain[number] = chain[thought.parent] + thought.tokens
+        assert max(chain.values()) > 1.4 * 160 / config.branches
+
+
 @pytest.mark.parametrize("strategy", ["beam", "mcts"])
 def test_a_full_cache_goes_on_and_says_so(tiny, strategy):
     config = dataclasses.replace(

@@ -67,6 +67,7 @@ LAYERS = """
     models
     checkpoint
     sampling
+    allowance
     generate
     search.tree
     search.aggregate
@@ -100,7 +101,13 @@ LAYERS = """
 """
 
 # Search sees callables and arrays only: of what stands above it, just this.
-SEARCH_MAY_IMPORT = ("config", "sampling", "sharding", "verify.verdict")
+SEARCH_MAY_IMPORT = (
+    "config",
+    "allowance",
+    "sampling",
+    "sharding",
+    "verify.verdict",
+)
 # Nothing in the package reaches for what is built on it.
 OUTSIDE = ("launch", "jaxlrm_launch", "configs", "colab", "tests", "benchmarks")
 WITHOUT = {

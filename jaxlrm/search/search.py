@@ -29,6 +29,7 @@ import numpy as np
 from flax import struct
 
 from jaxlrm.search import tree as tree_lib
+from jaxlrm.search.select import narrow
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
@@ -232,6 +233,8 @@ def advance(
     tree, nodes = keep(strategy, late, state, reply)
     cache, tree = model.commit(state.cache, tree, state.twigs, nodes)
     leaf, ordinal = strategy.select(tree)
+    if strategy.tokens:
+        leaf = narrow(tree, leaf, strategy.step_tokens)
     target = jnp.where(leaf < 0, tree.children.shape[1], leaf)
     tree = tree.replace(
         children=jax.vmap(lambda n, leaf: n.at[leaf].add(1, mode="drop"))(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxlrm.allowance import affordable
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.tree import Tree, at
 
@@ -266,3 +267,23 @@ def descend(tree: Tree, branches: int, groups: int, rule: Rule):
 def _visit(visits: jax.Array, node: jax.Array) -> jax.Array:
     """`visits [G, N]` with one more for each `node [G, 1]`."""
     return jax.vmap(lambda v, n: v.at[n].add(1.0, mode="drop"))(visits, node)
+
+
+def narrow(tree: Tree, leaf: jax.Array, step_tokens: int) -> jax.Array:
+    """Leaves that the tokens left suffice for, see `allowance`.
+
+    Args:
+        tree: the trees.
+        leaf: `[G, B] int32` of a strategy, those it prefers first; -1 for an
+            idle row.
+        step_tokens: most tokens of a step; a quarter of it stands for a chain
+            that has not begun.
+
+    Returns:
+        `[G, B] int32`: the others are idle. One row goes on in any case.
+    """
+    written = at(tree.end, leaf) - tree.end[:, :1]
+    cost = jnp.maximum(written, -(-step_tokens // 4))
+    return jnp.where(
+        affordable(leaf >= 0, cost, tree.allowance - tree.spent), leaf, -1
+    )

@@ -382,7 +382,8 @@ def _leave(
     """No node of before is extended again, save to have another try.
 
     Where no branch of a `group [B]` wrote a sound step, its leaves stay: other
-    samples may be right. Each is tried `_TRIES` rounds.
+    samples may be right. Each is tried as often as in `_TRIES` rounds that
+    share the group's branches among its leaves.
     """
     ran = (twigs.leaf >= 0).any(1, keepdims=True)
     group = jnp.broadcast_to(group, twigs.leaf.shape)
@@ -390,10 +391,13 @@ def _leave(
     def pairs(x):
         return x[:, :, None] == x[:, None, :]
 
-    failed = ~(pairs(group) & sound[:, None]).any(-1)
-    together = (pairs(twigs.leaf) & pairs(group)).sum(-1)
+    mates, active = pairs(group), twigs.leaf >= 0
+    failed = ~(mates & sound[:, None]).any(-1)
+    earlier = jnp.tri(group.shape[1], k=-1, dtype=bool)
+    first = active & ~(pairs(twigs.leaf) & mates & earlier).any(-1)
+    leaves = jnp.maximum((mates & first[:, None]).sum(-1), 1)
     tried = tree.at(trees.children, twigs.leaf)
-    again = failed & (twigs.leaf >= 0) & (tried < _TRIES * together)
+    again = failed & active & (tried < _TRIES * mates.sum(-1) // leaves)
     stays = tree.put(
         jnp.zeros_like(trees.live),
         jnp.where(again, twigs.leaf, _NOWHERE),

@@ -131,3 +131,28 @@ def test_best(entries, number, width):
         left -= math.ceil(count[0, branch] / width)
     found = select.best(mask, value, second, count, number, width)
     assert np.flatnonzero(found[0]).tolist() == sorted(chosen)
+
+
+# --- Few tokens left ----------------------------------------------------------
+
+
+def narrowed(left: int, leaf, step_tokens: int = 8) -> list[int]:
+    """A prompt of 10 tokens, and chains of 0, 6, 12 and 20 after it."""
+    trees = tree.empty(1, 4, step_tokens, allowance=100)
+    trees = trees.replace(
+        end=jnp.array([[9, 15, 21, 29]]), spent=jnp.array([100 - left])
+    )
+    return select.narrow(trees, jnp.array([leaf]), step_tokens)[0].tolist()
+
+
+def test_all_leaves_stay_while_their_chains_could_double():
+    assert narrowed(38, [3, 2, 1]) == [3, 2, 1]
+    assert narrowed(37, [3, 2, 1]) == [3, 2, -1]
+
+
+def test_the_first_leaf_stays_to_the_last_token():
+    assert narrowed(1, [-1, 3, 1, 1]) == [-1, 3, -1, -1]
+
+
+def test_a_chain_that_has_not_begun_costs_a_quarter_of_a_step():
+    assert narrowed(6, [0, 0, 0, 0]) == [0, 0, 0, -1]
