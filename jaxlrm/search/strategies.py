@@ -60,7 +60,8 @@ class Strategy(NamedTuple):
         greedy: take the likeliest token instead of sampling.
         whole: a round writes whole chains: only the end of an answer ends
             a step.
-        select: which nodes the next round extends; none ends the search.
+        select: which nodes the next round extends, those first that are to go
+            on where tokens run short; none ends the search.
         update: what of the last round is kept.
         vote: weight of each candidate chain in the vote.
         votes: most chains that can end, duplicates counted; 0 if it is not
