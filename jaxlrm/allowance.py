@@ -1,8 +1,8 @@
 """How branches with few tokens left come to an end of their chains.
 
-A chain is written only if the tokens left would let all that are written
-become twice as long: what is to come is about what has been written, if
-nothing else is known. So a search begins as wide as it may be, and as its
+A chain goes on only if the tokens left would let all that go on become longer
+by what they cost: what is to come is about what has been written, if nothing
+else is known. So a search begins as wide as it may be, and as its
 tokens run out it narrows to its best chain, instead of ending with many that
 say nothing.
 """

@@ -103,7 +103,8 @@ def make_room(
     used = int((cache.owner >= 0).sum(1).max())
     longest = int((trees.end - trees.end[:, :1]).max())
     step = strategy.step_tokens
-    if used + strategy.branches * step <= trunk and longest + step <= stem:
+    fits = used + strategy.branches * step <= trunk
+    if fits and (not stem or longest + step <= stem):
         return state
     wanted_trunk, wanted_stem = map(int, needed(state, reply))
     if wanted_trunk > trunk:
