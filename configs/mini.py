@@ -12,6 +12,8 @@ The presets:
   chains of its own (`launch.rollouts`) to tell which steps are right: the
   value head.
 - `prm`: the `s` model learns that and nothing else: a process reward model.
+- `l_programs`: goes on with `l_value`, its weakest families in front, and
+  learns to write programs too.
 """
 
 import dataclasses
@@ -30,6 +32,15 @@ HARDER = (
     *["arithmetic", "gcd", "evaluate", "system"] * 3,
     *["linear", "lcm", "differentiate", "countdown"] * 2,
     *["game24", "factors"],
+)
+# Last, what still fails, and programs.
+WEAKEST = (
+    *["rational", "expand"] * 6,
+    *["system"] * 5,
+    *["gcd", "countdown"] * 3,
+    *["linear", "arithmetic", "lcm", "evaluate", "differentiate"] * 2,
+    *["game24", "programs"] * 2,
+    *["factors"],
 )
 _SHARED = ModelConfig(
     vocab_size=256,
@@ -71,6 +82,7 @@ def get_config(preset: str = "xs") -> TrainConfig:
     runs = {size: _imitate(model) for size, model in SIZES.items()}
     runs |= {f"{size}_value": _judge(size, 0.25) for size in SIZES}
     runs["prm"] = _judge("s", 1.0)
+    runs["l_programs"] = _go_on(runs["l_value"])
     if preset not in runs:
         raise ValueError(
             f"unknown preset {preset!r}; presets: {', '.join(runs)}"
@@ -110,4 +122,19 @@ def _judge(size: str, share: float) -> TrainConfig:
             decay=1300,
         ),
         seed=1,
+    )
+
+
+def _go_on(run: TrainConfig) -> TrainConfig:
+    """Longer, on what the model is worst at."""
+    return dataclasses.replace(
+        run,
+        tasks=WEAKEST,
+        init="runs/l_value/model",
+        rollout_share=0.15,
+        steps=2600,
+        optimiser=dataclasses.replace(
+            run.optimiser, learning_rate=0.012, warmup=100, decay=1300
+        ),
+        seed=2,
     )
