@@ -25,6 +25,7 @@ from jaxlrm.verify.rules import moves as rule
 
 HIGHEST = 13  # number of a hand of the Game of 24
 TARGET = 24
+_EXHAUSTIBLE = 4  # numbers left of which all moves are tried
 _UNSEEN = pathlib.Path(__file__).with_name("game24_unseen.txt")
 
 _LIST = r"(?P<numbers>[0-9]{1,6}(?:, ?[0-9]{1,6}){1,9})"
@@ -97,6 +98,10 @@ class Game24:
         del gold
         return is_correct(statement, answer)
 
+    def reachable(self, statement: str, steps: Sequence[str]) -> bool | None:
+        """See `reachable`."""
+        return reachable(statement, steps)
+
     def statement(self, text: str) -> str | None:
         stated = _read(text)
         return _statement(*stated) if _is_game24(stated) else None
@@ -137,6 +142,10 @@ class Countdown:
         """Any expression that uses each number once and hits the target."""
         del gold
         return is_correct(statement, answer)
+
+    def reachable(self, statement: str, steps: Sequence[str]) -> bool | None:
+        """See `reachable`."""
+        return reachable(statement, steps)
 
     def statement(self, text: str) -> str | None:
         stated = _read(text)
@@ -202,6 +211,21 @@ def is_correct(statement: str, expression: str) -> bool:
         return parse(expression).sides == (stated[1],)
     except (NotParsed, ZeroDivisionError):
         return False
+
+
+def reachable(statement: str, steps: Sequence[str]) -> bool | None:
+    """Can the target still be made after these moves?
+
+    Tries all moves, so it serves to label chains for training and no search.
+
+    Returns:
+        None where it cannot be told: after a move that is not legal, with more
+        than four numbers left, or a negative one.
+    """
+    left = rule.numbers_left(statement, steps)
+    if left is None or len(left) > _EXHAUSTIBLE or left[0] < 0:
+        return None
+    return _reaches(left, rule.read(statement)[1])
 
 
 # --- Reading and writing ----------------------------------------------------
@@ -345,23 +369,29 @@ def _winning_path(rng: random.Random, hand: tuple[int, ...]) -> list[Move]:
 def _winning_moves(numbers: tuple[Number, ...]) -> tuple[Move, ...]:
     """The moves from which 24 can still be made; `numbers` is sorted."""
     return tuple(
-        move for move in moves(numbers) if _wins(_after(numbers, move))
+        move
+        for move in moves(numbers)
+        if _reaches(_after(numbers, move), TARGET)
     )
 
 
-@functools.cache
-def _wins(numbers: tuple[Number, ...]) -> bool:
+@functools.lru_cache(maxsize=2**20)
+def _reaches(numbers: tuple[Number, ...], target: int) -> bool:
+    """Can `target` be made of `numbers`, which are sorted?"""
     if len(numbers) == 1:
-        return numbers[0] == TARGET
+        return numbers[0] == target
     if len(numbers) == 2:  # most of the work
         small, large = numbers
         return (
-            small + large == TARGET
-            or small * large == TARGET
-            or large - small == TARGET
-            or (small != 0 and TARGET * small == large)
+            small + large == target
+            or small * large == target
+            or large - small == target
+            or (small != 0 and target * small == large)
+            or (large != 0 and target * large == small)
         )
-    return any(_wins(_after(numbers, move)) for move in moves(numbers))
+    return any(
+        _reaches(_after(numbers, move), target) for move in moves(numbers)
+    )
 
 
 def _after(numbers: tuple[Number, ...], move: Move) -> tuple[Number, ...]:

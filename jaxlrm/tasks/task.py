@@ -36,7 +36,10 @@ class Task(Protocol):
 
     Attributes:
         name: unique name, as in the `task` field of a dataset line.
-        dead_ends: a right step may leave no way to an answer.
+        dead_ends: a right step may leave no way to an answer. Such a family
+            may have a method `reachable(statement, steps) -> bool | None`
+            that tells, as `jaxlrm.tasks.countdown.reachable`; chains of
+            training are then labelled by it.
     """
 
     name: str

@@ -4,14 +4,16 @@ A process reward model learns from them whether a chain is right so far
 (Lightman et al. 2023, "Let's verify step by step"). The labels come from the
 symbolic engine, which judges each step against the one before it; no person
 and no larger model is asked. Where a right step may lead nowhere, as in
-Countdown, a step's label is the share of the sampled chains through it that
-reached an answer: the Monte-Carlo estimate of Math-Shepherd (Wang et al.
-2024).
+Countdown, a step's label says whether the answer can still be reached; where
+trying all that may follow would take too long, it is the share of the sampled
+chains through the step that reached an answer: the Monte-Carlo estimate of
+Math-Shepherd (Wang et al. 2024).
 """
 
 from __future__ import annotations
 
 import collections
+import functools
 import json
 import pathlib
 import random
@@ -106,8 +108,9 @@ Group = tuple[tasks.Problem, Sequence[tuple[Sequence[str], int]]]
 def label(pool: Pool, groups: Sequence[Group]) -> list[list[list[float]]]:
     """Labels in [0, 1] of the steps of the chains of each problem.
 
-    1 if the chain is right so far, else 0; where a family has dead ends, the
-    share of its chains with the same steps so far that are right to the end.
+    1 if the chain is right so far, else 0; where a family has dead ends, 1 if
+    the answer can still be reached, and where that is not known the share of
+    the chains with the same steps so far that are right to the end.
     What the engine cannot read counts as wrong: in the generated families
     every right step is readable.
     """
@@ -132,24 +135,37 @@ def label(pool: Pool, groups: Sequence[Group]) -> list[list[list[float]]]:
                 of_chain.append(float(right))
             exact.append(of_chain)
         if tasks.get(problem.task).dead_ends:
-            exact = _monte_carlo(chains, exact)
-        labels.append(exact)
+            labels.append(_look_ahead(problem, chains, exact))
+        else:
+            labels.append(exact)
     return labels
 
 
-def _monte_carlo(chains, exact) -> list[list[float]]:
-    """The share of the chains through each step that are right to the end."""
+def _look_ahead(
+    problem: tasks.Problem, chains, exact: Sequence[Sequence[float]]
+) -> list[list[float]]:
+    """Whether, or how often, the answer is reached after each right step."""
+    family = tasks.get(problem.task)
+    statement = family.statement(problem.text)
+    reachable = getattr(family, "reachable", lambda statement, steps: None)
     through = collections.Counter()
     reached = collections.Counter()
     for (steps, count), right in zip(chains, exact, strict=True):
         for end in range(1, len(steps) + 1):
             through[tuple(steps[:end])] += count
             reached[tuple(steps[:end])] += count * int(right[-1])
+
+    @functools.cache
+    def value(prefix: tuple[str, ...]) -> float:
+        known = reachable(statement, prefix)
+        if known is None:
+            return round(reached[prefix] / through[prefix], 4)
+        return float(known)
+
     return [
         [
-            round(reached[prefix] / through[prefix], 4)
-            for end in range(1, len(steps) + 1)
-            for prefix in [tuple(steps[:end])]
+            right and value(tuple(steps[:end]))
+            for end, right in enumerate(of_chain, 1)
         ]
-        for steps, _ in chains
+        for (steps, _), of_chain in zip(chains, exact, strict=True)
     ]

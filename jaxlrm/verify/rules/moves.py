@@ -99,6 +99,19 @@ def answer(statement: str, steps: Sequence[str]) -> str | None:
     return terms[0].text
 
 
+def numbers_left(
+    statement: str, steps: Sequence[str]
+) -> tuple[Number, ...] | None:
+    """The numbers after these moves, sorted; None where one is not legal."""
+    stated = read(statement)
+    if not steps:
+        return tuple(sorted(stated[0])) if stated else None
+    verdict, terms = _follow(statement, steps)
+    if verdict is not Verdict.VALID:
+        return None
+    return tuple(sorted(term.value for term in terms))
+
+
 def combine(left: Number, operator: str, right: Number) -> Number | None:
     """`left operator right`, exactly; None for a division by zero."""
     if operator == "+":
