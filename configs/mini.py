@@ -131,7 +131,7 @@ def _go_on(run: TrainConfig) -> TrainConfig:
         run,
         tasks=WEAKEST,
         init="runs/l_value/model",
-        rollout_share=0.15,
+        rollout_share=0.2,
         steps=2600,
         optimiser=dataclasses.replace(
             run.optimiser, learning_rate=0.012, warmup=100, decay=1300

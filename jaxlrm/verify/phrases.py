@@ -93,6 +93,8 @@ _DAY_MONTH = re.compile(
     r"([a-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?)(?:,? (\d{4}))?"
 )
 _ISO = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
+# Two digits each, which no quotient of quotients is written with.
+_SLASHED = re.compile(r"(\d{2})/(\d{2})/(\d{4})")
 _TIME = re.compile(
     r"(\d{1,2})(?: ?: ?(\d{2}))?(?: ?: ?(\d{2}))? ?([ap])\.? ?m\.?"
 )
@@ -192,6 +194,11 @@ def moment(text: str) -> str | None:
     match = _ISO.fullmatch(text)
     if match:
         return _date(*map(int, match.groups()))
+    match = _SLASHED.fullmatch(text)
+    if match:
+        first, second, year = map(int, match.groups())
+        # The month first, as in the United States, where it can be one.
+        return _date(year, first, second) or _date(year, second, first)
     match = _DAY_MONTH.fullmatch(text)
     if match:
         day, name, other_name, other_day, year = match.groups()
