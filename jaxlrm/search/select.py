@@ -276,14 +276,19 @@ def narrow(tree: Tree, leaf: jax.Array, step_tokens: int) -> jax.Array:
         tree: the trees.
         leaf: `[G, B] int32` of a strategy, those it prefers first; -1 for an
             idle row.
-        step_tokens: most tokens of a step; a quarter of it stands for a chain
-            that has not begun.
+        step_tokens: most tokens of a step. A quarter of it stands for a chain
+            that has not begun, unless others have ended: then their mean does.
 
     Returns:
         `[G, B] int32`: the others are idle. One row goes on in any case.
     """
-    written = at(tree.end, leaf) - tree.end[:, :1]
-    cost = jnp.maximum(written, -(-step_tokens // 4))
+    written = tree.end - tree.end[:, :1]
+    ended = jnp.where(tree.kind == tree_lib.ANSWER, tree.count, 0)
+    number = jnp.maximum(ended.sum(1), 1)
+    mean = (ended * written).sum(1) // number
+    guess = -(-step_tokens // 4)
+    begins = jnp.where(ended.any(1), mean, guess)[:, None]
+    cost = jnp.maximum(at(written, leaf), jnp.where(leaf > 0, guess, begins))
     return jnp.where(
         affordable(leaf >= 0, cost, tree.allowance - tree.spent), leaf, -1
     )

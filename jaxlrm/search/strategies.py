@@ -121,21 +121,7 @@ def build(config: SearchConfig) -> Strategy:
     if config.tools == "python":  # which writes between two steps
         chains = _sequential(config, veto=False)
         return chains._replace(vote=weigh, greedy=greedy)
-    return Strategy(
-        branches=config.branches,
-        groups=1,
-        step_tokens=config.chain_tokens,
-        output_tokens=0,
-        tokens=config.tokens,
-        rounds=1,
-        nodes=1 + config.branches,
-        greedy=greedy,
-        whole=True,
-        select=lambda tree: select.spread_over_live(tree, config.branches, 1),
-        update=_keep_all,
-        vote=weigh,
-        votes=config.branches,
-    )
+    return _whole(config)._replace(vote=weigh, greedy=greedy)
 
 
 def _from_outside(config: SearchConfig) -> Strategy:
@@ -156,13 +142,52 @@ def _from_outside(config: SearchConfig) -> Strategy:
     return strategy
 
 
-def _keep_all(trees: Tree, twigs: Twigs, verdict):
-    """One round of whole chains: keep them all and end."""
-    first, count = tree.first_of_equals(twigs)
-    keep = first & (verdict != tree.INVALID)
-    trees, nodes = tree.add(trees, twigs, keep, verdict, count)
-    ran = (twigs.leaf >= 0).any(1, keepdims=True)
-    return trees.replace(live=trees.live & ~ran), nodes
+def _whole(config: SearchConfig) -> Strategy:
+    """Whole chains, in one round.
+
+    Where tokens are limited, some of the branches are stopped in the middle of
+    their chains. What those that ended left over then starts others in their
+    place, in further rounds.
+    """
+    branches = config.branches
+    rounds = _TRIES if config.tokens and branches > 1 else 1
+
+    def update(trees: Tree, twigs: Twigs, verdict):
+        first, count = tree.first_of_equals(twigs)
+        keep = first & (verdict != tree.INVALID)
+        keep &= (twigs.kind == ANSWER) | (trees.rounds <= 1)[:, None]
+        trees, nodes = tree.add(trees, twigs, keep, verdict, count)
+        ran = (twigs.leaf >= 0).any(1)
+        again = trees.rounds < rounds
+        again &= (ended(trees) < branches) & (trees.spent < trees.allowance)
+        again &= ~_proven(trees)
+        root = jnp.arange(trees.live.shape[1]) == 0
+        live = jnp.where(ran[:, None], root & again[:, None], trees.live)
+        return trees.replace(live=live), nodes
+
+    def ended(trees: Tree) -> jax.Array:
+        return jnp.where(trees.kind == ANSWER, trees.count, 0).sum(1)
+
+    def choose(trees: Tree):
+        leaf, ordinal = select.spread_over_live(trees, branches, 1)
+        to_come = branches - ended(trees)[:, None]
+        return jnp.where(jnp.arange(branches) < to_come, leaf, -1), ordinal
+
+    return Strategy(
+        branches=branches,
+        groups=1,
+        step_tokens=config.chain_tokens,
+        output_tokens=0,
+        tokens=config.tokens,
+        rounds=rounds,
+        nodes=1 + branches * min(rounds, 2),
+        greedy=False,
+        whole=True,
+        select=choose,
+        update=update,
+        vote=vote.count,
+        votes=branches,
+    )
 
 
 def _beam(config: SearchConfig) -> Strategy:
@@ -413,12 +438,16 @@ def _end(trees: Tree, config: SearchConfig, enough) -> Tree:
     Of all when an answer is proven, `enough [G] bool` were found, or the
     rounds or tokens are spent.
     """
-    answers = trees.kind == ANSWER
-    proven = (answers & (trees.verdict == tree.VALID)).any(1)
-    done = proven | enough | (trees.rounds >= config.rounds)
+    done = _proven(trees) | enough | (trees.rounds >= config.rounds)
     if config.tokens:
         done |= trees.spent >= trees.allowance
     written = trees.end - trees.end[:, :1]
     coming = config.step_tokens + _outputs(config)
     fits = written + coming <= config.chain_tokens
     return trees.replace(live=trees.live & fits & ~done[:, None])
+
+
+def _proven(trees: Tree) -> jax.Array:
+    """`[G] bool`: the verdict on an answer is VALID."""
+    valid = trees.verdict == tree.VALID
+    return ((trees.kind == ANSWER) & valid).any(1)

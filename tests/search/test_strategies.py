@@ -70,6 +70,35 @@ def test_whole_chains(name):
     assert live_branches(found) == [4]
 
 
+def test_whole_chains_that_ended_early_leave_their_tokens_to_others():
+    """A chain of five tokens, its end included, is taken to have ten before."""
+    script = (
+        answer("x=17", 0.3),
+        answer("x=2", 0.9, verdict=INVALID),
+        answer("x=3", 0.8),
+        answer("x=17", 0.3),
+        answer("x=4", 0.3),
+    )
+    limited = build("majority", tokens=25)
+    found = run_scripts(limited, [script])
+    assert live_branches(found) == [2, 3]
+    assert found.trees == [
+        tree_of("""
+            1 x=17 END 0.3
+            2 x=3 END 0.8
+            3 x=17 END 0.3
+            4 x=4 END 0.3
+        """)
+    ]
+    assert grown(build("greedy", tokens=25), *script) == "1 x=17 END 0.3"
+
+
+def test_whole_chains_are_not_started_without_end():
+    wrong = [answer("x=2", 0.9, verdict=INVALID)] * 40
+    found = run_scripts(build("majority", tokens=300), [wrong])
+    assert live_branches(found) == [4] * 8
+
+
 def test_greedy_takes_one_branch():
     strategy = build("greedy")
     assert strategy.greedy and strategy.branches == 1
