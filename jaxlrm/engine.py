@@ -214,8 +214,9 @@ class Engine:
 
         Up to `config.batch` problems are searched side by side; a problem
         that ends makes room for the next. What is found does not depend on
-        the batch. A problem that cannot be read (empty, longer than the
-        model's context) is not solved and says why in its note.
+        the batch, but for `adaptive`, and `tools` left at `auto`. A problem
+        that cannot be read (empty, longer than the model's context) is not
+        solved and says why in its note.
 
         Args:
             problems: texts.
@@ -240,7 +241,7 @@ class Engine:
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
         config = dataclasses.replace(config or SearchConfig(), **changes)
-        config = self._resolve(config)
+        config = self._resolve(config, problems)
         strategy = strategies.build(config)
         room = self._generator.max_position_embeddings - config.chain_tokens
         if not strategy.whole:
@@ -297,8 +298,10 @@ class Engine:
             **to_json(config),
         }
 
-    def _resolve(self, config: SearchConfig) -> SearchConfig:
-        """The configuration with what it leaves to the model filled in.
+    def _resolve(
+        self, config: SearchConfig, problems: Sequence[str]
+    ) -> SearchConfig:
+        """The configuration with what it leaves open filled in.
 
         Raises:
             ValueError: the model cannot serve it.
@@ -310,8 +313,11 @@ class Engine:
                 "use symbolic or none"
             )
         if config.tools == "auto":
-            knows = "programs" in self._text.tasks
-            tools = "python" if knows else "none"
+            programs = "programs" in self._text.tasks and any(
+                reading is None or reading.family.name == "programs"
+                for reading in map(tasks.recognise, problems)
+            )
+            tools = "python" if programs else "none"
             config = dataclasses.replace(config, tools=tools)
         if not config.chain_tokens:
             context = self._generator.max_position_embeddings

@@ -82,7 +82,8 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             default.tools,
             TOOLS,
             "Run steps that are programs in the sandbox and append what they "
-            "print; auto: if the model was trained for it.",
+            "print; auto: if the model was trained for it and a problem may "
+            "ask for it.",
         ),
         "adaptive": flags.DEFINE_bool(
             "adaptive",
