@@ -17,7 +17,7 @@ import pathlib
 import jaxlrm
 from jaxlrm import SearchConfig, datasets, evaluate, summary
 from jaxlrm.config import STRATEGIES
-from jaxlrm.engine import enable_compilation_cache
+from jaxlrm.loading import enable_compilation_cache
 
 BUDGETS = {1_000: 16, 4_000: 64, 16_000: 256}  # tokens: branches
 VERIFIERS = ("learned", "symbolic", "both")

@@ -18,7 +18,7 @@ import random
 
 import jaxlrm
 from jaxlrm import SearchConfig, datasets, evaluate, summary
-from jaxlrm.engine import enable_compilation_cache
+from jaxlrm.loading import enable_compilation_cache
 from jaxlrm.tasks import countdown
 
 TOKENS = 2000  # that the generator may write for a hand

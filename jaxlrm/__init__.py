@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxlrm.config import SearchConfig as SearchConfig
     from jaxlrm.engine import Engine as Engine
-    from jaxlrm.engine import load as load
+    from jaxlrm.loading import load as load
     from jaxlrm.solution import Solution as Solution
 
 __version__ = "0.1.0"
@@ -21,7 +21,7 @@ _HOMES = {
     "Engine": "jaxlrm.engine",
     "SearchConfig": "jaxlrm.config",
     "Solution": "jaxlrm.solution",
-    "load": "jaxlrm.engine",
+    "load": "jaxlrm.loading",
 }
 __all__ = ["Engine", "SearchConfig", "Solution", "load"]
 

@@ -40,12 +40,12 @@ def main(argv: list[str]) -> int:
 
 
 def _calibrate() -> None:
-    from jaxlrm import calibrate, engine
+    from jaxlrm import calibrate, loading
     from jaxlrm.models import hf
     from jaxlrm.text import Text
     from jaxlrm.train import data, grade
 
-    folder = engine.find(_MODEL.value)
+    folder = loading.find(_MODEL.value)
     config, params = hf.load(folder)
     halves = ([], [])
     documents = data.read_rollouts(_ROLLOUTS.value, Text.load(folder))

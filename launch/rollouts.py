@@ -29,14 +29,14 @@ flags.mark_flag_as_required("output")
 def main(argv: list[str]) -> int:
     """Writes the file."""
     del argv
-    from jaxlrm import engine, tasks
+    from jaxlrm import loading, tasks
     from jaxlrm.train import rollouts
 
     try:
         names = _TASKS.value or list(tasks.TASKS)
         for name in names:
             tasks.get(name)
-        with engine.load(_MODEL.value) as loaded:
+        with loading.load(_MODEL.value) as loaded:
             chains = rollouts.sample(
                 loaded,
                 names,

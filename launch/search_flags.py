@@ -187,10 +187,10 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
         ways = _mesh(mesh.value)
         rewards = _weights(reward.value)
         with console.interruptible():
-            from jaxlrm import engine, sharding
+            from jaxlrm import loading, sharding
 
-            engine.enable_compilation_cache()
-            return engine.load(
+            loading.enable_compilation_cache()
+            return loading.load(
                 name or model.value,
                 reward=rewards,
                 mesh=sharding.make_mesh(*ways),

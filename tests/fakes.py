@@ -280,10 +280,10 @@ def _corrupt(text: str, rng: random.Random) -> str:
 
 
 def main() -> None:
-    """Runs a program with `load` in the place of the engine's."""
-    engine = types.ModuleType("jaxlrm.engine")
-    engine.load, engine.enable_compilation_cache = load, lambda: None
-    sys.modules["jaxlrm.engine"] = engine
+    """Runs a program with `load` in the place of the package's."""
+    loading = types.ModuleType("jaxlrm.loading")
+    loading.load, loading.enable_compilation_cache = load, lambda: None
+    sys.modules["jaxlrm.loading"] = loading
     importlib.import_module(f"launch.{sys.argv.pop(1)}").run()
 
 

@@ -88,6 +88,7 @@ LAYERS = """
     page
     journal
     engine
+    loading
     plan
     train.*
     train

@@ -1,0 +1,112 @@
+"""Engines out of model folders: the shipped ones, and those of users."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxlrm import calibrate
+from jaxlrm.engine import Engine, Learned, Own
+from jaxlrm.models import hf
+from jaxlrm.text import Text
+
+SHIPPED = pathlib.Path(__file__).parent / "weights"
+DEFAULT = "mini"
+OWN = "own"  # the generator's value head, among reward models
+
+
+def load(
+    name: str | os.PathLike = DEFAULT,
+    *,
+    reward: str | os.PathLike | Mapping[str, float] | None = None,
+    mesh: jax.sharding.Mesh | None = None,
+    **options: Any,
+) -> Engine:
+    """An engine with the model called `name`, or in that folder.
+
+    Args:
+        name: a shipped model, or a folder with config.json,
+            model.safetensors, tokenizer.json and text.json.
+        reward: the same for a separate reward model; or several, each with
+            the weight of its logit, among which `OWN` is the value head of
+            the generator itself: `{"own": 1.0, "prm": 2.0}`.
+        mesh: devices; by default the first one alone.
+        **options: further arguments of `Engine`.
+
+    Raises:
+        FileNotFoundError: no such model, or a file of it is missing.
+        ValueError: a file cannot be read, or is of another model.
+    """
+    folder = find(name)
+    generator = _read(folder)
+    if reward is None:
+        reward = {}
+    elif not isinstance(reward, Mapping):
+        reward = {os.fspath(reward): 1.0}
+    rewards = [
+        Own(weight)
+        if judge == OWN
+        else dataclasses.replace(_read(find(judge)), weight=weight)
+        for judge, weight in reward.items()
+    ]
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes())
+    return Engine(
+        generator,
+        Text.load(folder),
+        rewards=rewards,
+        mesh=mesh,
+        name=str(name),
+        weights_hash=digest.hexdigest(),
+        **options,
+    )
+
+
+def _read(folder: pathlib.Path) -> Learned:
+    """A model, its scores calibrated as `calibration.json` says."""
+    learned = Learned(*hf.load(folder))
+    line = calibrate.read(folder)
+    head = learned.params.value_head
+    if head is None:
+        return learned
+    head = head.replace(
+        kernel=head.kernel * np.float32(line.scale),
+        bias=head.bias * np.float32(line.scale) + np.float32(line.bias),
+    )
+    values = learned.params.replace(value_head=head)
+    return dataclasses.replace(learned, params=values)
+
+
+def find(name: str | os.PathLike) -> pathlib.Path:
+    """The folder of a model.
+
+    Raises:
+        FileNotFoundError: it is neither shipped nor a folder.
+    """
+    for folder in (SHIPPED / str(name), pathlib.Path(name)):
+        if folder.is_dir():
+            return folder
+    shipped = sorted(p.name for p in SHIPPED.glob("*") if p.is_dir())
+    raise FileNotFoundError(
+        f"no model {str(name)!r}; give a folder or one of the shipped "
+        f"models: {', '.join(shipped)}"
+    )
+
+
+def enable_compilation_cache() -> None:
+    """Keeps compiled programs on disk, so that the next start is quick.
+
+    For programs, not for libraries: it sets JAX's global configuration,
+    unless the user has.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+        folder = pathlib.Path(base).expanduser() / "jaxlrm" / "xla"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -1,0 +1,95 @@
+"""Engines out of model folders, and folders that are refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import tokenizers
+
+import jaxlrm
+from jaxlrm import loading, testing
+from jaxlrm.models import hf
+from jaxlrm.text import Text
+from tests import fakes
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return shutil.copytree(loading.find(fakes.SMALL), tmp_path / "model")
+
+
+def test_a_folder_is_loaded(folder):
+    with jaxlrm.load(fakes.SMALL) as shipped, jaxlrm.load(folder) as loaded:
+        assert loaded.weights_hash == shipped.weights_hash
+        assert (loaded.name, shipped.name) == (str(folder), fakes.SMALL)
+        assert len(loaded.weights_hash) == 64
+
+
+def test_an_unknown_model():
+    with pytest.raises(FileNotFoundError, match="'maxi'.*mini"):
+        jaxlrm.load("maxi")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "model.safetensors", "tokenizer.json", "text.json"],
+)
+@pytest.mark.parametrize("size", [None, 0, 0.5])
+def test_a_missing_or_truncated_file(folder, name, size):
+    path = folder / name
+    if size is None:
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: int(size * len(content))])
+    error = FileNotFoundError if size is None else ValueError
+    with pytest.raises(error, match=str(folder)):
+        jaxlrm.load(folder)
+
+
+def test_weights_of_another_shape(folder):
+    config = json.loads((folder / "config.json").read_text())
+    config["intermediate_size"] += 1
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="shape"):
+        jaxlrm.load(folder)
+
+
+@pytest.mark.parametrize("layers", [-1, 1])
+def test_weights_of_another_depth(folder, layers):
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] += layers
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="missing|unknown"):
+        jaxlrm.load(folder)
+
+
+def test_a_tokenizer_of_another_model(folder):
+    # More tokens than the model has rows for.
+    words = [f"w{i}" for i in range(500)]
+    other = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    other.add_tokens(words)
+    other.save(str(folder / "tokenizer.json"))
+    with pytest.raises(ValueError, match="not of one model"):
+        jaxlrm.load(folder)
+
+
+def test_a_tokenizer_without_the_end_token(folder):
+    settings = json.loads((folder / "text.json").read_text())
+    (folder / "text.json").write_text(json.dumps({**settings, "end": ["<x>"]}))
+    with pytest.raises(ValueError, match="lacks the end tokens"):
+        jaxlrm.load(folder)
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    model = testing.learned()
+    hf.save(tmp_path, model.config, model.params)
+    testing.text().save(tmp_path)
+    config, values = hf.load(tmp_path)
+    assert config == model.config
+    jax.tree.map(np.testing.assert_array_equal, values, model.params)
+    assert Text.load(tmp_path).vocab_size == testing.text().vocab_size
