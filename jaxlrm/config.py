@@ -127,8 +127,7 @@ class SearchConfig:
         rounds: most rounds of a stepwise strategy.
         tools: one of `TOOLS`: `python` runs steps that are programs, and
             appends their output to the branch; `auto` does if the model was
-            trained for it, unless all problems are of families whose steps
-            are no programs.
+            trained for it and a problem is of the family `programs`.
         output_tokens: `O`, most tokens of a tool's output, where tools run.
         min_tokens: fewest tokens that a branch of `sequential` thinks: if its
             chain ends sooner, it begins another one.

@@ -309,8 +309,7 @@ class Engine:
             )
         if config.tools == "auto":
             programs = "programs" in self._text.tasks and any(
-                reading is None or reading.family.name == "programs"
-                for reading in map(tasks.recognise, problems)
+                self.task_of(problem) == "programs" for problem in problems
             )
             tools = "python" if programs else "none"
             config = dataclasses.replace(config, tools=tools)

@@ -82,8 +82,8 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             default.tools,
             TOOLS,
             "Run steps that are programs in the sandbox and append what they "
-            "print; auto: if the model was trained for it and a problem may "
-            "ask for it.",
+            "print; auto: if the model was trained for it and a problem is of "
+            "the family programs.",
         ),
         "adaptive": flags.DEFINE_bool(
             "adaptive",
