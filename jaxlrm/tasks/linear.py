@@ -70,7 +70,7 @@ class LinearEquation(task.Numeric):
 
 
 def _simple_terms(rng: random.Random, level: int):
-    """As reasoning-gym: `84*t + 4370 = 9410`, all numbers positive."""
+    """As reasoning-gym: `84*t + 4370 = 9410`, the root positive."""
     top = (10, 30, 100, 100, 100, 300, 1000)[level - 1]
     root = rng.randint(1, top)
     coefficients, constants = [rng.randint(1, top)], []
@@ -82,7 +82,11 @@ def _simple_terms(rng: random.Random, level: int):
         else:
             scale = rng.choice((1, rng.randint(1, top)))
             constants.append(number * scale * (1 if kind == "+" else -1))
+    if rng.random() < 0.3:
+        coefficients[0] *= -1
     left = [(coefficients[0], True), *((n, False) for n in constants)]
+    if coefficients[0] < 0:  # `85 - 77*x`: what is positive comes first
+        left.sort(key=lambda term: term[0] < 0)
     total = coefficients[0] * root + sum(constants)
     return root, left, [(total, False)] if total else []
 

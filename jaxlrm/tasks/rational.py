@@ -157,7 +157,7 @@ def _basic(rng: random.Random, level: int):
     digits = rng.randint(1, (2, 2, 3, 4, 4, 4, 5)[level - 1])
     brackets = rng.random() < 0.5
     if brackets:
-        node = _bracketed(rng, terms, digits)
+        node = _negated(rng, _bracketed(rng, terms, digits))
     else:
         node = _flat(rng, terms, digits)
     stated = _spaced(node, brackets)
@@ -198,14 +198,20 @@ def _bracketed(rng: random.Random, terms: int, digits: int):
     share = rng.randint(1, terms - 1)
     left = _bracketed(rng, share, digits)
     right = _bracketed(rng, terms - share, digits)
-    if rng.random() < 0.15 and isinstance(right, tuple):
-        right = ("neg", right)
+    left, right = _negated(rng, left), _negated(rng, right)
     kind = rng.choice("+-*/")
     if kind == "/":
         right = _divisor(rng, left)
         if not right:
             kind, right = "*", _draw(rng, digits)
     return (kind, left, right)
+
+
+def _negated(rng: random.Random, node):
+    """The negative of some bracketed expressions."""
+    if isinstance(node, tuple) and rng.random() < 0.25:
+        return ("neg", node)
+    return node
 
 
 def _divisor(rng: random.Random, node) -> int:
