@@ -137,6 +137,22 @@ def test_a_family_reads_its_own_phrasing(family, level):
         assert rule_for(found.statement) or family.name == "linear"
 
 
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("linear", r": \d+ - \d+\*[a-z] = -\d+"),
+        ("linear", r": -\d+\*[a-z] - \d+ = -\d+"),
+        ("linear", r": \d+\*[a-z] = \d+"),
+        ("rational", r"Calculate -\( .* \)\."),
+        ("rational", r"Calculate .* [-+*] -\( .* \)\."),
+    ],
+)
+def test_forms_of_reasoning_gym(name, form):
+    """Which the model would not know, were they not drawn."""
+    drawn = draw(tasks.get(name), 3, 1000)
+    assert any(re.search(form, problem.text) for problem in drawn)
+
+
 @each_family
 @each_level
 def test_accepts_the_answer_and_no_other(family, level):
