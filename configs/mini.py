@@ -131,6 +131,7 @@ def _go_on(run: TrainConfig) -> TrainConfig:
         run,
         tasks=WEAKEST,
         init="runs/l_value/model",
+        rollouts="runs/l_programs.jsonl",
         rollout_share=0.2,
         steps=2600,
         optimiser=dataclasses.replace(
