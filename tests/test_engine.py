@@ -573,6 +573,25 @@ def test_programs_are_run_and_their_output_is_read(
     )
 
 
+def test_programs_are_run_where_a_problem_asks_for_them():
+    with bigrams.engine(PROGRAMS) as writer:
+        writer._text.tasks = ("linear", "programs")
+        for asked, run in (
+            (["Is it?"], False),
+            (["Is it?", "How many primes are below 60?"], True),
+        ):
+            found = writer.solve(
+                asked, STEPWISE, strategy="sequential", output_tokens=8
+            )
+            shown = {
+                thought.output
+                for solution in found
+                for thought in solution.thoughts
+                if thought.text == ">>> n * 2"
+            }
+            assert shown == ({"40", "42"} if run else {""})
+
+
 # --- Budgets and early ends -------------------------------------------------
 
 # The problems that end with ? are easy; the others are never solved.
