@@ -3,8 +3,9 @@
     pip install reasoning-gym mathematics_dataset 'numpy<2'   # an own venv
     python benchmarks/outside.py draw --output=outside.jsonl
     python -m launch.evaluate --dataset=outside.jsonl --output=runs/outside \\
-        --verifiers=symbolic --rounds=128 --chain_tokens=900
-    python benchmarks/outside.py score --records=runs/outside/records.jsonl
+        --branches=64 --rounds=128 --chain_tokens=900
+    python benchmarks/outside.py score --output=outside.jsonl \\
+        --records=runs/outside/records.jsonl
 
 `draw` and `score` need the packages, `launch.evaluate` does not; it need not
 run in the same environment. The problems are drawn with fresh seeds by the
@@ -37,6 +38,7 @@ DEEPMIND = (
     "polynomials__expand",
     "calculus__differentiate",
 )
+_SCORERS = {}  # datasets of reasoning-gym, by name
 _OLD_NAMES = {"int": int, "float": float, "bool": bool, "object": object}
 REASONING_GYM = (
     "simple_equations",
@@ -106,14 +108,17 @@ def score(arguments) -> None:
     """Prints the accuracy of each task and their mean."""
     with open(arguments.records, encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
+    # Drawing them again would not do: reasoning-gym writes some in an order
+    # that changes from process to process.
+    with open(arguments.output, encoding="utf-8") as file:
+        drawn = {line["id"]: line["entry"] for line in map(json.loads, file)}
     right, tokens = collections.defaultdict(list), []
     for record in records:
-        source, name, place = record["id"].split("/")
-        answer = record["answer"]
+        source, name, _ = record["id"].split("/")
         if source == "deepmind":
-            good = answer == record["gold"]
+            good = record["answer"] == record["gold"]
         else:
-            good = _gym_score(name, arguments, int(place), answer) == 1.0
+            good = _gym_score(name, record, drawn[record["id"]]) == 1.0
         right[source, name].append(good)
         tokens.append(record["tokens"]["generator"])
     print("| task | right | of | % |\n|---|---|---|---|")
@@ -133,14 +138,11 @@ def score(arguments) -> None:
     )
 
 
-def _gym_score(name: str, arguments, place: int, answer) -> float:
+def _gym_score(name: str, record, entry) -> float:
     package = importlib.import_module("reasoning_gym")
-    cache = _gym_score.__dict__.setdefault("cache", {})
-    if name not in cache:
-        cache[name] = package.create_dataset(
-            name, size=arguments.number, seed=arguments.seed
-        )
-    return cache[name].score_answer(answer, cache[name][place])
+    if name not in _SCORERS:
+        _SCORERS[name] = package.create_dataset(name, size=1)
+    return _SCORERS[name].score_answer(record["answer"], entry)
 
 
 def main() -> None:
@@ -149,7 +151,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("command", choices=("draw", "score"))
-    parser.add_argument("--output", default="outside.jsonl")
+    parser.add_argument(
+        "--output", default="outside.jsonl", help="the problems drawn"
+    )
     parser.add_argument("--records", default="runs/outside/records.jsonl")
     parser.add_argument("--number", type=int, default=50, help="of each task")
     parser.add_argument("--seed", type=int, default=0)
