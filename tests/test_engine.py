@@ -22,7 +22,7 @@ import pytest
 import jaxlrm
 from jaxlrm import engine as engine_lib
 from jaxlrm import journal as journal_lib
-from jaxlrm import lockstep, sharding, tasks, testing
+from jaxlrm import loading, lockstep, sharding, tasks, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.models import hf
 from jaxlrm.models.reward import value_logit
@@ -193,7 +193,7 @@ def looking(engine):
 
 def test_lookahead_scores_what_would_come(engine, looking):
     """The score is that of the plain model after two more likeliest steps."""
-    folder = engine_lib.find(fakes.SMALL)
+    folder = loading.find(fakes.SMALL)
     config, values = hf.load(folder)
     text = Text.load(folder)
 

@@ -56,10 +56,10 @@ def test_a_fit_is_written_and_used(model, tmp_path):
     assert found["error_after"] < found["error_before"]
     assert "AUROC" in result.stdout
     # The engine's scores are those of the fitted line.
-    from jaxlrm import engine
+    from jaxlrm import loading
 
     plain = hf.load(model)[1].value_head
-    loaded = engine._read(model).params.value_head
+    loaded = loading._read(model).params.value_head
     np.testing.assert_allclose(
         loaded.kernel, found["scale"] * plain.kernel, rtol=1e-5
     )
