@@ -99,6 +99,9 @@ def test_fewer_problems_than_devices():
     for one, other in zip(expected, first, strict=True):
         assert_same(one, other)
     assert_same(single[0], alone[0])
+    # The same tree as in a batch, whose longest prompt sizes the cache.
+    batched = dataclasses.replace(expected[0], cache=single[0].cache)
+    assert_same(batched, alone[0])
 
 
 # --- Where things lie -------------------------------------------------------
