@@ -240,7 +240,7 @@ class Engine:
         strategy = strategies.build(config)
         room = self._generator.max_position_embeddings - config.chain_tokens
         if not strategy.whole:
-            room -= strategy.step_tokens * (1 + config.lookahead)
+            room -= strategy.step_tokens * config.lookahead
         if room <= 0:
             raise ValueError(
                 f"chain_tokens {config.chain_tokens} leaves no room for a "

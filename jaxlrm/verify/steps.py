@@ -27,6 +27,7 @@ from jaxlrm.verify.exact import (
     substitute,
 )
 from jaxlrm.verify.extract import bare_answer, extract_answer
+from jaxlrm.verify.malformed import is_malformed
 from jaxlrm.verify.rules import (
     arithmetic,
     derivative,
@@ -142,11 +143,14 @@ def check_step(before: str, after: str) -> Verdict:
     - An equation must keep its solutions, none lost and none gained.
     - A fact without unknowns (`3 + 4 = 7`) must hold, whatever stands before
       it, and must say something: `0 = 0` does not follow from an equation.
+    - A formula must be one: from `3 + * 5` nothing follows.
 
     Returns:
         VALID or INVALID where shown; UNKNOWN where a line cannot be read, is
         over a budget, or is of another sort. Never raises on any text.
     """
+    if is_malformed(after):
+        return Verdict.INVALID
     rule = rule_for(before)
     if rule is not None and rule is not arithmetic:
         return rule.check(before, [after])
@@ -172,6 +176,8 @@ def check_chain(statement: str, steps: Sequence[str]) -> Verdict:
     """
     if not steps:
         raise ValueError("no steps to check; give the chain and its last step")
+    if is_malformed(steps[-1]):
+        return Verdict.INVALID
     rule = rule_for(statement)
     if rule is not None:
         return rule.check(statement, steps)
@@ -211,6 +217,8 @@ def check_answer(statement: str, steps: Sequence[str]) -> Verdict:
     """
     if not steps:
         raise ValueError("no steps to check; give the whole chain")
+    if is_malformed(steps[-1]):
+        return Verdict.INVALID
     rule = rule_for(statement)
     if rule is not None:
         return rule.check_answer(statement, steps)
