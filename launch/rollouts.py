@@ -2,7 +2,9 @@
 
     python -m launch.rollouts --model=runs/xs/model --output=runs/rollouts.jsonl
 
-The file is appended to, so that several models and temperatures can share it.
+With `--corrupt` no model writes: right chains are drawn, and one step of each
+is changed. The file is appended to, so that several models and temperatures
+can share it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of sampling.")
 _CHAIN = flags.DEFINE_integer(
     "chain_tokens", 0, "Most tokens of a chain; 0: half the context."
 )
+_CORRUPT = flags.DEFINE_bool(
+    "corrupt", False, "Change a step of right chains; asks no model."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of problems and sampling.")
 flags.mark_flag_as_required("output")
 
@@ -30,28 +35,34 @@ def main(argv: list[str]) -> int:
     """Writes the file."""
     del argv
     from jaxlrm import loading, tasks
-    from jaxlrm.train import rollouts
+    from jaxlrm.train import corrupt, rollouts
 
     try:
         names = _TASKS.value or list(tasks.TASKS)
         for name in names:
             tasks.get(name)
-        with loading.load(_MODEL.value) as loaded:
-            chains = rollouts.sample(
-                loaded,
-                names,
-                _OUTPUT.value,
-                problems=_PROBLEMS.value,
-                branches=_BRANCHES.value,
-                temperature=_TEMPERATURE.value,
-                chain_tokens=_CHAIN.value,
-                seed=_SEED.value,
-                report=lambda done: print(
-                    f"{done}/{_PROBLEMS.value} problems",
-                    file=sys.stderr,
-                    flush=True,
-                ),
-            )
+        common = {
+            "problems": _PROBLEMS.value,
+            "seed": _SEED.value,
+            "report": lambda done: print(
+                f"{done}/{_PROBLEMS.value} problems",
+                file=sys.stderr,
+                flush=True,
+            ),
+        }
+        if _CORRUPT.value:
+            chains = corrupt.sample(names, _OUTPUT.value, **common)
+        else:
+            with loading.load(_MODEL.value) as loaded:
+                chains = rollouts.sample(
+                    loaded,
+                    names,
+                    _OUTPUT.value,
+                    branches=_BRANCHES.value,
+                    temperature=_TEMPERATURE.value,
+                    chain_tokens=_CHAIN.value,
+                    **common,
+                )
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

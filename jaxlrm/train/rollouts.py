@@ -114,30 +114,46 @@ def label(pool: Pool, groups: Sequence[Group]) -> list[list[list[float]]]:
     What the engine cannot read counts as wrong: in the generated families
     every right step is readable.
     """
-    partial, final = [], []
-    for problem, chains in groups:
-        statement = tasks.get(problem.task).statement(problem.text)
-        for steps, _ in chains:
-            for end in range(1, len(steps)):
-                partial.append((statement, list(steps[:end])))
-            final.append((statement, list(steps)))
-    within = iter(pool.map(check_chain, partial))
-    last = iter(pool.map(check_answer, final))
+    chains = [
+        (tasks.get(problem.task).statement(problem.text), list(steps), True)
+        for problem, of_problem in groups
+        for steps, _ in of_problem
+    ]
+    judged = iter(judge(pool, chains))
     labels = []
     for problem, chains in groups:
-        exact = []
-        for steps, _ in chains:
-            right = 1
-            of_chain = []
-            for number in range(len(steps)):
-                source = within if number + 1 < len(steps) else last
-                right &= next(source) is Verdict.VALID
-                of_chain.append(float(right))
-            exact.append(of_chain)
+        exact = [next(judged) for _ in chains]
         if tasks.get(problem.task).dead_ends:
             labels.append(_look_ahead(problem, chains, exact))
         else:
             labels.append(exact)
+    return labels
+
+
+def judge(
+    pool: Pool, chains: Sequence[tuple[str, list[str], bool]]
+) -> list[list[float]]:
+    """For each step of each chain 1 if all steps so far are right, else 0.
+
+    Args:
+        pool: checks steps.
+        chains: statement, steps, and whether the last one states the answer.
+    """
+    checks = {True: [], False: []}
+    for statement, steps, ended in chains:
+        for end in range(1, len(steps) + 1):
+            last = ended and end == len(steps)
+            checks[last].append((statement, steps[:end]))
+    answers = iter(pool.map(check_answer, checks[True]))
+    within = iter(pool.map(check_chain, checks[False]))
+    labels = []
+    for _, steps, ended in chains:
+        right, of_chain = 1.0, []
+        for end in range(1, len(steps) + 1):
+            source = answers if ended and end == len(steps) else within
+            right *= next(source) is Verdict.VALID
+            of_chain.append(right)
+        labels.append(of_chain)
     return labels
 
 
