@@ -197,10 +197,11 @@ def _beam(config: SearchConfig) -> Strategy:
     places (a step that `n` branches wrote wants `n / width` of them, rounded
     up), and share the `B` branches of the next round. A finished chain leaves
     the beam and waits for the vote, so no branch is spent on it. A round
-    without a sound step is tried again. The search of a problem ends when
-    `B / width` chains have finished, when one was proven (its verdict is
-    VALID), when no step survives or fits into `chain_tokens`, or when the
-    rounds are spent.
+    without a sound step is tried again. When no step survives or fits into
+    `chain_tokens`, the beam begins again at the problem, with other steps
+    than before (as in complete anytime beam search, Zhang 1998). The search
+    of a problem ends when `B / width` chains have finished, when one was
+    proven (its verdict is VALID), or when the rounds or tokens are spent.
     """
     beams = config.branches // config.width
 
@@ -208,7 +209,7 @@ def _beam(config: SearchConfig) -> Strategy:
         first, count = tree.first_of_equals(twigs)
         sound = first & (verdict != tree.INVALID)
         keep = select.best(
-            sound,
+            sound & ~tree.has_child(trees, twigs),
             _worth(twigs, verdict),
             (verdict == tree.VALID).astype(jnp.int32),
             count,
@@ -218,7 +219,12 @@ def _beam(config: SearchConfig) -> Strategy:
         trees = _leave(trees, twigs, sound)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         enough = (trees.kind == ANSWER).sum(1) >= beams
-        return _end(trees, config, enough), nodes
+        trees = _end(trees, config, enough)
+        stuck = (twigs.leaf >= 0).any(1) & ~trees.live.any(1)
+        stuck &= ~_done(trees, config, enough)
+        stuck &= trees.children[:, 0] < _TRIES * config.branches
+        root = jnp.arange(trees.live.shape[1]) == 0
+        return trees.replace(live=trees.live | (stuck[:, None] & root)), nodes
 
     return _stepwise(
         config,
@@ -433,18 +439,23 @@ def _leave(
 
 
 def _end(trees: Tree, config: SearchConfig, enough) -> Tree:
-    """Lets go of nodes whose next step would not fit, or of all.
-
-    Of all when an answer is proven, `enough [G] bool` were found, or the
-    rounds or tokens are spent.
-    """
-    done = _proven(trees) | enough | (trees.rounds >= config.rounds)
-    if config.tokens:
-        done |= trees.spent >= trees.allowance
+    """Lets go of nodes whose next step would not fit, or of all if done."""
+    done = _done(trees, config, enough)
     written = trees.end - trees.end[:, :1]
     coming = config.step_tokens + _outputs(config)
     fits = written + coming <= config.chain_tokens
     return trees.replace(live=trees.live & fits & ~done[:, None])
+
+
+def _done(trees: Tree, config: SearchConfig, enough) -> jax.Array:
+    """`[G] bool`: an answer is proven, or the rounds or tokens are spent.
+
+    Or `enough [G] bool` answers were found.
+    """
+    done = _proven(trees) | enough | (trees.rounds >= config.rounds)
+    if config.tokens:
+        done |= trees.spent >= trees.allowance
+    return done
 
 
 def _proven(trees: Tree) -> jax.Array:

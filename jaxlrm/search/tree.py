@@ -388,24 +388,57 @@ def first_of_equals(
         `first [G, B] bool`, no earlier branch wrote it (idle rows are not
         first); `count [G, B] int32`, how many wrote it.
     """
-    tokens = jnp.where(twigs.valid, twigs.tokens + 1, 0).astype(jnp.uint32)
-
-    def digest(base: int) -> jax.Array:
-        powers = jnp.cumprod(
-            jnp.full(tokens.shape[-1], base, jnp.uint32), dtype=jnp.uint32
-        )
-        mixed = (tokens * jnp.uint32(2654435761)) ^ (tokens >> 7)
-        return (mixed * powers).sum(-1, dtype=jnp.uint32)
 
     def pairs(x):
         return x[:, :, None] == x[:, None, :]
 
-    same = pairs(digest(0x01000193)) & pairs(digest(0x85EBCA6B))
+    one, other = _digests(twigs.tokens, twigs.length)
+    same = pairs(one) & pairs(other)
     same &= pairs(twigs.leaf) & pairs(twigs.length)
     same &= (twigs.leaf >= 0)[:, :, None]
     if group is not None:
         same &= pairs(jnp.broadcast_to(group, twigs.leaf.shape))
-    branches = tokens.shape[1]
+    branches = same.shape[1]
     earlier = same & jnp.tri(branches, k=-1, dtype=bool)
     first = ~earlier.any(-1) & (twigs.leaf >= 0)
     return first, same.sum(-1, dtype=jnp.int32)
+
+
+def has_child(tree: Tree, twigs: Twigs) -> jax.Array:
+    """`[G, B] bool`: a child of the branch's leaf is the step that it wrote.
+
+    Compared as in `first_of_equals`.
+    """
+    size = tree.parent.shape[1]
+
+    def compare() -> jax.Array:
+        same = tree.parent[:, None] == twigs.leaf[:, :, None]
+        same &= tree.length[:, None] == twigs.length[:, :, None]
+        for new, old in zip(
+            _digests(twigs.tokens, twigs.length),
+            _digests(tree.tokens, tree.length),
+            strict=True,
+        ):
+            same &= old[:, None] == new[:, :, None]
+        return same.any(-1) & (twigs.leaf >= 0)
+
+    # Seldom is a node extended again that has children.
+    again = (twigs.leaf >= 0) & (at(tree.first, twigs.leaf) < size)
+    return jax.lax.cond(
+        again.any(), compare, lambda: jnp.zeros(twigs.leaf.shape, bool)
+    )
+
+
+def _digests(tokens: jax.Array, length: jax.Array) -> tuple[jax.Array, ...]:
+    """Two hashes of 32 bits of the first `length` of `tokens [..., S]`."""
+    size = tokens.shape[-1]
+    written = jnp.arange(size) < length[..., None]
+    tokens = jnp.where(written, tokens + 1, 0).astype(jnp.uint32)
+    mixed = (tokens * jnp.uint32(2654435761)) ^ (tokens >> 7)
+
+    def digest(base: int) -> jax.Array:
+        powers = jnp.full(size, base, jnp.uint32)
+        powers = jnp.cumprod(powers, dtype=jnp.uint32)
+        return (mixed * powers).sum(-1, dtype=jnp.uint32)
+
+    return digest(0x01000193), digest(0x85EBCA6B)

@@ -313,13 +313,13 @@ def test_beam_ends_when_its_rounds_are_spent():
     ]
 
 
-def test_beam_ends_when_no_further_step_would_fit():
+def test_beam_begins_again_when_no_further_step_would_fit():
     # Two characters and a newline: 9 tokens are written after three steps,
-    # and one of up to 4 is over 12.
+    # and one of up to 4 is over 12. Then the root has seven more tries.
     found = run_scripts(
-        build("beam", chain_tokens=12, rounds=9), [[step("ab")]]
+        build("beam", chain_tokens=12, rounds=20), [[step("ab")]]
     )
-    assert live_branches(found) == [4, 4, 4]
+    assert live_branches(found) == [4] * (3 + 7)
     assert found.trees[0].count("ab") == 3
 
 
@@ -333,7 +333,27 @@ def test_beam_tries_again_then_ends_when_nothing_survives():
     script = (step("a", 0.5, step("b", 0.9, verdict=INVALID)),)
     found = run_scripts(build("beam", rounds=20), [script])
     assert found.trees == ["1 a 0.5 x4"]
-    assert live_branches(found) == [4] * 9
+    # Eight tries of `a`, and of the root one before and seven after them.
+    assert live_branches(found) == [4] * 16
+
+
+def test_beam_begins_again_with_other_steps():
+    wrong = step("w", 0.9, verdict=INVALID)
+    script = (
+        step("a", 0.9, wrong),
+        step("b", 0.5, step("c", 0.7, wrong)),
+        step("d", 0.4, answer("e", 0.8, verdict=VALID)),
+    )
+    found = run_scripts(build("beam", width=4, rounds=40), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.9 x2
+            2 b 0.5 x2
+              3 c 0.7 x4
+            4 d 0.4 x2
+              5 e END 0.8 x4 VALID
+        """)
+    ]
 
 
 @pytest.mark.parametrize("name", ["beam", "dvts", "rebase"])

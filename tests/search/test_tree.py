@@ -21,6 +21,7 @@ add = jax.jit(tree.add)
 ancestors = jax.jit(tree.ancestors)
 has_live_descendant = jax.jit(tree.has_live_descendant)
 first_of_equals = jax.jit(tree.first_of_equals)
+has_child = jax.jit(tree.has_child)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +220,24 @@ def test_first_of_equals(lengths, happened):
             assert first[g, b] == (not idle and name not in names[:b])
             if not idle:
                 assert count[g, b] == names.count(name)
+
+
+@given(lengths=LENGTHS, rounds=ROUNDS, last=ROUND)
+@settings(max_examples=40)
+def test_has_child(lengths, rounds, last):
+    trees, forests = roots(lengths)
+    for happened in rounds:
+        trees, _, _ = apply(happened, trees, forests)
+    for nodes in forests:
+        for node in nodes:
+            node.live = True  # any may be extended again
+    twigs = twigs_of(last, forests)
+    found = has_child(trees, twigs)
+    for g, nodes in enumerate(forests):
+        steps = {(node.parent, node.tokens) for node in nodes[1:]}
+        for b, branch in enumerate(last[g]):
+            leaf = int(twigs.leaf[g, b])
+            assert found[g, b] == ((leaf, branch.tokens) in steps)
 
 
 def test_first_of_equals_sees_length_order_and_large_tokens():
