@@ -42,6 +42,15 @@ WEAKEST = (
     *["game24", "programs"] * 2,
     *["factors"],
 )
+# And once more, with the forms of problems that were added since.
+AGAIN = (
+    *["expand"] * 6,
+    *["rational"] * 5,
+    *["linear", "system"] * 4,
+    *["arithmetic", "game24"] * 3,
+    *["gcd", "countdown", "programs"] * 2,
+    *["lcm", "evaluate", "differentiate", "factors"],
+)
 _SHARED = ModelConfig(
     vocab_size=256,
     hidden_size=48,
@@ -81,8 +90,11 @@ def get_config(preset: str = "xs") -> TrainConfig:
     """The configuration of one run."""
     runs = {size: _imitate(model) for size, model in SIZES.items()}
     runs |= {f"{size}_value": _judge(size, 0.25) for size in SIZES}
-    runs["prm"] = _judge("s", 1.0)
+    runs["prm"] = dataclasses.replace(
+        _judge("s", 1.0), rollouts="runs/prm.jsonl"
+    )
     runs["l_programs"] = _go_on(runs["l_value"])
+    runs["l_again"] = _once_more(runs["l_programs"])
     if preset not in runs:
         raise ValueError(
             f"unknown preset {preset!r}; presets: {', '.join(runs)}"
@@ -138,4 +150,14 @@ def _go_on(run: TrainConfig) -> TrainConfig:
             run.optimiser, learning_rate=0.012, warmup=100, decay=1300
         ),
         seed=2,
+    )
+
+
+def _once_more(run: TrainConfig) -> TrainConfig:
+    return dataclasses.replace(
+        run,
+        tasks=AGAIN,
+        init="runs/l_last/model",
+        steps=2200,
+        seed=4,
     )
