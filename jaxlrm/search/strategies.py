@@ -198,10 +198,12 @@ def _beam(config: SearchConfig) -> Strategy:
     up), and share the `B` branches of the next round. A finished chain leaves
     the beam and waits for the vote, so no branch is spent on it. A round
     without a sound step is tried again. When no step survives or fits into
-    `chain_tokens`, the beam begins again at the problem, with other steps
-    than before (as in complete anytime beam search, Zhang 1998). The search
-    of a problem ends when `B / width` chains have finished, when one was
-    proven (its verdict is VALID), or when the rounds or tokens are spent.
+    `chain_tokens`, and nothing is proven that a symbolic verifier could prove
+    or, without one, no chain has finished, the beam begins again at the
+    problem, with other steps than before (as in complete anytime beam search,
+    Zhang 1998). The search of a problem ends when `B / width` chains have
+    finished, when one was proven (its verdict is VALID), or when the rounds or
+    tokens are spent.
     """
     beams = config.branches // config.width
 
@@ -222,6 +224,8 @@ def _beam(config: SearchConfig) -> Strategy:
         trees = _end(trees, config, enough)
         stuck = (twigs.leaf >= 0).any(1) & ~trees.live.any(1)
         stuck &= ~_done(trees, config, enough)
+        if config.verifiers not in ("symbolic", "both"):  # none is proven
+            stuck &= ~(trees.kind == ANSWER).any(1)
         stuck &= trees.children[:, 0] < _TRIES * config.branches
         root = jnp.arange(trees.live.shape[1]) == 0
         return trees.replace(live=trees.live | (stuck[:, None] & root)), nodes

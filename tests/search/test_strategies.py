@@ -356,6 +356,19 @@ def test_beam_begins_again_with_other_steps():
     ]
 
 
+@pytest.mark.parametrize(
+    ("verifiers", "found"),
+    [("both", "1 a END 0.9\n2 b END 0.5"), ("learned", "1 a END 0.9")],
+)
+def test_beam_goes_on_after_an_answer_only_where_one_may_be_proven(
+    verifiers, found
+):
+    wrong = [step("w", 0.1, verdict=INVALID)] * 3
+    script = (answer("a", 0.9), *wrong, answer("b", 0.5), *wrong)
+    strategy = build("beam", rounds=9, verifiers=verifiers)
+    assert grown(strategy, *script) == found
+
+
 @pytest.mark.parametrize("name", ["beam", "dvts", "rebase"])
 def test_another_try_may_find_a_sound_step(name):
     wrong = step("w", 0.9, verdict=INVALID)
