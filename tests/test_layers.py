@@ -47,6 +47,7 @@ LAYERS = """
     verify.__main__      jax
     verify.rules.*       jax
     verify.rules         jax
+    verify.malformed     jax
     verify.steps         jax
     verify.sandbox.*     jax
     verify.sandbox       jax
