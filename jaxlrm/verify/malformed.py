@@ -12,11 +12,13 @@ _LENGTH = 4096  # characters; longer lines are left to others
 _FORMULA = re.compile(r"[-+*/^=(),.0-9A-Za-z \t]+")
 _WORD = re.compile(r"[A-Za-z]{2,}")
 _NAMES = frozenset(("cos", "exp", "gcd", "lcm", "ln", "log", "sin", "tan"))
-# Bullets, numbers of lines, marks of equations, "plus or minus".
-_MARKS = re.compile(r"^\s*(?:[-*+]\s+|\(?\w{1,3}\)\s*)|\(\*{1,3}\)|\+/-|-/\+")
+# Bullets, numbers of lines, marks of equations, "plus or minus", `z^*`.
+_MARKS = re.compile(
+    r"^\s*(?:[-*+]\s+|\(?\w{1,3}\)\s*)|\(\*{1,3}\)|\+/-|-/\+|\^\*"
+)
 _BROKEN = re.compile(
     r"[-+*/^=(]\s*[*/^]"  # an operand is missing
-    r"|[-+*/^]\s*\)|[-+*/^]\s+=|[-+*/^]\s*$"
+    r"|\s[-+*/^]\s*(?:\)|=|$)"  # without the space it may be `x*`, `0+`
 )
 
 

@@ -38,6 +38,10 @@ SOUND = (
     "3*4 + 5 =",
     "= 17",
     "d/dx x**2 = 2*x",
+    "x* = 3",  # an optimum
+    "z^* = 1 - 2*a",  # a conjugate
+    "f(x*) = f(0+)",  # a limit from the right
+    "x = 0+",
     "gcd(12, 18)",
     "sin(x)/cos(x)",
     "so (3 + 4",  # prose
