@@ -13,7 +13,7 @@ The presets:
   value head.
 - `prm`: the `s` model learns that and nothing else: a process reward model.
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
-  learns to write programs too.
+  learns to write programs too; `l_again` and `l_ways` go on with that.
 """
 
 import dataclasses
@@ -50,6 +50,13 @@ AGAIN = (
     *["arithmetic", "game24"] * 3,
     *["gcd", "countdown", "programs"] * 2,
     *["lcm", "evaluate", "differentiate", "factors"],
+)
+# In the end, with other ways to work (`tasks.working`), which numbers need.
+WAYS = (
+    *["rational", "expand"] * 6,
+    *["system", "countdown", "evaluate", "linear"] * 3,
+    *["arithmetic", "programs"] * 2,
+    *["gcd", "lcm", "game24", "differentiate", "factors"],
 )
 _SHARED = ModelConfig(
     vocab_size=256,
@@ -94,7 +101,20 @@ def get_config(preset: str = "xs") -> TrainConfig:
         _judge("s", 1.0), rollouts="runs/prm.jsonl"
     )
     runs["l_programs"] = _go_on(runs["l_value"])
-    runs["l_again"] = _once_more(runs["l_programs"])
+    runs["l_again"] = dataclasses.replace(
+        runs["l_programs"],
+        tasks=AGAIN,
+        init="runs/l_last/model",
+        steps=2200,
+        seed=4,
+    )
+    runs["l_ways"] = dataclasses.replace(
+        runs["l_again"],
+        tasks=WAYS,
+        init="runs/l_again/model",
+        steps=1600,
+        seed=5,
+    )
     if preset not in runs:
         raise ValueError(
             f"unknown preset {preset!r}; presets: {', '.join(runs)}"
@@ -150,14 +170,4 @@ def _go_on(run: TrainConfig) -> TrainConfig:
             run.optimiser, learning_rate=0.012, warmup=100, decay=1300
         ),
         seed=2,
-    )
-
-
-def _once_more(run: TrainConfig) -> TrainConfig:
-    return dataclasses.replace(
-        run,
-        tasks=AGAIN,
-        init="runs/l_last/model",
-        steps=2200,
-        seed=4,
     )

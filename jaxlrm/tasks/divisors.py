@@ -72,7 +72,10 @@ class GreatestCommonDivisor(task.Numeric):
             name = rng.choice(_GCD_NAMES)
             text = rng.choice(_GCD).format(name, one, other)
         common = math.gcd(one, other)
-        steps = (*working.euclid(one, other), str(common))
+        steps = (
+            *working.euclid(one, other, random.Random(text)),
+            str(common),
+        )
         return task.Problem(text, str(common), self.name, steps)
 
     def statement(self, text: str) -> str | None:
@@ -102,8 +105,9 @@ class LeastCommonMultiple(task.Numeric):
         node = ("*", ("/", one, common), other)
         if common == 1:
             node = ("*", one, other)
-        steps = [*working.euclid(one, other), working.render(node)]
-        steps += working.chain(node)
+        way = random.Random(text)
+        steps = [*working.euclid(one, other, way), working.render(node)]
+        steps += working.chain(node, rng=way)
         answer = str(math.lcm(one, other))
         return task.Problem(text, answer, self.name, tuple(steps))
 

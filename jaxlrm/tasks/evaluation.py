@@ -38,7 +38,7 @@ class Evaluation(task.Numeric):
         ask = rng.choice(_ASK).format(f"{function}({point})")
         node = horner(coefficients, point)
         stated = _substitute(text, name, str(point))
-        steps = working.chain(node, stated)
+        steps = working.chain(node, stated, random.Random(stated))
         written = working.render(node)
         if isinstance(node, tuple) and written != stated:
             steps.insert(0, written)

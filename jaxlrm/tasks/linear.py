@@ -16,7 +16,7 @@ import math
 import random
 import re
 
-from jaxlrm.tasks import task
+from jaxlrm.tasks import task, working
 
 _LETTERS = "abcdfghijklmnopqrstuvwxyz"
 _SOLVE = "Solve {sides} for {variable}."
@@ -188,7 +188,8 @@ def _solve(variable: str, left, right) -> tuple[str, ...]:
     if steps[0] == stated:
         steps = steps[1:]
     (factor,) = coefficients
-    steps += _divide(variable, factor, sum(constants))
+    way = random.Random(stated)
+    steps += _divide(variable, factor, sum(constants), way)
     return tuple(dict.fromkeys(steps))
 
 
@@ -201,7 +202,9 @@ def _collected(coefficients, variable: str, constants) -> str:
     return f"{factor} = {signed_sum([(n, '') for n in constants if n])}"
 
 
-def _divide(variable: str, factor: int, rest: int) -> list[str]:
+def _divide(
+    variable: str, factor: int, rest: int, rng: random.Random
+) -> list[str]:
     """Solves `factor*variable = rest`, a digit of the quotient at a time."""
     if factor == 1:
         return []
@@ -209,8 +212,7 @@ def _divide(variable: str, factor: int, rest: int) -> list[str]:
     steps = []
     found = 0
     while abs(quotient - found) >= 10:
-        digit = abs(quotient - found)
-        part = digit - digit % 10 ** (len(str(digit)) - 1)
+        part = working.guess(abs(quotient - found), rng)
         part = part if quotient > 0 else -part
         found += part
         shifted = f"({signed_sum([(1, variable), (-found, '')])})"

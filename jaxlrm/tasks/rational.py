@@ -43,8 +43,10 @@ class RationalArithmetic(task.Numeric):
                 stated = render(node)
                 text = rng.choice(_PHRASES).format(stated)
             steps = working.chain(node, stated)
-            if steps and len(steps) <= 64 and max(map(len, steps)) <= 120:
+            if _fits(steps):
                 break
+        other = working.chain(node, stated, random.Random(text))
+        steps = other if _fits(other) else steps
         value = working.value(node)
         return task.Problem(text, str(value), self.name, tuple(steps))
 
@@ -53,6 +55,10 @@ class RationalArithmetic(task.Numeric):
         if match is None or not re.search("[0-9]", match[1]):
             return None
         return match[1].strip()
+
+
+def _fits(steps: list[str]) -> bool:
+    return 0 < len(steps) <= 64 and max(map(len, steps)) <= 120
 
 
 # --- As DeepMind's ----------------------------------------------------------

@@ -136,6 +136,7 @@ def _stated(rng: random.Random, equation: Equation, names) -> str:
 
 def _solve(equations, names):
     """The lines, each a combination of the two equations."""
+    way = random.Random(str(equations))
     rows = []
     for equation in equations:
         yield from _collect(equation, names)
@@ -144,7 +145,7 @@ def _solve(equations, names):
     (a, b, c), (other_a, other_b, other_c) = rows
     if other_a == 0:
         # The other unknown stands alone: its value is put in.
-        yield from _quotient(names[1], other_b, other_c)
+        yield from _quotient(names[1], other_b, other_c, way)
         left = [(a,)]
         right = [(c,), (-b, other_c // other_b)]
     else:
@@ -157,7 +158,7 @@ def _solve(equations, names):
         while _carry_out(side):
             yield _products(left, names[0], right)
     (factor,) = left[0]
-    yield from _quotient(names[0], factor, sum(n for (n,) in right))
+    yield from _quotient(names[0], factor, sum(n for (n,) in right), way)
 
 
 def _collect(equation: Equation, names):
@@ -273,8 +274,10 @@ def _significant(number: int) -> int:
     return len(str(number).rstrip("0"))
 
 
-def _quotient(name: str, factor: int, rest: int) -> list[str]:
+def _quotient(
+    name: str, factor: int, rest: int, rng: random.Random
+) -> list[str]:
     """Solves `factor*name = rest`, a digit of the quotient at a time."""
     if factor == -1:
         return [f"{name} = {-rest}"]
-    return _divide(name, factor, rest)
+    return _divide(name, factor, rest, rng)

@@ -3,15 +3,23 @@
 An expression is a number (`int`, or a `Fraction` in lowest terms) or a tuple
 `(operator, left, right)`, or `("neg", node)`. What cannot be done in the head
 is done aside, in a block of lines, before the main line is written again.
+
+There is more than one way to work. With a `random.Random` a pupil now and then
+takes another: writes aside what could be done in the head, or guesses a digit
+of a quotient too low and goes on from there. A model that has seen both can go
+on where one of them fails it.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from fractions import Fraction
 
 # Quotients of numbers below it are reduced in the head.
 _SMALL = 100
+_ASIDE = 0.25  # share of products by one digit that are done aside
+_LOW = 0.06  # share of digits that are guessed too low
 
 
 def render(node, _outer: str = "") -> str:
@@ -57,18 +65,21 @@ def value(node) -> Fraction:
     return left * right if operator == "*" else left / right
 
 
-def chain(node, stated: str = "") -> list[str]:
+def chain(
+    node, stated: str = "", rng: random.Random | None = None
+) -> list[str]:
     """The lines that work `node` out, the answer last; empty for an integer.
 
     Args:
         node: the expression.
         stated: how the problem writes it; no line says the same.
+        rng: for other ways to work than the shortest.
     """
     lines = []
     before = (stated or render(node)).replace(" ", "")
     node = _settle(node)
     while isinstance(node, tuple):
-        aside, node = _reduce(node)
+        aside, node = _reduce(node, rng)
         lines += aside
         node = _settle(node)
         line = render(node)
@@ -100,37 +111,37 @@ def _settle(node):
     return (operator, left, right)
 
 
-def _reduce(node):
+def _reduce(node, rng):
     """Carries out the first operation on two numbers: `(aside, node)`."""
     if node[0] == "neg":
-        aside, inner = _reduce(node[1])
+        aside, inner = _reduce(node[1], rng)
         return aside, (node[0], inner)
     operator, left, right = node
     if isinstance(left, tuple):
-        aside, left = _reduce(left)
+        aside, left = _reduce(left, rng)
         return aside, (operator, left, right)
     if isinstance(right, tuple):
-        aside, right = _reduce(right)
+        aside, right = _reduce(right, rng)
         return aside, (operator, left, right)
     if isinstance(left, int) and isinstance(right, int):
-        return _integers(operator, left, right)
+        return _integers(operator, left, right, rng)
     return [], _fractions(operator, left, right)
 
 
-def _integers(operator: str, left: int, right: int):
+def _integers(operator: str, left: int, right: int, rng):
     if operator == "+":
         return [], left + right
     if operator == "-":
         return [], left - right
     if operator == "*":
-        return product(abs(left), abs(right)), left * right
+        return product(abs(left), abs(right), rng), left * right
     if right < 0:
         left, right = -left, -right
     common = _visible(abs(left), right)
     if common < math.gcd(left, right):  # there is more to cancel
         if common > 1:
             return [], ("/", left // common, right // common)
-        aside = quotient(abs(left), right)
+        aside = quotient(abs(left), right, rng)
     else:
         aside = []
     return aside, _number(Fraction(left, right))
@@ -188,7 +199,23 @@ def _leading(number: int) -> int:
     return number - number % unit
 
 
-def product(one: int, other: int) -> list[str]:
+def guess(number: int, rng: random.Random | None = None) -> int:
+    """The leading digit of a quotient, `700` for 775; `600` if too low."""
+    part = _leading(number)
+    unit = 10 ** (len(str(number)) - 1)
+    if rng is not None and part > unit and rng.random() < _LOW:
+        part -= unit
+    return part
+
+
+def _significant(number: int) -> int:
+    """Digits, without the zeros at the end: two for 380."""
+    return len(str(number).rstrip("0"))
+
+
+def product(
+    one: int, other: int, rng: random.Random | None = None
+) -> list[str]:
     """The lines of a long product, none if one factor has a single digit.
 
     775*986 = 697500 + 775*86
@@ -196,11 +223,17 @@ def product(one: int, other: int) -> list[str]:
     = 759500 + 775*6
     = 759500 + 4650
     = 764150
+
+    With `rng` some of those by a single digit are written too.
     """
-    if len(str(one).rstrip("0")) <= 1 or len(str(other).rstrip("0")) <= 1:
-        return []
-    opening = f"{one}*{other}"
     by, rest = (one, other) if one >= other else (other, one)
+    if min(_significant(by), _significant(rest)) <= 1:
+        if rng is None or not 1 < rest < 10 or _significant(by) < 3:
+            return []
+        if rng.random() >= _ASIDE:
+            return []
+        by, rest = rest, by
+    opening = f"{one}*{other}"
     lines, total = [], 0
     while rest:
         part = _leading(rest)
@@ -216,7 +249,9 @@ def product(one: int, other: int) -> list[str]:
     return lines
 
 
-def quotient(top: int, bottom: int) -> list[str]:
+def quotient(
+    top: int, bottom: int, rng: random.Random | None = None
+) -> list[str]:
     """The lines that bring a quotient of positive integers to lowest terms.
 
     A long division; if it leaves a rest, Euclid's algorithm for the greatest
@@ -231,7 +266,7 @@ def quotient(top: int, bottom: int) -> list[str]:
         11920/149 = 80
         1341/149 = 9
     """
-    lines = division(top, bottom)
+    lines = division(top, bottom, rng)
     whole, rest = divmod(top, bottom)
     if rest == 0:
         return lines
@@ -241,14 +276,16 @@ def quotient(top: int, bottom: int) -> list[str]:
             lines.append(f"= {whole} + {render(fraction)}")
         return [*lines, f"= {render(whole + fraction)}"]
     common = math.gcd(top, bottom)
-    lines += euclid(rest, bottom)
+    lines += euclid(rest, bottom, rng)
     if common > 1:
         for number in (top, bottom):
-            lines += division(number, common)
+            lines += division(number, common, rng)
     return lines
 
 
-def division(top: int, bottom: int) -> list[str]:
+def division(
+    top: int, bottom: int, rng: random.Random | None = None
+) -> list[str]:
     """Long division: the lines that split the quotient off digit by digit."""
     if top < bottom:
         return []
@@ -257,7 +294,7 @@ def division(top: int, bottom: int) -> list[str]:
         return [f"{top}/{bottom} = {whole}"]
     lines, found, left = [], 0, top
     while True:
-        part = _leading(left // bottom)
+        part = guess(left // bottom, rng)
         if left == part * bottom:
             lines += [f"= {found} + {part}", f"= {whole}"]
             return lines
@@ -270,7 +307,7 @@ def division(top: int, bottom: int) -> list[str]:
             return lines
 
 
-def euclid(one: int, other: int) -> list[str]:
+def euclid(one: int, other: int, rng: random.Random | None = None) -> list[str]:
     """Euclid's algorithm: the lines after `gcd(one, other)`.
 
         gcd(8, 186 - 160)
@@ -283,7 +320,7 @@ def euclid(one: int, other: int) -> list[str]:
     lines = []
     while one and other and 1 not in (one, other):
         big, small = max(one, other), min(one, other)
-        part = _leading(big // small) * small
+        part = guess(big // small, rng) * small
         if big < _SMALL:
             part = big - big % small
         elif one >= other:
