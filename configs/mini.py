@@ -112,7 +112,8 @@ def get_config(preset: str = "xs") -> TrainConfig:
         runs["l_again"],
         tasks=WAYS,
         init="runs/l_again/model",
-        steps=1600,
+        steps=1200,
+        optimiser=dataclasses.replace(runs["l_again"].optimiser, decay=900),
         seed=5,
     )
     if preset not in runs:

@@ -13,8 +13,9 @@
 | mcts, uct | a step         | all, for good        | score                |
 | sequential| a step         | each chain's own     | score                |
 
-A step found INVALID is dropped everywhere; without a symbolic verifier no step
-is.
+A step found INVALID is dropped everywhere, and where steps are judged one by
+one also one that the engine cannot read among many that it can. Without a
+symbolic verifier no step is.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ Update = Callable[[Tree, Twigs, jax.Array], tuple[Tree, jax.Array]]
 
 _REBASE_TEMPERATURE = 0.2  # as in the paper's code
 _NOWHERE = 1 << 30  # the number of no node
+_READ = 0.75  # share of steps that the engine reads, if it reads them at all
 _TRIES = 8  # rounds of children that all are wrong before a leaf is let go
 
 
@@ -197,8 +199,8 @@ def _beam(config: SearchConfig) -> Strategy:
     places (a step that `n` branches wrote wants `n / width` of them, rounded
     up), and share the `B` branches of the next round. A finished chain leaves
     the beam and waits for the vote, so no branch is spent on it. A round
-    without a sound step is tried again. When no step survives or fits into
-    `chain_tokens`, and nothing is proven that a symbolic verifier could prove
+    without a sound step (`_sound`) is tried again. When no step survives or
+    fits into `chain_tokens`, and nothing is proven that a symbolic verifier could prove
     or, without one, no chain has finished, the beam begins again at the
     problem, with other steps than before (as in complete anytime beam search,
     Zhang 1998). The search of a problem ends when `B / width` chains have
@@ -209,7 +211,7 @@ def _beam(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        sound = first & (verdict != tree.INVALID)
+        sound = first & _sound(trees, twigs, verdict)
         keep = select.best(
             sound & ~tree.has_child(trees, twigs),
             _worth(twigs, verdict),
@@ -254,7 +256,7 @@ def _dvts(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs, group)
-        sound = first & (verdict != tree.INVALID)
+        sound = first & _sound(trees, twigs, verdict)
         worth = jnp.where(sound, _worth(twigs, verdict), -jnp.inf)
         worth = worth.reshape(len(worth), subtrees, config.width)
         best = worth == worth.max(-1, keepdims=True)
@@ -291,7 +293,7 @@ def _rebase(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        keep = first & (verdict != tree.INVALID)
+        keep = first & _sound(trees, twigs, verdict)
         trees = _leave(trees, twigs, keep)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         return _end(trees, config, budget(trees) == 0), nodes
@@ -320,7 +322,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        keep = first & (verdict != tree.INVALID)
+        keep = first & _sound(trees, twigs, verdict)
         leaders = twigs.leaf[:, :: config.width]
         grown = _any_child(leaders, twigs.leaf, keep)
         found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
@@ -362,7 +364,7 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
         _, count = tree.first_of_equals(twigs, group)
         keep = twigs.leaf >= 0
         if veto:
-            keep &= verdict != tree.INVALID
+            keep &= _sound(trees, twigs, verdict)
         past = jnp.where(keep & (twigs.leaf > 0), twigs.leaf, _NOWHERE)
         live = tree.put(trees.live, past, jnp.zeros(past.shape, bool))
         trees = trees.replace(live=live)
@@ -404,6 +406,24 @@ def _stepwise(config: SearchConfig, **fields) -> Strategy:
         vote=vote.score_sum,
         **fields,
     )
+
+
+def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
+    """`[G, B] bool`: may the step be kept?
+
+    It must not be INVALID. And where the engine, which has called a step of
+    the problem VALID, reads most of what is written after a leaf, a step that
+    it cannot read is noise: kept, it would outlive all that were found wrong.
+    """
+    whole = twigs.kind != tree.OPEN  # else it is not judged yet
+    read = whole & (verdict != tree.UNKNOWN)
+    mates = twigs.leaf[:, :, None] == twigs.leaf[:, None, :]
+    share = (mates & read[:, None]).sum(-1) / (mates & whole[:, None]).sum(-1)
+    reads = (trees.verdict == tree.VALID).any(1) | (verdict == tree.VALID).any(
+        1
+    )
+    noise = whole & ~read & (share >= _READ) & reads[:, None]
+    return (verdict != tree.INVALID) & ~noise
 
 
 def _worth(twigs: Twigs, verdict: jax.Array) -> jax.Array:

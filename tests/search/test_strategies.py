@@ -14,7 +14,7 @@ from jaxlrm.search import strategies, vote
 from jaxlrm.testing import answer, cut, run_scripts, step
 from jaxlrm.verify.verdict import Verdict
 
-INVALID, VALID = Verdict.INVALID, Verdict.VALID
+INVALID, UNKNOWN, VALID = Verdict.INVALID, Verdict.UNKNOWN, Verdict.VALID
 
 
 @functools.cache  # a strategy compiled once serves all tests
@@ -335,6 +335,29 @@ def test_beam_tries_again_then_ends_when_nothing_survives():
     assert found.trees == ["1 a 0.5 x4"]
     # Eight tries of `a`, and of the root one before and seven after them.
     assert live_branches(found) == [4] * 16
+
+
+@pytest.mark.parametrize("name", ["beam", "rebase", "mcts"])
+@pytest.mark.parametrize(
+    ("sound", "wrong", "other", "kept"),
+    [
+        (VALID, 2, step("?", 0.9), False),
+        (VALID, 1, step("?", 0.9), True),  # it reads but half of the steps
+        (VALID, 2, cut("?", 0.9), True),  # this one it has not seen whole
+        (UNKNOWN, 2, step("?", 0.9), True),  # it only refuses
+    ],
+)
+def test_what_the_engine_cannot_read_among_what_it_reads(
+    name, sound, wrong, other, kept
+):
+    found = grown(
+        build(name, branches=4, width=2, rounds=1),
+        *[step("w", 0.9, verdict=INVALID)] * wrong,
+        step("a", verdict=sound),
+        *[other] * (3 - wrong),
+    )
+    assert "a" in found
+    assert ("?" in found) == kept
 
 
 def test_beam_begins_again_with_other_steps():
