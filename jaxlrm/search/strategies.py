@@ -200,12 +200,12 @@ def _beam(config: SearchConfig) -> Strategy:
     up), and share the `B` branches of the next round. A finished chain leaves
     the beam and waits for the vote, so no branch is spent on it. A round
     without a sound step (`_sound`) is tried again. When no step survives or
-    fits into `chain_tokens`, and nothing is proven that a symbolic verifier could prove
-    or, without one, no chain has finished, the beam begins again at the
-    problem, with other steps than before (as in complete anytime beam search,
-    Zhang 1998). The search of a problem ends when `B / width` chains have
-    finished, when one was proven (its verdict is VALID), or when the rounds or
-    tokens are spent.
+    fits into `chain_tokens`, and nothing is proven that a symbolic verifier
+    could prove or, without one, no chain has finished, the beam begins again at
+    the problem, with other steps than before (as in complete anytime beam
+    search, Zhang 1998). The search of a problem ends when `B / width` chains
+    have finished, when one was proven (its verdict is VALID), or when the
+    rounds or tokens are spent.
     """
     beams = config.branches // config.width
 
