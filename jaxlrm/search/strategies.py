@@ -416,13 +416,13 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     it cannot read is noise: kept, it would outlive all that were found wrong.
     """
     whole = twigs.kind != tree.OPEN  # else it is not judged yet
-    read = whole & (verdict != tree.UNKNOWN)
+    read = whole & ((verdict == tree.VALID) | (verdict == tree.INVALID))
     mates = twigs.leaf[:, :, None] == twigs.leaf[:, None, :]
     share = (mates & read[:, None]).sum(-1) / (mates & whole[:, None]).sum(-1)
-    reads = (trees.verdict == tree.VALID).any(1) | (verdict == tree.VALID).any(
-        1
-    )
-    noise = whole & ~read & (share >= _READ) & reads[:, None]
+    valid = (trees.verdict == tree.VALID).any(1, keepdims=True)
+    valid |= (verdict == tree.VALID).any(1, keepdims=True)
+    unread = whole & (verdict == tree.UNKNOWN)
+    noise = unread & valid & (share >= _READ)
     return (verdict != tree.INVALID) & ~noise
 
 
