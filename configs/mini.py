@@ -13,7 +13,8 @@ The presets:
   value head.
 - `prm`: the `s` model learns that and nothing else: a process reward model.
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
-  learns to write programs too; `l_again` and `l_ways` go on with that.
+  learns to write programs too; `l_again` goes on with that, `l_ways` with it
+  (the shipped `mini` is an `l_again`).
 """
 
 import dataclasses

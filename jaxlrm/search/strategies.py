@@ -418,11 +418,12 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     whole = twigs.kind != tree.OPEN  # else it is not judged yet
     read = whole & ((verdict == tree.VALID) | (verdict == tree.INVALID))
     mates = twigs.leaf[:, :, None] == twigs.leaf[:, None, :]
-    share = (mates & read[:, None]).sum(-1) / (mates & whole[:, None]).sum(-1)
+    judged = (mates & read[:, None]).sum(-1)
+    most = judged >= _READ * (mates & whole[:, None]).sum(-1)
     valid = (trees.verdict == tree.VALID).any(1, keepdims=True)
     valid |= (verdict == tree.VALID).any(1, keepdims=True)
     unread = whole & (verdict == tree.UNKNOWN)
-    noise = unread & valid & (share >= _READ)
+    noise = unread & valid & most
     return (verdict != tree.INVALID) & ~noise
 
 

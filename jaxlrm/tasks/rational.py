@@ -45,6 +45,7 @@ class RationalArithmetic(task.Numeric):
             steps = working.chain(node, stated)
             if _fits(steps):
                 break
+        # Which problems are drawn must not hang on the way they are worked.
         other = working.chain(node, stated, random.Random(text))
         steps = other if _fits(other) else steps
         value = working.value(node)

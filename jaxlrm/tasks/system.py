@@ -17,7 +17,7 @@ import random
 import re
 from typing import NamedTuple
 
-from jaxlrm.tasks import task
+from jaxlrm.tasks import task, working
 from jaxlrm.tasks.linear import _divide, _split, signed_sum
 from jaxlrm.verify.rules import systems as rule
 
@@ -256,8 +256,10 @@ def _carry_out(side) -> bool:
 def _multiply(one: int, other: int):
     """`-239*45` as `-239*40 - 239*5`; `-239*40` as `-9560`."""
     sign = 1 if one > 0 else -1
-    long, short = sorted((abs(one), other), key=_significant, reverse=True)
-    if _significant(short) == 1:
+    long, short = sorted(
+        (abs(one), other), key=working.significant, reverse=True
+    )
+    if working.significant(short) == 1:
         return [(one * other,)]
     digits = str(short)
     parts = [
@@ -268,10 +270,6 @@ def _multiply(one: int, other: int):
     return [
         (sign * long, part) if part > 1 else (sign * long,) for part in parts
     ]
-
-
-def _significant(number: int) -> int:
-    return len(str(number).rstrip("0"))
 
 
 def _quotient(

@@ -208,7 +208,7 @@ def guess(number: int, rng: random.Random | None = None) -> int:
     return part
 
 
-def _significant(number: int) -> int:
+def significant(number: int) -> int:
     """Digits, without the zeros at the end: two for 380."""
     return len(str(number).rstrip("0"))
 
@@ -227,8 +227,8 @@ def product(
     With `rng` some of those by a single digit are written too.
     """
     by, rest = (one, other) if one >= other else (other, one)
-    if min(_significant(by), _significant(rest)) <= 1:
-        if rng is None or not 1 < rest < 10 or _significant(by) < 3:
+    if min(significant(by), significant(rest)) <= 1:
+        if rng is None or not 1 < rest < 10 or significant(by) < 3:
             return []
         if rng.random() >= _ASIDE:
             return []

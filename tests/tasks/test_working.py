@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import re
 from fractions import Fraction
 
@@ -32,6 +33,24 @@ def judge(statement: str, lines) -> None:
     for end in range(1, len(lines) + 1):
         verdict = rule.check(statement, lines[:end])
         assert verdict is Verdict.VALID, (statement, lines[:end])
+
+
+# --- Other ways -------------------------------------------------------------
+
+
+def test_a_product_aside_and_a_digit_too_low(monkeypatch):
+    monkeypatch.setattr(working, "_ASIDE", 1.0)
+    monkeypatch.setattr(working, "_LOW", 1.0)
+    rng = random.Random(0)
+    assert working.product(646, 7, rng) == [
+        "646*7 = 4200 + 7*46",
+        "= 4200 + 280 + 7*6",
+        "= 4480 + 7*6",
+        "= 4480 + 42",
+        "= 4522",
+    ]
+    assert working.guess(775, rng) == 600
+    assert working.guess(175, rng) == 100  # nothing is left below it
 
 
 # --- Golden chains ----------------------------------------------------------
@@ -197,16 +216,16 @@ def test_a_quotient_is_brought_to_lowest_terms(top, bottom):
     judge(f"{top}/{bottom} + 1", working.quotient(top, bottom))
 
 
-@given(TREES)
-@settings(max_examples=150)
-def test_a_chain_ends_in_the_value(node):
+@given(TREES, st.none() | st.integers(0, 99).map(random.Random))
+@settings(max_examples=300)
+def test_a_chain_ends_in_the_value(node, way):
     try:
         value = working.value(node)
     except ZeroDivisionError:
         assume(False)
     text = working.render(node)
     assert number(text) == value
-    lines = working.chain(node)
+    lines = working.chain(node, rng=way)
     if isinstance(node, int):
         assert lines == []
         return
