@@ -65,6 +65,10 @@ def deepmind(name: str, number: int, seed: int):
                 importlib.import_module("collections.abc"), abstract
             )
             setattr(collections, abstract, found)
+    # SymPy has moved this function into a module of the same name since.
+    old = importlib.import_module("sympy.solvers.diophantine")
+    new = importlib.import_module("sympy.solvers.diophantine.diophantine")
+    old.base_solution_linear = new.base_solution_linear
     group, module = name.split("__")
     library = importlib.import_module(f"mathematics_dataset.modules.{group}")
     sample = library.train(lambda range_: range_)[module]
