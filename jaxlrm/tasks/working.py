@@ -18,6 +18,8 @@ from fractions import Fraction
 
 # Quotients of numbers below it are reduced in the head.
 _SMALL = 100
+# Numbers below it are divided by 3 to 9 in the head, all others by 2.
+_SHORT = 10_000
 _ASIDE = 0.25  # share of products by one digit that are done aside
 _LOW = 0.06  # share of digits that are guessed too low
 
@@ -142,6 +144,8 @@ def _integers(operator: str, left: int, right: int, rng):
         if common > 1:
             return [], ("/", left // common, right // common)
         aside = quotient(abs(left), right, rng)
+    elif 2 < right == common < 10 and abs(left) >= _SHORT:
+        aside = division(abs(left), right, rng)
     else:
         aside = []
     return aside, _number(Fraction(left, right))
@@ -290,7 +294,8 @@ def division(
     if top < bottom:
         return []
     whole, rest = divmod(top, bottom)
-    if rest == 0 and (bottom < 10 or len(str(whole).rstrip("0")) == 1):
+    short = bottom < (10 if top < _SHORT else 3)
+    if rest == 0 and (short or significant(whole) == 1):
         return [f"{top}/{bottom} = {whole}"]
     lines, found, left = [], 0, top
     while True:
