@@ -54,10 +54,11 @@ AGAIN = (
 )
 # In the end, with other ways to work (`tasks.working`), which numbers need.
 WAYS = (
-    *["rational", "expand"] * 6,
-    *["system", "countdown", "evaluate", "linear"] * 3,
-    *["arithmetic", "programs"] * 2,
-    *["gcd", "lcm", "game24", "differentiate", "factors"],
+    *["expand"] * 6,
+    *["rational", "system", "countdown"] * 4,
+    *["linear"] * 3,
+    *["arithmetic", "evaluate", "game24", "programs"] * 2,
+    *["gcd", "lcm", "differentiate", "factors"],
 )
 _SHARED = ModelConfig(
     vocab_size=256,
