@@ -143,15 +143,17 @@ def by_softmax(
 ) -> tuple[jax.Array, jax.Array]:
     """Shares `budget [G]` branches by the softmax of the live nodes' scores.
 
+    A node that stands for several equal steps weighs as much as they would.
     The rounding of REBASE (Wu et al. 2024, section 3): nodes in the order of
-    their scores get `ceil(left * w / sum of the weights left)`, so that the
+    their weights get `ceil(left * w / sum of the weights left)`, so that the
     sum is exact.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`; rows over the budget
         are idle.
     """
-    logits = jnp.where(tree.live, tree.score / temperature, -jnp.inf)
+    logits = tree.score / temperature + jnp.log(jnp.maximum(tree.count, 1))
+    logits = jnp.where(tree.live, logits, -jnp.inf)
     order = jnp.argsort(-logits, axis=1, stable=True)
     weights = jnp.take_along_axis(jax.nn.softmax(logits, axis=1), order, 1)
     weights = jnp.where(jnp.take_along_axis(tree.live, order, 1), weights, 0.0)

@@ -478,9 +478,10 @@ def test_dvts_returns_all_answers_of_a_last_step():
 # --- REBASE -----------------------------------------------------------------
 
 
-def shares(scores, budget: int) -> list[int]:
+def shares(scores, budget: int, counts=(1, 1, 1, 1)) -> list[int]:
     """The paper's rounding, in plain Python."""
-    weights = [math.exp(s / 0.2) for s in scores]
+    pairs = zip(scores, counts, strict=False)
+    weights = [count * math.exp(s / 0.2) for s, count in pairs]
     order = sorted(range(len(scores)), key=lambda i: -weights[i])
     given, left, rest = [0] * len(scores), budget, sum(weights)
     for i in order:
@@ -504,6 +505,17 @@ def test_rebase_shares_branches_by_softmax(scores):
     counts = [leaves.count(node) for node in range(1, len(scores) + 1)]
     assert counts == shares(scores, 12)
     assert sum(counts) == 12
+
+
+def test_rebase_weighs_a_step_by_the_branches_that_wrote_it():
+    on = step("a1")
+    script = (step("a", 0.5, on), step("a", 0.5, on), step("b", 0.7, on))
+    strategy = build("rebase", branches=12, rounds=2)
+    found = run_scripts(strategy, [script])
+    assert found.trees[0].splitlines()[0] == "1 a 0.5 x8"
+    leaves = found.rounds[1].twigs.leaf[0].tolist()
+    counts = [leaves.count(1), leaves.count(2)]
+    assert counts == shares((0.5, 0.7), 12, (8, 4)) == [5, 7]
 
 
 def test_rebase_spends_on_what_has_not_finished():
