@@ -2,6 +2,8 @@
 
     python -m launch.rollouts --model=runs/xs/model --output=runs/rollouts.jsonl
 
+With `--strategy=beam` or another that writes step by step the chains are the
+paths of its trees: the steps that mislead the model's own scores among them.
 With `--corrupt` no model writes: right chains are drawn, and one step of each
 is changed. The file is appended to, so that several models and temperatures
 can share it.
@@ -13,13 +15,21 @@ import sys
 
 from absl import flags
 
+from jaxlrm.config import STRATEGIES
+
 from . import flags as launch_flags
 
 _MODEL = flags.DEFINE_string("model", "mini", "Shipped model or folder.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON-lines file.")
 _TASKS = flags.DEFINE_list("tasks", [], "Families; by default all.")
 _PROBLEMS = flags.DEFINE_integer("problems", 4096, "Problems to draw.")
-_BRANCHES = flags.DEFINE_integer("branches", 8, "Chains a problem.")
+_BRANCHES = flags.DEFINE_integer("branches", 8, "Of the search, a problem.")
+_STRATEGY = flags.DEFINE_enum(
+    "strategy", "majority", STRATEGIES, "Which writes the chains."
+)
+_CHAINS = flags.DEFINE_integer(
+    "chains", 0, "Most chains of a problem that are kept; 0: all."
+)
 _TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of sampling.")
 _CHAIN = flags.DEFINE_integer(
     "chain_tokens", 0, "Most tokens of a chain; 0: half the context."
@@ -61,6 +71,8 @@ def main(argv: list[str]) -> int:
                     branches=_BRANCHES.value,
                     temperature=_TEMPERATURE.value,
                     chain_tokens=_CHAIN.value,
+                    strategy=_STRATEGY.value,
+                    chains=_CHAINS.value,
                     **common,
                 )
     except (OSError, ValueError) as error:

@@ -7,14 +7,13 @@ it was, in any number of any line. The symbolic engine says that it is wrong.
 
 from __future__ import annotations
 
-import json
 import pathlib
 import random
 import re
 from collections.abc import Callable, Sequence
 
 from jaxlrm import tasks
-from jaxlrm.train.rollouts import judge
+from jaxlrm.train.rollouts import Chain, judge, write
 from jaxlrm.verify.workers import Pool
 
 _BLOCK = 2048  # problems that are judged together
@@ -58,8 +57,8 @@ def sample(
                 [
                     (
                         tasks.get(problem.task).statement(problem.text),
-                        chain,
-                        len(chain) == len(problem.steps),
+                        list(chain.steps),
+                        chain.ended,
                     )
                     for problem, chain in zip(drawn, chains, strict=True)
                 ],
@@ -69,9 +68,7 @@ def sample(
             ):
                 if right[-1] or not all(right[:-1]):
                     continue
-                line = {"problem": problem.text, "steps": chain}
-                line |= {"labels": right, "count": 1}
-                file.write(json.dumps(line) + "\n")
+                write(file, problem.text, chain, right)
                 written += 1
             file.flush()
             report(start + len(drawn))
@@ -104,9 +101,10 @@ def change(rng: random.Random, step: str) -> str:
     return step[:place] + new + step[place + len(new) :]
 
 
-def _break_off(rng: random.Random, steps: Sequence[str]) -> list[str]:
+def _break_off(rng: random.Random, steps: Sequence[str]) -> Chain:
     end = rng.randrange(len(steps))
-    return [*steps[:end], change(rng, steps[end])]
+    changed = (*steps[:end], change(rng, steps[end]))
+    return Chain(changed, ended=len(changed) == len(steps))
 
 
 def _other_digit(rng: random.Random, digit: str) -> str:

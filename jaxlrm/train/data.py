@@ -181,8 +181,9 @@ def worked(text: Text, problem: tasks.Problem) -> Document:
 def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
     """Sampled chains with step labels.
 
-    Each line is `{"problem": str, "steps": [str], "labels": [0 to 1],
-    "count": int?}`; a finished chain has one label a step.
+    Each line is `{"problem": str, "steps": [str], "labels": [0 to 1, or null],
+    "ended": bool?, "count": int?}`, one label a step, null where nobody knows.
+    The last step of a chain that has not `ended` has a step's delimiter.
 
     Raises:
         ValueError: a line lacks a field or has another number of labels, or
@@ -195,6 +196,7 @@ def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
                 record = json.loads(line)
                 problem = record["problem"]
                 steps, labels = record["steps"], record["labels"]
+                ended = record.get("ended", True)
                 count = record.get("count", 1)
             except (ValueError, KeyError, TypeError) as error:
                 raise ValueError(
@@ -207,13 +209,17 @@ def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
                     "labels; each step needs one"
                 )
             tokens = text.encode_prompt(problem)
-            ends = []
-            for index, step in enumerate(steps):
+            ends, known = [], []
+            for index, (step, label) in enumerate(
+                zip(steps, labels, strict=True), 1
+            ):
                 tokens += text.encode(step)
-                last = index + 1 == len(steps)
+                last = ended and index == len(steps)
                 tokens += [text.end[0]] if last else text.encode(text.step)
-                ends.append(len(tokens) - 1)
-            document = Document(tokens, len(tokens), ends, labels, count)
+                if label is not None:
+                    ends.append(len(tokens) - 1)
+                    known.append(label)
+            document = Document(tokens, len(tokens), ends, known, count)
             documents.append(document)
     if not documents:
         raise ValueError(f"{path} has no lines; sample chains first")

@@ -8,6 +8,11 @@ Countdown, a step's label says whether the answer can still be reached; where
 trying all that may follow would take too long, it is the share of the sampled
 chains through the step that reached an answer: the Monte-Carlo estimate of
 Math-Shepherd (Wang et al. 2024).
+
+A judge that steers a search meets other steps than those that are sampled most
+often: the wrong ones that it scores too high itself. Chains out of the trees of
+a search by its own scores hold them, each beside its siblings, as in the rounds
+of rStar-Math (Guan et al. 2025).
 """
 
 from __future__ import annotations
@@ -18,13 +23,29 @@ import json
 import pathlib
 import random
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, TextIO
 
 from jaxlrm import tasks
-from jaxlrm.config import SearchConfig
+from jaxlrm.config import WHOLE, SearchConfig
 from jaxlrm.engine import Engine
+from jaxlrm.solution import Solution
 from jaxlrm.verify.steps import check_answer, check_chain
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool
+
+
+class Chain(NamedTuple):
+    """Steps that follow a problem.
+
+    Attributes:
+        steps: one text each.
+        ended: whether the last one states the answer.
+        count: branches that wrote the last one.
+    """
+
+    steps: tuple[str, ...]
+    ended: bool = True
+    count: int = 1
 
 
 def sample(
@@ -36,6 +57,8 @@ def sample(
     branches: int,
     temperature: float,
     chain_tokens: int,
+    strategy: str = "majority",
+    chains: int = 0,
     seed: int,
     report: Callable[[int], None] = lambda done: None,
 ) -> int:
@@ -46,9 +69,13 @@ def sample(
         names: families of problems, in equal parts.
         path: JSON-lines file; made if missing.
         problems: how many problems to draw.
-        branches: chains a problem; equal ones are one line with a count.
+        branches: of the search, a problem; equal chains are one line with a
+            count.
         temperature: of sampling.
         chain_tokens: most tokens of a chain.
+        strategy: which writes the chains; where it writes step by step, by the
+            model's own scores, a chain is a path of its tree.
+        chains: most chains of a problem that are kept, at random; 0: all.
         seed: of the problems and of sampling.
         report: called with the number of problems done.
 
@@ -57,11 +84,11 @@ def sample(
     """
     rng = random.Random(f"{seed}/rollouts")
     config = SearchConfig(
-        strategy="majority",
+        strategy=strategy,
         branches=branches,
         temperature=temperature,
         chain_tokens=chain_tokens,
-        verifiers="none",
+        verifiers="none" if strategy in WHOLE else "learned",
         batch=32,
         seed=seed,
     )
@@ -75,49 +102,80 @@ def sample(
                 for i in range(start, min(start + 256, problems))
             ]
             solutions = engine.solve([p.text for p in drawn], config)
-            groups = [
-                (
-                    problem,
-                    [
-                        (thought.text.split("\n"), thought.count)
-                        for thought in solution.thoughts
-                        if thought.kind == "answer"
-                    ],
-                )
-                for problem, solution in zip(drawn, solutions, strict=True)
-            ]
-            for (problem, chains), labels in zip(
+            groups = []
+            for problem, solution in zip(drawn, solutions, strict=True):
+                found = paths(solution)
+                if chains and len(found) > chains:
+                    found = rng.sample(found, chains)
+                groups.append((problem, found))
+            for (problem, found), labels in zip(
                 groups, label(pool, groups), strict=True
             ):
-                for (steps, count), of_chain in zip(
-                    chains, labels, strict=True
-                ):
-                    line = {"problem": problem.text, "steps": steps}
-                    line |= {"labels": of_chain, "count": count}
-                    file.write(json.dumps(line) + "\n")
-                written += len(chains)
+                for chain, of_chain in zip(found, labels, strict=True):
+                    write(file, problem.text, chain, of_chain)
+                written += len(found)
             file.flush()
             report(start + len(drawn))
     return written
 
 
-# A problem with the chains sampled for it, each with its count.
-Group = tuple[tasks.Problem, Sequence[tuple[Sequence[str], int]]]
+def paths(solution: Solution) -> list[Chain]:
+    """The chains of a search, from the problem to each last thought.
+
+    One that the token limit cut is left out.
+    """
+    steps: list[tuple[str, ...]] = []
+    parents = {thought.parent for thought in solution.thoughts}
+    found = []
+    for number, thought in enumerate(solution.thoughts):
+        before = steps[thought.parent] if thought.parent >= 0 else ()
+        lines = [*thought.text.split("\n"), *thought.output.split("\n")]
+        steps.append((*before, *(line for line in lines if line)))
+        last = number not in parents and thought.kind != "open"
+        if last and steps[number]:
+            ended = thought.kind == "answer"
+            found.append(Chain(steps[number], ended, thought.count))
+    return found
 
 
-def label(pool: Pool, groups: Sequence[Group]) -> list[list[list[float]]]:
+def write(
+    file: TextIO,
+    problem: str,
+    chain: Chain,
+    labels: Sequence[float | None],
+) -> None:
+    """Appends a labelled chain, as `data.read_rollouts` reads it."""
+    line = {"problem": problem, "steps": chain.steps, "labels": labels}
+    line |= {"ended": chain.ended, "count": chain.count}
+    file.write(json.dumps(line) + "\n")
+
+
+# A problem with the chains sampled for it.
+Group = tuple[tasks.Problem, Sequence[Chain]]
+
+
+# Of each step of each chain of each problem.
+Labels = list[list[list[float | None]]]
+
+
+def label(pool: Pool, groups: Sequence[Group]) -> Labels:
     """Labels in [0, 1] of the steps of the chains of each problem.
 
     1 if the chain is right so far, else 0; where a family has dead ends, 1 if
     the answer can still be reached, and where that is not known the share of
-    the chains with the same steps so far that are right to the end.
+    the chains with the same steps so far that are right to the end. A search
+    that lets chains go says nothing of that share: there is None.
     What the engine cannot read counts as wrong: in the generated families
     every right step is readable.
     """
     chains = [
-        (tasks.get(problem.task).statement(problem.text), list(steps), True)
+        (
+            tasks.get(problem.task).statement(problem.text),
+            list(chain.steps),
+            chain.ended,
+        )
         for problem, of_problem in groups
-        for steps, _ in of_problem
+        for chain in of_problem
     ]
     judged = iter(judge(pool, chains))
     labels = []
@@ -158,30 +216,38 @@ def judge(
 
 
 def _look_ahead(
-    problem: tasks.Problem, chains, exact: Sequence[Sequence[float]]
-) -> list[list[float]]:
+    problem: tasks.Problem,
+    chains: Sequence[Chain],
+    exact: Sequence[Sequence[float]],
+) -> list[list[float | None]]:
     """Whether, or how often, the answer is reached after each right step."""
     family = tasks.get(problem.task)
     statement = family.statement(problem.text)
     reachable = getattr(family, "reachable", lambda statement, steps: None)
     through = collections.Counter()
     reached = collections.Counter()
-    for (steps, count), right in zip(chains, exact, strict=True):
-        for end in range(1, len(steps) + 1):
-            through[tuple(steps[:end])] += count
-            reached[tuple(steps[:end])] += count * int(right[-1])
+    for chain, right in zip(chains, exact, strict=True):
+        for end in range(1, len(chain.steps) + 1):
+            through[chain.steps[:end]] += chain.count
+            reached[chain.steps[:end]] += chain.count * int(
+                chain.ended and right[-1]
+            )
+
+    sampled = all(chain.ended for chain in chains)
 
     @functools.cache
-    def value(prefix: tuple[str, ...]) -> float:
+    def value(prefix: tuple[str, ...]) -> float | None:
         known = reachable(statement, prefix)
         if known is None:
+            if not sampled:
+                return None
             return round(reached[prefix] / through[prefix], 4)
         return float(known)
 
     return [
         [
-            right and value(tuple(steps[:end]))
+            right and value(chain.steps[:end])
             for end, right in enumerate(of_chain, 1)
         ]
-        for (steps, _), of_chain in zip(chains, exact, strict=True)
+        for chain, of_chain in zip(chains, exact, strict=True)
     ]

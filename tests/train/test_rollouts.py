@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import pytest
 
+from jaxlrm import loading
+from jaxlrm.solution import Solution, Thought
 from jaxlrm.tasks import Problem
-from jaxlrm.train import rollouts
+from jaxlrm.text import Text
+from jaxlrm.train import data, rollouts
+from jaxlrm.train.rollouts import Chain
+from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool
+
+SOLUTION = Solution(
+    problem="Solve it.",
+    answer="1",
+    verdict=Verdict.UNKNOWN,
+    confidence=1.0,
+    solved=True,
+    strategy="beam",
+    votes=(),
+    best_chain=(),
+    thoughts=(),
+    tokens={},
+    seconds={},
+    cache={},
+    tree={},
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +42,13 @@ def pool():
 def test_a_step_is_right_as_long_as_all_before_it_are(pool):
     problem = Problem("Solve 2*x + 3 = 13 for x.", "5", "linear", ())
     chains = [
-        (["2*x = 13 - 3", "2*x = 10", "x = 5"], 3),
-        (["2*x = 13 - 3", "2*x = 11", "2*x = 10", "x = 5"], 1),
-        (["2*x = 13 - 3", "2*x = 10"], 1),
+        Chain(("2*x = 13 - 3", "2*x = 10", "x = 5"), count=3),
+        Chain(("2*x = 13 - 3", "2*x = 11", "2*x = 10", "x = 5")),
+        Chain(("2*x = 13 - 3", "2*x = 10")),
+        Chain(("2*x = 13 - 3", "2*x = 10"), ended=False),
     ]
     assert rollouts.label(pool, [(problem, chains)]) == [
-        [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0], [1.0, 0.0]]
+        [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]
     ]
 
 
@@ -31,10 +56,10 @@ def test_where_steps_may_lead_nowhere_all_that_may_follow_is_tried(pool):
     problem = Problem("Use 4, 9, 10, 13 to make 24.", "24", "game24", ())
     good = "13 - 9 = 4 left 4, 10, 4"
     chains = [
-        ([good, "10 - 4 = 6 left 4, 6", "6 * 4 = 24"], 2),
-        ([good, "10 + 4 = 14 left 4, 14", "14 + 4 = 18"], 1),
-        (["13 + 9 = 22 left 4, 10, 22", "22 + 4 = 26 left 10, 26"], 1),
-        (["13 - 9 = 5 left 4, 10, 5", "10 - 4 = 6 left 5, 6"], 1),
+        Chain((good, "10 - 4 = 6 left 4, 6", "6 * 4 = 24"), count=2),
+        Chain((good, "10 + 4 = 14 left 4, 14", "14 + 4 = 18")),
+        Chain(("13 + 9 = 22 left 4, 10, 22", "22 + 4 = 26 left 10, 26")),
+        Chain(("13 - 9 = 5 left 4, 10, 5", "10 - 4 = 6 left 5, 6")),
     ]
     assert rollouts.label(pool, [(problem, chains)]) == [
         [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
@@ -55,9 +80,73 @@ def test_where_too_much_may_follow_chains_are_counted(pool):
     third = "34 * 3 = 102 left 1, 2, 102"
     end = ["2 - 1 = 1 left 102, 1", "102 - 1 = 101"]
     chains = [
-        ([first, second, third, *end], 1),
-        ([first, *won], 3),
+        Chain((first, second, third, *end)),
+        Chain((first, *won), count=3),
     ]
     assert rollouts.label(pool, [(problem, chains)]) == [
         [[0.25, 1.0, 1.0, 1.0, 1.0], [0.25, 0.0, 0.0, 0.0, 0.0]]
     ]
+
+
+def test_a_search_says_nothing_of_where_too_much_may_follow(pool):
+    text = "Use 1, 2, 3, 4, 5, 6 to make 101."
+    problem = Problem(text, "101", "countdown", ())
+    first = "6 * 5 = 30 left 1, 2, 3, 4, 30"
+    chains = [
+        Chain((first, "30 + 4 = 35 left 1, 2, 3, 35"), ended=False),
+        Chain(("6 * 5 = 31 left 1, 2, 3, 4, 31",), ended=False),
+    ]
+    assert rollouts.label(pool, [(problem, chains)]) == [[[None, 0.0], [0.0]]]
+
+
+def thought(parent, text, kind="step", count=1):
+    verdict = Verdict.UNKNOWN
+    return Thought(parent, 0, text, kind, 0.5, verdict, True, count, 3)
+
+
+def test_paths_of_a_tree_end_where_nothing_follows():
+    thoughts = (
+        thought(-1, "a", count=3),
+        thought(-1, "b"),
+        thought(0, "c", "answer", 2),
+        thought(0, "d", "open"),
+    )
+    solution = dataclasses.replace(
+        SOLUTION, best_chain=(0, 2), thoughts=thoughts
+    )
+    assert rollouts.paths(solution) == [
+        Chain(("b",), ended=False),
+        Chain(("a", "c"), count=2),
+    ]
+
+
+def test_paths_of_whole_chains_are_their_lines():
+    thoughts = (thought(-1, "a\nb", "answer"), thought(-1, "a\nc", "open"))
+    solution = dataclasses.replace(SOLUTION, thoughts=thoughts)
+    assert rollouts.paths(solution) == [Chain(("a", "b"))]
+
+
+def test_a_search_by_scores_gives_wrong_steps_beside_right_ones(tmp_path):
+    path = tmp_path / "tree.jsonl"
+    with loading.load("mini-linear") as engine:
+        written = rollouts.sample(
+            engine,
+            ["linear"],
+            path,
+            problems=2,
+            branches=8,
+            temperature=1.0,
+            chain_tokens=128,
+            strategy="beam",
+            chains=6,
+            seed=0,
+        )
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert written == len(lines) and 2 < written <= 12
+    assert not all(line["ended"] for line in lines)
+    assert all(len(x["labels"]) == len(x["steps"]) for x in lines)
+    text = Text.load(loading.SHIPPED / "mini-linear")
+    documents = data.read_rollouts(path, text)
+    for line, document in zip(lines, documents, strict=True):
+        last = document.tokens[-1]
+        assert (last == text.end[0]) == line["ended"]
