@@ -62,10 +62,12 @@ class Line(NamedTuple):
     Attributes:
         sides: the values between the equals signs; one for an expression.
         names: the variables written in it, cancelled or not.
+        excluded: denominators that were cancelled, and must not vanish.
     """
 
     sides: tuple[Value, ...]
     names: frozenset[str]
+    excluded: tuple[Polynomial, ...] = ()
 
 
 # --- The parser -------------------------------------------------------------
@@ -181,7 +183,7 @@ class _Parser:
         self.index = 0
         self.depth = 0
         self.names: set[str] = set()
-        self.algebra = _Algebra()
+        self.algebra = Algebra()
 
     def line(self) -> Line:
         sides = [self.expression(0)]
@@ -190,7 +192,8 @@ class _Parser:
             sides.append(self.expression(0))
         if self.tokens[self.index]:
             self.refuse()
-        return Line(tuple(sides), frozenset(self.names))
+        names, excluded = frozenset(self.names), tuple(self.algebra.cancelled)
+        return Line(tuple(sides), names, excluded)
 
     def refuse(self):
         token = self.tokens[self.index]
@@ -334,7 +337,7 @@ def equal(one: Value, other: Value) -> bool:
         return one == other  # a ratio is never a number
     if one.bottom == other.bottom:
         return one.top == other.top
-    algebra = _Algebra()
+    algebra = Algebra()
     return algebra.product(one.top, other.bottom) == algebra.product(
         other.top, one.bottom
     )
@@ -347,7 +350,7 @@ def difference(line: Line) -> Value:
         NotParsed: over a budget.
     """
     left, right = line.sides
-    return _Algebra().add(left, negate(right))
+    return Algebra().add(left, negate(right))
 
 
 def negate(value: Value) -> Value:
@@ -379,7 +382,7 @@ def substitute(value: Value, name: str, number: Number) -> Value:
     """
     if not isinstance(value, Ratio):
         return value
-    algebra = _Algebra()
+    algebra = Algebra()
     top, bottom = (
         algebra.substitute(part, name, number)
         for part in (value.top, value.bottom)
@@ -399,13 +402,19 @@ def is_linear(value: Ratio) -> bool:
     return value.bottom == ONE and _degree(value.top) == 1
 
 
-class _Algebra:
-    """Exact operations within one budget of work."""
+class Algebra:
+    """Exact operations within one budget of work.
 
-    __slots__ = ("work",)
+    Attributes:
+        work: products of coefficients that may still be made.
+        cancelled: denominators with unknowns that results show no more.
+    """
+
+    __slots__ = ("cancelled", "work")
 
     def __init__(self):
         self.work = WORK
+        self.cancelled: list[Polynomial] = []
 
     def add(self, one: Value, other: Value) -> Value:
         if type(one) is int and type(other) is int:
@@ -414,8 +423,8 @@ class _Algebra:
             return lowest(one + other)
         one, other = _as_ratio(one), _as_ratio(other)
         if one.bottom is other.bottom or one.bottom == other.bottom:
-            return _ratio(self.sum(one.top, other.top), one.bottom)
-        return _ratio(
+            return self.ratio(self.sum(one.top, other.top), one.bottom)
+        return self.ratio(
             self.sum(
                 self.product(one.top, other.bottom),
                 self.product(other.top, one.bottom),
@@ -430,7 +439,7 @@ class _Algebra:
                     return one * other
             return lowest(one * other)
         one, other = _as_ratio(one), _as_ratio(other)
-        return _ratio(
+        return self.ratio(
             self.product(one.top, other.top),
             self.product(one.bottom, other.bottom),
         )
@@ -442,7 +451,8 @@ class _Algebra:
                 return Fraction(one, other) if rest else quotient
             return self.multiply(one, lowest(1 / Fraction(other)))
         one = _as_ratio(one)
-        return _ratio(
+        self.cancel(other.bottom)
+        return self.ratio(
             self.product(one.top, other.bottom),
             self.product(one.bottom, other.top),
         )
@@ -468,7 +478,23 @@ class _Algebra:
         for _ in range(size):
             top = self.product(top, base.top)
             bottom = self.product(bottom, base.bottom)
-        return _ratio(top, bottom) if exponent >= 0 else _ratio(bottom, top)
+        if exponent >= 0:
+            return self.ratio(top, bottom)
+        self.cancel(bottom)
+        return self.ratio(bottom, top)
+
+    def ratio(self, top: Polynomial, bottom: Polynomial) -> Value:
+        """The quotient, as a number where it is one."""
+        value = _ratio(top, bottom)
+        if bottom is not ONE:
+            if not isinstance(value, Ratio) or value.bottom is ONE:
+                self.cancel(bottom)
+        return value
+
+    def cancel(self, bottom: Polynomial) -> None:
+        """Notes a denominator that a result does not show."""
+        if bottom is not ONE and any(bottom) and bottom not in self.cancelled:
+            self.cancelled.append(bottom)
 
     def sum(self, one: Polynomial, other: Polynomial) -> Polynomial:
         result = dict(one)

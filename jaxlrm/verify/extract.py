@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from jaxlrm.verify.inputs import check_text
+
 # Only the end of a longer text is read: that is where an answer stands.
 LENGTH = 1 << 16
 # What is longer is no answer; keeps the search for sentences linear.
@@ -22,7 +24,7 @@ _AFTER = re.compile(
     r"|,? (?:because|since|which|where|as required)\b"
 )
 _LEAD = re.compile(
-    r"(?:[-*>•](?=\s)|(?:therefore|thus|so|hence|then|now|simply|just|finally"
+    r"(?:[-*>•=](?=\s)|(?:ans|result|output)\s?[:.](?=\s)|(?:therefore|thus|so|hence|then|now|simply|just|finally"
     r"|equal to|approximately|about|given by|option)\b,?)\s*",
     re.IGNORECASE,
 )
@@ -62,7 +64,11 @@ def extract_answer(text: str) -> str | None:
     Returns:
         The answer without the surrounding `$` and full stop; None if there is
         none, or it is longer than 1,024 characters.
+
+    Raises:
+        TypeError: it is no text.
     """
+    check_text(text=text)
     text = text[-LENGTH:]
     boxed, truncated = _last_box(text)
     if boxed is not None or truncated:

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from jaxlrm.verify import equivalence
+from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.normal import normal_form
 from jaxlrm.verify.scalars import TIERS, Judge
 from jaxlrm.verify.verdict import Verdict
@@ -41,7 +42,7 @@ class Comparison(NamedTuple):
 
 
 def is_equivalent(
-    prediction: str, gold: str, workers: Pool | None = None
+    prediction: str | None, gold: str, workers: Pool | None = None
 ) -> bool:
     """Is `prediction` the same answer as `gold`?
 
@@ -49,7 +50,7 @@ def is_equivalent(
     not the other way round.
 
     Args:
-        prediction: an answer, as `extract_answer` gives it.
+        prediction: an answer, as `extract_answer` gives it; None is none.
         gold: the right answer.
         workers: for the last tier, computer algebra, a pool made with
             `jaxlrm.verify.algebra` among its modules. Without one this tier
@@ -57,12 +58,15 @@ def is_equivalent(
 
     Returns:
         True only where equality was shown; see `compare`.
+
+    Raises:
+        TypeError: one of them is no text.
     """
     return compare(prediction, gold, workers).verdict is Verdict.VALID
 
 
 def compare(
-    prediction: str, gold: str, workers: Pool | None = None
+    prediction: str | None, gold: str, workers: Pool | None = None
 ) -> Comparison:
     """The verdict on `prediction` as an answer whose right value is `gold`.
 
@@ -82,7 +86,13 @@ def compare(
     Returns:
         The verdict: VALID or INVALID where shown, else UNKNOWN; TIMEOUT or
         ERROR where the last tier failed. Never raises on any text.
+
+    Raises:
+        TypeError: one of them is no text.
     """
+    if prediction is None:
+        prediction = ""
+    check_text(prediction=prediction, gold=gold)
     start = time.perf_counter()
     judge = Judge()
     verdict = _guarded(prediction, gold, judge)

@@ -48,6 +48,10 @@ _FONT = re.compile(
 _UNIT_FRACTION = re.compile(
     r"\\frac ?\{\\text ?\{([^{}]*)\}\} ?\{\\text ?\{([^{}]*)\}\}"
 )
+# The exponents of \text{m s^{-1}}.
+_UNIT_POWER = re.compile(
+    r"(\\text ?\{[^{}^]{1,20})\^ ?\{ ?(-?[1-3]) ?\}([^{}]{0,20}\})"
+)
 _COLOUR = re.compile(r"\\(?:text)?color ?\{[^{}]*\}")
 _SWITCH = re.compile(r"\{ ?\\(?:rm|bf|it) ([^{}]*)\}")
 _BRACKETED_TEXT = re.compile(r"\\text ?\{\(([a-z. ]{2,40})\)\}")
@@ -62,12 +66,18 @@ _PRIMES = re.compile(r"\^ ?(?:\{ ?('[' ]*)\}|('+))")
 _SPACED = re.compile(r"\s*~\s*|\s+")
 # A space between digits is no layout: 1 1/2 is not 11/2.
 _LOOSE_SPACE = re.compile(r"(?<![0-9]) +| +(?![0-9.])")
+# Commands, and letters that may be words.
+_LETTERS = re.compile(r"\\[A-Za-z]+|[A-Za-z]+")
+_VOWELS = frozenset("aeiou")
+_LONG_WORD = re.compile(
+    r"(?<![\\A-Za-z])(?=[A-Za-z]{4})[A-Za-z]{1,8}?[aeiouAEIOU]"
+)
 _MARKDOWN = re.compile(r"^(\*\*|__|`)(.+)\1$", re.DOTALL)
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"))
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _PREAMBLE = re.compile(
     r"(?:\\text ?\{)?(?:the |our |a )?(?:final |correct )?"
-    r"(?:solution|answer|option|choice)s?"
+    r"(?:solution|answer|option|choice|domain|range)s?"
     r"(?: set)?(?: (?:is|are)(?: given by)? ?:?| ?:) ?(?:\} ?|(?<=[ :]))"
     r"|(?:we (?:get|have)|so|thus|hence|therefore|then),? "
     r"|(?:approximately|about|roughly|around|exactly|only) ",
@@ -131,12 +141,32 @@ def squeeze(text: str) -> str:
     Words lose their case where there are no formulas beside them.
     """
     text = _TEXT.sub(r"\1", text)
-    if text.isalpha() and len(text) > 1:
-        return text.lower()
+    if "\\" not in text and len(text) > 1 and _is_prose(text):
+        text = folded(text)
     squeezed = _LOOSE_SPACE.sub("", text)
-    if "\\" not in text and len(text) > 4 and _is_prose(text):
-        squeezed = squeezed.lower()
     return squeezed.replace(r"\cdot", "*").replace(r"\times", "*")
+
+
+def folded(text: str) -> str:
+    """Words without their case; ab is not AB, where letters are variables."""
+    fold = _folded_prose if _LONG_WORD.search(text) else _folded
+    return _LETTERS.sub(fold, text)
+
+
+def _folded_prose(match: re.Match) -> str:
+    letters = match.group()
+    if letters[0] == "\\" or len(letters) < 2:
+        return letters
+    return letters.lower()
+
+
+def _folded(match: re.Match) -> str:
+    letters = match.group()
+    if letters[0] == "\\":
+        return letters
+    lower = letters.lower()
+    is_word = len(letters) > 3 or lower[1:2] in _VOWELS or letters.istitle()
+    return lower if len(letters) > 2 and is_word else letters
 
 
 def closes_at_end(text: str, start: int) -> bool:
@@ -231,6 +261,8 @@ def _latex(text: str) -> str:
     text = _FONT.sub(lambda match: match.group(1) or "", text)
     if r"\begin" in text:
         text = _ARRAY.sub(r"\1", text)
+    if r"\text" in text and "^" in text:
+        text = _UNIT_POWER.sub(r"\1^\2\3", text)
     if r"\text" in text and r"\frac" in text:
         text = _UNIT_FRACTION.sub(r"\\text{\1/\2}", text)
     if r"\bmod" in text:

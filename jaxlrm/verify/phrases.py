@@ -5,23 +5,28 @@ from __future__ import annotations
 import re
 
 from jaxlrm.verify import units
+from jaxlrm.verify.normal import folded
 
 _SYNONYMS = {
     spelling.lower(): names.split("|")[0]
     for names in (
         "yes|yep",
         "no|nope",
-        "true",
-        "false",
+        "true|it is true|this is true|the statement is true",
+        "false|it is false|this is false|the statement is false",
         "does not exist|dne|doesn't exist|limit does not exist"
         "|the limit does not exist",
         r"\emptyset|no solution|no solutions|none|empty set|the empty set"
         r"|no real solution|no real solutions|there is no solution"
         r"|there are no solutions|no such values|\{\}|\oslash"
-        r"|no solution exists|{}|no solution: \emptyset",
+        r"|no solution exists|no solutions exist|no real roots"
+        r"|{}|no solution: \emptyset",
+        r"\mathbb{Z}|all integers|the integers|integers|every integer"
+        r"|any integer|x \in \mathbb{Z}|\{x \mid x \in \mathbb{Z}\}",
+        "impossible|not possible|it is impossible|it is not possible",
         r"\mathbb{R}|all real numbers|all reals|the real numbers"
         r"|all real numbers.|real numbers|(-\infty,\infty)|(-\infty, \infty)"
-        r"|x \in \mathbb{R}|\{x \mid x \in \mathbb{R}\}",
+        r"|all real x|x \in \mathbb{R}|\{x \mid x \in \mathbb{R}\}",
         "undefined|not defined|is undefined",
         "diverges|divergent|it diverges|the series diverges"
         "|the integral diverges|the sequence diverges",
@@ -76,6 +81,7 @@ _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _ARTICLE = re.compile(
     r"^(?:the |an? (?=[a-z' -]{3,}$)(?!.*\b[a-z]\b)(?!sin|cos|tan|log))"
 )
+_A = re.compile(r"^A (?=[a-z]{3})")
 _ANSWERED = re.compile(r"(yes|no)[.,;:] (?!.*\b(?:yes|no)\b).+")
 _EXCLAIMED = re.compile(r"['\"]?([a-z][a-z ,-]*[a-z]{2})[!'\"]{1,3}")
 _MONTHS = {
@@ -98,6 +104,8 @@ _SLASHED = re.compile(r"(\d{2})/(\d{2})/(\d{4})")
 _TIME = re.compile(
     r"(\d{1,2})(?: ?: ?(\d{2}))?(?: ?: ?(\d{2}))? ?([ap])\.? ?m\.?"
 )
+# Times of the day without a number.
+HOURS = {"noon": 12, "12 noon": 12, "midnight": 0, "12 midnight": 0}
 _CLOCK = re.compile(r"(\d{1,2}) ?: ?(\d{2})")
 _EXCEPT = re.compile(
     r"all real (?:numbers|values)(?: of)?(?: ?\$?[a-z]\$?)? except"
@@ -135,22 +143,61 @@ _FRACTIONS = {
     "three fourths": r"\frac{3}{4}",
     "three-fourths": r"\frac{3}{4}",
     "three quarters": r"\frac{3}{4}",
+    "dozen": "12",
 }
+_AND_PART = re.compile(r"([a-z -]{3,40}) and (?:a |one )?(half|third|quarter)")
+_PARTS = {"half": 2, "third": 3, "quarter": 4}
 _TO = re.compile(r"([0-9.]+) +to +([0-9.]+)")
+_NAMED_RATIO = re.compile(r"ratio (?:of |is )?([0-9. ]+(?::[0-9. ]+)+)")
+# Numbers beyond a number: `all real numbers greater than 3`, `at least 3`.
+_BOUND = re.compile(
+    r"(?:(?:all )?(?:real )?(?:numbers?|values)(?: of)? ?)?([a-z]?) ?"
+    r"(?:is |are |that are )?"
+    r"(greater than or equal to|less than or equal to|at least|at most"
+    r"|no more than|no less than|not less than|not more than"
+    r"|strictly greater than|strictly less than|greater than|less than"
+    r"|more than|larger than|smaller than|fewer than) (.{1,60})",
+    re.IGNORECASE,
+)
+_BELOW = ("less", "smaller", "fewer", "strictly less")
+_SIGNS = {
+    "greater than or equal to": r"\ge",
+    "less than or equal to": r"\le",
+    "at least": r"\ge",
+    "no less than": r"\ge",
+    "not less than": r"\ge",
+    "at most": r"\le",
+    "no more than": r"\le",
+    "not more than": r"\le",
+}
 _LABEL = re.compile(
     r"\\text ?\{[A-Za-z .]+\}(?:_?\{?[A-Za-z0-9]\}?)?|[A-Z][a-z]{3,}|[a-z]{5,}"
     r"|(?:m ?)?\\(?:angle|triangle|bar|vec) ?\{?[A-Z]{1,4}\}?"
-    r"|[A-Z]{2,4}|\|?\\vec\{[A-Za-z]{1,2}\}\|?"
+    r"|\|[A-Za-z]\||\\\|\\?[a-z]{1,6}\\\||[A-Z]{2,4}|\|?\\vec\{[A-Za-z]{1,2}\}\|?"
     r"|(?:[PEV]|Var|\\text ?\{Var\}|\\mathbb\{[PE]\}) ?[(\[][^=]{1,40}[)\]]"
     r"|\\(?:lim|int)(?![A-Za-z])[^=]{1,50}"
+    r"|\( ?[A-Za-z] ?\\circ ?[A-Za-z] ?\) ?\([a-z]\)"
 )
 _WORD_LIST = re.compile(r" ?(?:,|;|\band\b) ?")
 
 
 def plain(text: str) -> str:
     r"""Words without `\text`, case and articles."""
+    return _bare(_without_text(text).lower())
+
+
+def spelled(text: str) -> str:
+    """As `plain`, where letters that may be variables keep their case."""
+    return _bare(_A.sub("a ", folded(_without_text(text))))
+
+
+def _without_text(text: str) -> str:
     text = _TEXT.sub(r" \1 ", text) if "\\text" in text else text
-    text = " ".join(text.split()).lower().strip(' .,;:"')
+    return " ".join(text.split())
+
+
+def _bare(text: str) -> str:
+    text = text.strip(' .,;:"')
     exclaimed = _EXCLAIMED.fullmatch(text)
     if exclaimed:
         text = exclaimed.group(1)
@@ -205,6 +252,8 @@ def moment(text: str) -> str | None:
         month = _MONTHS.get(name or other_name)
         if month:
             return _date(int(year or 0), month, int(day or other_day))
+    if text in HOURS:
+        return f"time {HOURS[text]}:0:0"
     match = _TIME.fullmatch(text)
     if match:
         hour, minute, second, half = match.groups()
@@ -232,7 +281,12 @@ def as_formula(text: str) -> str | None:
         if len(text) > 80:
             return None
         words = plain(text)
-        return _FRACTIONS.get(words) or _spelled(words) or _measured(words)
+        return (
+            _FRACTIONS.get(words)
+            or _spelled(words)
+            or _measured(words)
+            or _with_part(words)
+        )
     ordinal = _ORDINAL.fullmatch(text)
     if ordinal:
         return ordinal.group(1)
@@ -240,8 +294,29 @@ def as_formula(text: str) -> str | None:
     match = _EXCEPT.fullmatch(" ".join(text.split()))
     if match:
         return rf"\mathbb{{R}} \setminus \{{{match.group(1)}\}}"
-    match = _TO.fullmatch(text.strip())
-    return f"{match.group(1)} : {match.group(2)}" if match else None
+    text = " ".join(text.split())
+    match = _TO.fullmatch(text)
+    if match:
+        return f"{match.group(1)} : {match.group(2)}"
+    match = _NAMED_RATIO.fullmatch(plain(text)) if "atio" in text else None
+    return match.group(1) if match else _bound(text)
+
+
+def _bound(text: str) -> str | None:
+    """`x > 3` for `x is greater than 3`; an interval without a name."""
+    match = _BOUND.fullmatch(text) if "than" in text or "at " in text else None
+    if match is None:
+        return None
+    name, words, end = match.groups()
+    words = words.lower()
+    sign = "<" if words.startswith(_BELOW) else ">"
+    sign = _SIGNS.get(words, sign)
+    if name:
+        return f"{name} {sign} {end}"
+    closed = sign[0] == "\\"
+    if sign in ("<", r"\le"):
+        return rf"(-\infty, {end}{']' if closed else ')'}"
+    return rf"{'[' if closed else '('}{end}, \infty)"
 
 
 def _spelled(text: str) -> str | None:
@@ -269,6 +344,13 @@ def _measured(text: str) -> str | None:
     return f"{value} {unit}" if value else None
 
 
+def _with_part(text: str) -> str | None:
+    """`2 + 1/2` for `two and a half`."""
+    match = _AND_PART.fullmatch(text)
+    whole = _spelled(match.group(1)) if match else None
+    return f"{whole} + 1/{_PARTS[match.group(2)]}" if whole else None
+
+
 def letters(text: str) -> str | None:
     """`ACD` for `A, C, D`, `D, C and A` and `ACD`: several choices."""
     if len(text) > 40:
@@ -293,7 +375,7 @@ def words(text: str) -> list[str] | None:
     """The items of a list of names; None where there are formulas."""
     if len(text) > 400:
         return None
-    text = plain(text)
+    text = spelled(text)
     if not all(
         character.isalpha() or character in " ,;'-" for character in text
     ):

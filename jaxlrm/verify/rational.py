@@ -116,6 +116,10 @@ def _function(name: str, arguments: tuple[Tree, ...]) -> int | Fraction:
         if values[0] > FACTORIAL:
             raise NotParsed(f"a factorial of more than {FACTORIAL}")
         return math.factorial(int(values[0]))
+    if name == "factorial2" and whole:
+        if values[0] > FACTORIAL:
+            raise NotParsed(f"a factorial of more than {FACTORIAL}")
+        return math.prod(range(int(values[0]), 1, -2))
     if name == "binomial" and whole:
         if values[0] > BINOMIAL:
             raise NotParsed(f"a binomial coefficient over {BINOMIAL}")

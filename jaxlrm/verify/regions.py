@@ -7,11 +7,13 @@ All are brought to one form, a sorted tuple of pieces, so that `x > 3`,
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import NamedTuple
 
 from jaxlrm.verify import balls
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.rational import rational
+from jaxlrm.verify.scalars import degree, renamed
 from jaxlrm.verify.syntax import Tree
 
 INFINITY: Tree = ("v", "oo")
@@ -119,6 +121,7 @@ def _relation(tree: Tree) -> Region | None:
             operator = "=="
         elif operator not in _FLIPPED:
             return None
+        left, right, operator = _isolated(left, right, operator)
         if not _is_unknown(left):
             left, right = right, left
             operator = _FLIPPED.get(operator, operator)
@@ -141,6 +144,43 @@ def _relation(tree: Tree) -> Region | None:
             return None
         pieces = _intersection(pieces, _half_line(operator, right))
     return Region(pieces, name)
+
+
+def _isolated(left: Tree, right: Tree, operator: str):
+    """`x < 4` for `x + 1 < 5`, with the unknown on either side."""
+    for side, other, sign in ((left, right, operator), (right, left, None)):
+        if side[0] not in ("+", "*", "/", "-") or (
+            balls.names(other) - {"pi", "e"}
+        ):
+            continue
+        if sign is None:
+            sign = _FLIPPED.get(operator, operator)
+        linear = _linear(side)
+        if linear is None:
+            continue
+        name, slope, shift = linear
+        if slope < 0:
+            sign = _FLIPPED.get(sign, sign)
+        end = ("+", other, ("n", -shift, None)) if shift else other
+        if slope != 1:
+            end = ("/", end, ("n", slope, None))
+        return ("v", name), end, sign
+    return left, right, operator
+
+
+def _linear(tree: Tree) -> tuple[str, Fraction, Fraction] | None:
+    """The name, a and b of a x + b with rational numbers; else None."""
+    if len(balls.names(tree)) != 1 or degree(tree) != 1:
+        return None
+    (name,) = balls.names(tree)
+    try:
+        shift, other = (
+            Fraction(rational(renamed(tree, ("v", name), ("n", x, None))))
+            for x in (0, 1)
+        )
+    except (NotParsed, ZeroDivisionError):
+        return None
+    return (name, other - shift, shift) if other != shift else None
 
 
 def _is_unknown(tree: Tree) -> bool:

@@ -54,6 +54,10 @@ class Judge:
             value, unit = _letter_as_unit(value, gold_unit)
         elif gold_unit is units.NONE and unit is not units.NONE:
             right, gold_unit = _letter_as_unit(right, unit)
+        elif unit.powers != gold_unit.powers:
+            unit, gold_unit = units.essential(unit), units.essential(gold_unit)
+        if unit is gold_unit is units.NONE and not balls.names(right):
+            value = _without_rate(value)
         percent = unit.powers == (("%", 1),)
         if gold_unit.powers == (("%", 1),):
             if unit is not units.NONE and not percent:
@@ -91,7 +95,7 @@ class Judge:
             right = _times(("*", right, ("v", "pi")), Fraction(1, 180))
         else:
             return False
-        if not ("pi" in balls.names(answer) or "pi" in balls.names(gold)):
+        if not (_is_radians(value) or _is_radians(right)):
             return False
         return self.values(value, right) is Verdict.VALID
 
@@ -265,8 +269,8 @@ class Judge:
                 same = None
         if same:
             return Verdict.VALID
-        degree = _degree(answer)
-        if same is False and degree == _degree(gold) and degree in (1, 2):
+        size = degree(answer)
+        if same is False and size == degree(gold) and size in (1, 2):
             return Verdict.INVALID
         return self.deeper("proportional", answer, gold)
 
@@ -330,7 +334,7 @@ def _has_infinity(tree: Tree) -> bool:
     return tree[0] in "+-*/^" and any(map(_has_infinity, tree[1:]))
 
 
-def _degree(tree: Tree) -> int | None:
+def degree(tree: Tree) -> int | None:
     """Of a polynomial as it is written; None for what is none."""
     kind = tree[0]
     if kind == "n" or tree in (("v", "pi"), ("v", "e")):
@@ -338,20 +342,20 @@ def _degree(tree: Tree) -> int | None:
     if kind == "v":
         return 1
     if kind == "-":
-        return _degree(tree[1])
+        return degree(tree[1])
     if kind in ("+", "*", "/"):
-        left, right = _degree(tree[1]), _degree(tree[2])
+        left, right = degree(tree[1]), degree(tree[2])
         if left is None or right is None or (kind == "/" and right):
             return None
         return max(left, right) if kind == "+" else left + right
     if kind == "^":
-        base = _degree(tree[1])
+        base = degree(tree[1])
         if tree[2][0] == "n" and type(tree[2][1]) is int and base is not None:
             return base * tree[2][1] if 0 <= tree[2][1] < 1000 else None
-        return 0 if base == 0 and _degree(tree[2]) == 0 else None
+        return 0 if base == 0 and degree(tree[2]) == 0 else None
     if kind == "f":
-        inner = [_degree(argument) for argument in tree[2]]
-        return 0 if all(degree == 0 for degree in inner) else None
+        inner = [degree(argument) for argument in tree[2]]
+        return 0 if all(size == 0 for size in inner) else None
     return None
 
 
@@ -390,6 +394,19 @@ def _letter_as_unit(tree: Tree, unit: units.Unit) -> tuple[Tree, units.Unit]:
     return tree, units.NONE
 
 
+def _without_rate(tree: Tree) -> Tree:
+    """The 5 of `5 m/s`, where the gold has no letters."""
+    if tree[0] != "/" or tree[1][0] != "*" or tree[1][1][0] == "v":
+        return tree
+    top, bottom = tree[1][2], tree[2]
+    if bottom[0] == "^":
+        bottom = bottom[1]
+    letters = (top, bottom)
+    if all(name[0] == "v" and name[1] in units.LETTERS for name in letters):
+        return tree[1][1]
+    return tree
+
+
 def _same_constant(answer: Tree, gold: Tree) -> Tree:
     """`+ c` for `+ C`, and `c_1` for `C_1`, where the gold has the other."""
     here, there = balls.names(answer), balls.names(gold)
@@ -404,6 +421,11 @@ def _same_constant(answer: Tree, gold: Tree) -> Tree:
             if name in _addends(answer) and other in _addends(gold):
                 return renamed(answer, name, other)
     return answer
+
+
+def _is_radians(tree: Tree) -> bool:
+    """Is it certainly an angle, by pi or by `arctan`?"""
+    return "pi" in balls.names(tree) or "('f', 'arc" in repr(tree)
 
 
 def _addends(tree: Tree) -> list[Tree]:

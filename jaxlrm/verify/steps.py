@@ -7,12 +7,15 @@ here solves a problem. A final answer is checked by substituting it.
 from __future__ import annotations
 
 import enum
+import itertools
 import re
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Protocol
 
+from jaxlrm.verify.deduction import compare_lines, sort_of, takes_derivative
+from jaxlrm.verify.deduction.equations import Equation, compare_equations
 from jaxlrm.verify.exact import (
+    ONE,
     Line,
     NotParsed,
     Number,
@@ -21,12 +24,12 @@ from jaxlrm.verify.exact import (
     difference,
     equal,
     is_linear,
-    names_of,
     parse,
     proportional,
     substitute,
 )
 from jaxlrm.verify.extract import bare_answer, extract_answer
+from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.malformed import is_malformed
 from jaxlrm.verify.rules import (
     arithmetic,
@@ -148,7 +151,11 @@ def check_step(before: str, after: str) -> Verdict:
     Returns:
         VALID or INVALID where shown; UNKNOWN where a line cannot be read, is
         over a budget, or is of another sort. Never raises on any text.
+
+    Raises:
+        TypeError: one of them is no text.
     """
+    check_text(before=before, after=after)
     if is_malformed(after):
         return Verdict.INVALID
     rule = rule_for(before)
@@ -274,6 +281,32 @@ def chain_answer(statement: str | None, steps: Sequence[str]) -> str | None:
 
 def relate(before: str, after: str) -> Relation:
     """How `after` stands to `before`; never raises on any text."""
+    relation = Relation.UNKNOWN
+    if not takes_derivative(before + after):
+        relation = _relate_rational(before, after)
+    # There i is a name like others; here it is the imaginary unit.
+    imaginary = relation is Relation.FALSE and "i" in _names(before, after)
+    if relation is not Relation.UNKNOWN and not imaginary:
+        return relation
+    verdict = compare_lines(before, after)
+    if verdict is Verdict.INVALID:
+        return Relation.FALSE
+    if verdict is not Verdict.VALID:
+        return Relation.UNKNOWN
+    repeats = "=" in after and _says_nothing(after)
+    return Relation.TRIVIAL if repeats else Relation.EQUIVALENT
+
+
+def _names(*texts: str) -> frozenset[str]:
+    """The names in lines that the quick parser reads."""
+    try:
+        return frozenset().union(*(parse(text).names for text in texts))
+    except (NotParsed, ZeroDivisionError):
+        return frozenset()
+
+
+def _relate_rational(before: str, after: str) -> Relation:
+    """By the quick parser of rational functions."""
     try:
         line = parse(after)
     except NotParsed:
@@ -281,12 +314,15 @@ def relate(before: str, after: str) -> Relation:
     except ZeroDivisionError:
         return Relation.FALSE
     try:
-        if len(line.sides) > 1 and not line.names:
+        if len(line.sides) > 1 and line.names <= _NUMBERS:
             return _relate_fact(before, after, line)
         return _relate_lines(parse(before), line)
     except (NotParsed, ZeroDivisionError):
         return Relation.UNKNOWN
 
+
+# No unknowns; what is true of pi as of a variable is true of it.
+_NUMBERS = frozenset((r"\pi",))
 
 # --- Lines ------------------------------------------------------------------
 
@@ -315,10 +351,10 @@ def _sort(line: str) -> str:
     try:
         parsed = parse(line)
     except (NotParsed, ZeroDivisionError):
-        return "unreadable"
+        return sort_of(line) or "unreadable"
     if len(parsed.sides) == 1:
         return "expression"
-    return "equation" if parsed.names else "fact"
+    return "fact" if parsed.names <= _NUMBERS else "equation"
 
 
 def _solved_form(line: str) -> tuple[str, Number | None]:
@@ -354,10 +390,12 @@ def _relate_fact(before: str, after: str, line: Line) -> Relation:
     if holds and not _says_nothing(after):
         return Relation.TRUE
     # An equation without solutions may end in 1 = 0, an identity in 0 = 0.
-    constant = _constant_difference(before)
-    if constant is not None and holds == (constant == 0):
+    same = _compare_with(before, Equation(0 if holds else 1, ()))
+    if same:
         return Relation.EQUIVALENT
-    return Relation.TRIVIAL if holds else Relation.FALSE
+    if holds:
+        return Relation.TRIVIAL
+    return Relation.FALSE if same is False else Relation.UNKNOWN
 
 
 def _says_nothing(fact: str) -> bool:
@@ -368,82 +406,68 @@ def _says_nothing(fact: str) -> bool:
     )
 
 
-def _constant_difference(text: str) -> Number | None:
-    """Left minus right of an equation whose unknowns cancel, else None."""
+def _compare_with(text: str, other: Equation) -> bool | None:
+    """Has the equation of a text the same solutions? False if it is none."""
     try:
         line = parse(text)
-        if len(line.sides) != 2 or not line.names:
-            return None
-        value = difference(line)
+        equation = _single(line) if line.names else None
     except (NotParsed, ZeroDivisionError):
-        return None
-    return None if isinstance(value, Ratio) else value
+        return False
+    return equation is not None and compare_equations(equation, other)
 
 
 def _relate_lines(old: Line, new: Line) -> Relation:
     if len(old.sides) == len(new.sides) == 1:
         same = equal(old.sides[0], new.sides[0])
         return Relation.EQUIVALENT if same else Relation.FALSE
-    if len(old.sides) == len(new.sides) == 2:
-        return _relate_equations(difference(old), difference(new))
     if len(old.sides) == 1:  # 2x + 3x = 5x about an expression
         first, *others = new.sides
         if all(equal(first, other) for other in others):
             return Relation.TRUE
-    return Relation.UNKNOWN
-
-
-def _relate_equations(old: Value, new: Value) -> Relation:
-    """`old = 0` against `new = 0`: have they the same solutions?"""
-    if not isinstance(old, Ratio) or not isinstance(new, Ratio):
-        # Without unknowns left it holds always or never.
-        both = not isinstance(old, Ratio) and not isinstance(new, Ratio)
-        same = both and (old == 0) == (new == 0)
-        return Relation.EQUIVALENT if same else Relation.FALSE
-    if old.bottom == new.bottom and proportional(old.top, new.top):
-        return Relation.EQUIVALENT
-    if is_linear(old) and is_linear(new):
-        return Relation.FALSE
-    names = names_of(old) | names_of(new)
-    if len(names) != 1:
         return Relation.UNKNOWN
-    (name,) = names
-    roots, new_roots = _real_roots(old, name), _real_roots(new, name)
-    if roots and new_roots:
-        return Relation.EQUIVALENT if roots == new_roots else Relation.FALSE
-    for one, other in ((roots, new), (new_roots, old)):
-        # A single root that the other equation does not have.
-        if one and one[1] == 0 and not _vanishes(other, name, one[0]):
-            return Relation.FALSE
-    return Relation.UNKNOWN
+    if len(new.sides) == 1:
+        return Relation.UNKNOWN
+    one, other = _single(old), _single(new)
+    if one is None or other is None:
+        return Relation.UNKNOWN
+    return _relate_equations(one, other)
 
 
-def _real_roots(value: Ratio, name: str) -> tuple[Number, Number] | None:
-    """`(centre, square)` of the real roots `centre ± sqrt(square)`.
-
-    None where there are none, or they are not known: above degree two, or
-    where the denominator may vanish with the numerator.
-    """
-    powers = {m[0][1] if m else 0: number for m, number in value.top.items()}
-    if max(powers) > 2:
+def _single(line: Line) -> Equation | None:
+    """A line as one equation: also `x = 10/2 = 5`, but not `x = y = 5`."""
+    if len(line.sides) == 1:
         return None
-    c, b, a = (Fraction(powers.get(i, 0)) for i in range(3))
-    if a == 0:
-        centre, square = -c / b, Fraction(0)
-    else:
-        centre = -b / (2 * a)
-        square = centre * centre - c / a
-    if square < 0:
-        return None
-    if value.bottom != {(): 1} and (
-        square or not _vanishes(value, name, centre)
-    ):
-        return None
-    return centre, square
+    excluded = list(line.excluded)
+    for side in line.sides:
+        if isinstance(side, Ratio) and side.bottom is not ONE:
+            if side.bottom not in excluded:
+                excluded.append(side.bottom)
+    kept: Value = 0
+    for pair in itertools.pairwise(line.sides):
+        value = difference(line._replace(sides=pair))
+        if not isinstance(value, Ratio):
+            if value != 0:
+                return Equation(value, ())  # it never holds
+        elif not isinstance(kept, Ratio):
+            kept = value
+        elif kept.bottom != value.bottom or not proportional(
+            kept.top, value.top
+        ):
+            return None
+    return Equation(kept, tuple(excluded))
 
 
-def _vanishes(value: Ratio, name: str, root: Number) -> bool:
-    try:
-        return substitute(value, name, root) == 0
-    except ZeroDivisionError:
-        return False
+def _relate_equations(old: Equation, new: Equation) -> Relation:
+    """Have they the same solutions?"""
+    one, other = old.value, new.value
+    if isinstance(one, Ratio) and isinstance(other, Ratio):
+        if old.excluded == new.excluded and one.bottom == other.bottom:
+            if proportional(one.top, other.top):
+                return Relation.EQUIVALENT
+        if not old.excluded and not new.excluded:
+            if is_linear(one) and is_linear(other):
+                return Relation.FALSE
+    same = compare_equations(old, new)
+    if same is None:
+        return Relation.UNKNOWN
+    return Relation.EQUIVALENT if same else Relation.FALSE

@@ -13,10 +13,12 @@ class Unit(NamedTuple):
         powers: ((dimension, exponent), ...), sorted; a unit that is not known
             is its own dimension.
         size: of one such unit, in the base units of its dimensions.
+        main: the size of the dollar in dollars per hour, where it is a rate.
     """
 
     powers: tuple[tuple[str, int], ...]
     size: Fraction
+    main: Fraction | None = None
 
 
 # name of the dimension: (size, spellings), ...
@@ -25,6 +27,7 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("1", "m meter meters metre metres"),
         ("1/100", "cm centimeter centimeters centimetre centimetres"),
         ("1/1000", "mm millimeter millimeters millimetre millimetres"),
+        ("1/1000000", "microm micrometer micrometers microns"),
         ("1/10", "dm decimeter decimeters"),
         ("1000", "km kilometer kilometers kilometre kilometres kms"),
         ("0.0254", "in inch inches"),
@@ -39,12 +42,14 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("86400", "day days"),
         ("604800", "week weeks wk wks"),
         ("1/1000", "ms millisecond milliseconds"),
+        ("1/1000000", "micros microsecond microseconds"),
     ),
     "month": (("1", "month months"), ("12", "year years yr yrs")),
     "mass": (
         ("1", "g gram grams gm"),
         ("1000", "kg kilogram kilograms kgs"),
         ("1/1000", "mg milligram milligrams"),
+        ("1/1000000", "microg microgram micrograms"),
         ("453.59237", "lb lbs pound pounds"),
         ("28.349523125", "oz ounce ounces"),
         ("1000000", "ton tons tonne tonnes"),
@@ -54,6 +59,11 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("1/1000", "ml mL milliliter milliliters millilitre millilitres"),
         ("3.785411784", "gal gallon gallons"),
         ("0.946352946", "qt quart quarts"),
+        ("0.473176473", "pint pints"),
+    ),
+    "area": (
+        ("4046.8564224", "acre acres"),
+        ("10000", "hectare hectares"),
     ),
     "currency": (
         ("1", "¤ dollar dollars usd USD bucks"),
@@ -61,22 +71,46 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "£": (("1", "£ gbp GBP"),),
     "€": (("1", "€ euro euros eur EUR"),),
+    "¥": (("1", "¥ yen JPY"),),
+    "₹": (("1", "₹ rupee rupees INR"),),
     "temperature": (("1", "K kelvin kelvins"),),
     "celsius": (("1", "celsius"),),
     "fahrenheit": (("1", "fahrenheit"),),
     "charge": (("1", "C coulomb coulombs"),),
     "force": (("1", "N newton newtons"),),
-    "energy": (("1", "J joule joules"), ("1000", "kJ kilojoules")),
+    "energy": (
+        ("1", "J joule joules"),
+        ("1000", "kJ kilojoules"),
+        ("3600000", "kWh"),
+    ),
     "power": (("1", "W watt watts"), ("1000", "kW kilowatt kilowatts")),
     "pressure": (("1", "Pa pascal pascals"), ("1000", "kPa")),
     "frequency": (("1", "Hz hertz"), ("1000", "kHz")),
     "current": (("1", "A amp amps ampere amperes"),),
     "voltage": (("1", "V volt volts"),),
+    "resistance": (("1", "ohm ohms"),),
+    "amount": (("1", "mol mole moles"),),
     "angle": (("1", "° deg degree degrees"),),
     "radian": (("1", "rad rads radian radians"),),
     "%": (("1", "% percent percents pct"),),
     "count": (("1", "unit units"),),
     "cup": (("1", "cup cups"),),
+}
+# name of the dimension: its size in others, and their powers.
+_DERIVED: dict[str, tuple[str, dict[str, int]]] = {
+    "volume": ("1/1000", {"length": 3}),
+    "area": ("1", {"length": 2}),
+    "frequency": ("1", {"time": -1}),
+    "force": ("1000", {"mass": 1, "length": 1, "time": -2}),
+    "energy": ("1000", {"mass": 1, "length": 2, "time": -2}),
+    "power": ("1000", {"mass": 1, "length": 2, "time": -3}),
+    "pressure": ("1000", {"mass": 1, "length": -1, "time": -2}),
+    "charge": ("1", {"current": 1, "time": 1}),
+    "voltage": ("1000", {"mass": 1, "length": 2, "time": -3, "current": -1}),
+    "resistance": (
+        "1000",
+        {"mass": 1, "length": 2, "time": -3, "current": -2},
+    ),
 }
 # Words that multiply and measure nothing.
 _MULTIPLES = {
@@ -93,8 +127,17 @@ _COMPOUND = {
     "sqft": (("ft", 2),),
     "cc": (("cm", 3),),
 }
+
+
+def _of(dimension: str, size: str) -> Unit:
+    factor, powers = _DERIVED.get(dimension, ("1", {dimension: 1}))
+    return Unit(
+        tuple(sorted(powers.items())), Fraction(size) * Fraction(factor)
+    )
+
+
 _SPELLINGS = {
-    spelling: Unit(((dimension, 1),), Fraction(size))
+    spelling: _of(dimension, size)
     for dimension, rows in _TABLE.items()
     for size, spellings in rows
     for spelling in spellings.split()
@@ -109,6 +152,8 @@ PLAIN = (
 # Symbols of one letter are units in \text, and where the other answer says so.
 LETTERS = frozenset(name for name in _SPELLINGS if len(name) == 1)
 NONE = Unit((), Fraction(1))
+# Before an amount.
+CURRENCIES = frozenset("¤£€¥₹")
 # Behind a sign of degrees.
 SCALES = {"C": _SPELLINGS["celsius"], "F": _SPELLINGS["fahrenheit"]}
 
@@ -131,12 +176,28 @@ def single(name: str) -> Unit:
 
 def essential(unit: Unit) -> Unit:
     """`%` of `% per year`, dollars of dollars per hour; others whole."""
-    for dimension in ("%", "currency"):
-        powers = dict(unit.powers)
-        if powers.pop(dimension, 0) == 1 and powers:
-            if all(power < 0 for power in powers.values()):
-                return Unit(((dimension, 1),), unit.size)
-    return unit
+    if unit.main is None:
+        return unit
+    dimension = next(name for name, power in unit.powers if power == 1)
+    return Unit(((dimension, 1),), unit.main)
+
+
+def rate(main: Unit, unit: Unit) -> Unit:
+    """`unit`, known as a rate where `main` of it is money or a percentage."""
+    if len(main.powers) != 1:
+        return unit
+    ((dimension, power),) = main.powers
+    if power != 1 or not (dimension == "%" or is_money(dimension)):
+        return unit
+    if len(unit.powers) < 2 or main.powers[0] not in unit.powers:
+        return unit
+    others = (power for name, power in unit.powers if name != dimension)
+    return unit._replace(main=main.size) if max(others) < 0 else unit
+
+
+def is_money(dimension: str) -> bool:
+    """Is it the name of a currency?"""
+    return dimension == "currency" or dimension in CURRENCIES
 
 
 def without_degrees(unit: Unit) -> Unit:

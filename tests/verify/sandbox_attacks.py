@@ -337,6 +337,35 @@ print('BREACH')
 # Not proven by an ordinary run, since they would do harm there, or need what
 # only the sandbox has.
 OTHERS = {
+    "abstract socket": """
+import socket
+server = socket.socket(socket.AF_UNIX)
+server.bind('\\0breach')
+server.listen()
+print('BREACH')
+""",
+    "another interpreter": """
+import _xxsubinterpreters as interpreters
+interpreters.run_string(interpreters.create(), "import os; os.system('true')")
+print('BREACH')
+""",
+    "archive outside": """
+import zipimport
+zipimport.zipimporter('{secret}')
+print('BREACH')
+""",
+    "trap in a hook": """
+import os, sys
+sys.excepthook = lambda *what: os.execv('/bin/echo', ['echo', 'BREACH'])
+raise KeyError
+""",
+    "trap in a finalizer": """
+import os
+class Trap:
+    def __del__(self):
+        print('BREACH' if os.system('true') == 0 else '')
+trap = Trap()
+""",
     "become root": "import os; os.setuid(0); print('BREACH')",
     "groups": "import os; os.setgroups([0]); print('BREACH')",
     "raise a limit": """

@@ -54,6 +54,9 @@ from jaxlrm.verify.extract import bare_answer, extract_answer
         ("So the area of the triangle is 12 cm.", "12 cm"),
         ("The answer is all reals except 3.", "all reals except 3"),
         ("A: -10", "-10"),
+        ("Ans: 5", "5"),
+        ("Result: 2/3.", "2/3"),
+        ("2 + 3\n= 5", "5"),
         ("We get\n\\[\nx = 5\n\\]", "x = 5"),
     ],
 )

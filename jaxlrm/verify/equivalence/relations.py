@@ -129,6 +129,8 @@ def _each_side(comparer: Comparer, sides, right_sides) -> Verdict:
 def _inequalities(comparer: Comparer, answer: Tree, gold: Tree) -> Verdict:
     """`y > 2x` and `2x - y < 0`."""
     answer, gold = _ascending(answer), _ascending(gold)
+    if answer == gold:
+        return Verdict.VALID
     one, other = _oriented(answer), _oriented(gold)
     if one is None or other is None:
         if answer[1] == gold[1]:
@@ -149,8 +151,10 @@ def _inequalities(comparer: Comparer, answer: Tree, gold: Tree) -> Verdict:
 
 
 def _base_name(name: str) -> str:
-    """`y` for `y(t)`."""
-    return name[:1] + name[1:].partition("(")[0] if name[-1:] == ")" else name
+    """`y` for `y(t)`; the value `f(2)` stays one at a point."""
+    if name[-1:] != ")" or any(c.isdigit() for c in name.partition("(")[2]):
+        return name
+    return name[:1] + name[1:].partition("(")[0]
 
 
 def _is_swapped(answer: Tree, gold: Tree) -> bool:

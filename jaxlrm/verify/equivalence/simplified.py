@@ -16,6 +16,7 @@ def simplified(tree: Tree) -> Tree:
         if all(item[0] == "rel" and item[1] == ("=",) for item in items):
             tree = ("list", items, frozenset((",",)))
     if tree[0] == "list":
+        tree = _solutions(tree)
         total = _compound(tree[1])
         if total is not None:
             return total
@@ -37,6 +38,35 @@ def simplified(tree: Tree) -> Tree:
     if len(branches) > 1:
         return ("list", tuple(branches), frozenset((",",)))
     return branches[0]
+
+
+def _solutions(tree: Tree) -> Tree:
+    """`x = 1, y = 1 or x = 2, y = 3` as two pairs, and as `(x, y) = ...`."""
+    items = tree[1]
+    if len(items) < 2 or any(item[:2] != ("rel", ("=",)) for item in items):
+        return tree
+    names = [item[2][0] for item in items]
+    if names[0][0] == "group":
+        # In the order of the alphabet, as where values have no names.
+        if any(name != names[0] for name in names) or list(
+            names[0][2]
+        ) != sorted(names[0][2], key=repr):
+            return tree
+        return ("list", tuple(item[2][1] for item in items), tree[2])
+    period = names.index(names[0], 1) if names[0] in names[1:] else 0
+    if period < 2 or len(names) % period:
+        return tree
+    cycle = names[:period]
+    if any(name[0] != "v" for name in cycle) or len(set(cycle)) < period:
+        return tree
+    if names != cycle * (len(names) // period):
+        return tree
+    order = sorted(range(period), key=lambda index: cycle[index])
+    groups = tuple(
+        ("group", "()", tuple(items[start + i][2][1] for i in order))
+        for start in range(0, len(items), period)
+    )
+    return ("list", groups, tree[2])
 
 
 def _compound(items: tuple[Tree, ...]) -> Tree | None:

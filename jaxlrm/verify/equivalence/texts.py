@@ -80,7 +80,7 @@ def _compare_labelled(form: str, right: str, judge: Judge) -> Verdict:
 def _compare_phrases(form: str, right: str) -> Verdict | None:
     """Answers in words; None where they are mathematics."""
     if not any(c.isalpha() or c == ":" for c in right):
-        if right.count("-") != 2:  # 2020-03-05
+        if right.count("-") != 2 and right.count("/") != 2:  # 2020-03-05
             return None
     gold_choice, answer = phrases.choice(right), phrases.choice(form)
     if gold_choice and answer and not (answer[1] and gold_choice[1]):
@@ -95,7 +95,7 @@ def _compare_phrases(form: str, right: str) -> Verdict | None:
         one = one or phrases.yes_or_no(form)
     if one and other:
         return decided(one == other)
-    if any(c.isdigit() for c in right):
+    if any(c.isdigit() for c in right) or right.lower() in phrases.HOURS:
         one, other = phrases.moment(form), phrases.moment(right)
         if one and other:
             return decided(one == other)
@@ -105,7 +105,7 @@ def _compare_phrases(form: str, right: str) -> Verdict | None:
             return decided(True) if times[0] == times[1] else Verdict.UNKNOWN
         one, other = one or times[0], other or times[1]
         return decided(one == other) if one and other else None
-    if phrases.plain(form) == phrases.plain(right) and len(form) > 1:
+    if phrases.spelled(form) == phrases.spelled(right) and len(form) > 1:
         return Verdict.VALID
     if len(right) > 3:
         one, other = phrases.words(form), phrases.words(right)

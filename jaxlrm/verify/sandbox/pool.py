@@ -32,6 +32,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 
 from jaxlrm.verify import zygotes
+from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.sandbox.child import OUTSIDE, Child, ZygoteLost, converse
 from jaxlrm.verify.sandbox.run import Protection, Run, Status
 from jaxlrm.verify.sandbox.start import start_zygote
@@ -217,7 +218,9 @@ class Sandbox:
 
         Raises:
             RuntimeError: the sandbox is closed, or its zygote keeps dying.
+            TypeError: the code is no text.
         """
+        check_text(code=code)
         steps = [step if isinstance(step, str) else step[0] for step in history]
         chain = _chain(steps)
         key = _chain([code], chain)
@@ -426,7 +429,9 @@ def run_python(code: str, history: Sequence[str | tuple[str, str]] = ()) -> Run:
     Raises:
         RuntimeError: this host cannot isolate programs; a `Sandbox` can be
             told to run them all the same.
+        TypeError: the code is no text.
     """
+    check_text(code=code)
     global _default
     with _default_lock:
         if _default is None or _default._owner != os.getpid():

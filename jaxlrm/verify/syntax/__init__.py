@@ -34,7 +34,7 @@ from jaxlrm.verify.syntax.nodes import Tree
 
 __all__ = ["Tree", "parse_answer"]
 
-_SIGNS = str.maketrans("", "", "¤£€¢°≈")  # the others that are read
+_SIGNS = str.maketrans("", "", "¤£€¥₹¢°≈")  # the others that are read
 _TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))")
 
 

@@ -12,7 +12,7 @@ from jaxlrm.verify.syntax.names import (
     SUM,
     SYMMETRIC,
 )
-from jaxlrm.verify.syntax.nodes import Tree, literal
+from jaxlrm.verify.syntax.nodes import Tree, determinant, literal
 
 if TYPE_CHECKING:
     from jaxlrm.verify.syntax.grammar import Parser
@@ -50,7 +50,9 @@ def read_function(parser: Parser, name: str) -> Tree:
     if name in ("sqrt", "cbrt"):
         degree = ("n", 2 if name == "sqrt" else 3, None)
         return ("f", "root", (arguments[0], degree))
-    if name == "exp":
+    if name == "det" and arguments[0][0] == "matrix":
+        tree = determinant(arguments[0])
+    elif name == "exp":
         tree = ("^", ("v", "e"), arguments[0])
     elif name == "log" and base is not None:
         tree = ("f", "log", (arguments[0], base))

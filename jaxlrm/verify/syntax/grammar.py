@@ -22,9 +22,14 @@ from jaxlrm.verify.syntax.names import (
     SUM,
     UNITLESS,
 )
-from jaxlrm.verify.syntax.nodes import Tree, determinant, literal
+from jaxlrm.verify.syntax.nodes import Tree, determinant, literal, power_of_ten
 from jaxlrm.verify.syntax.numbers import add_minutes, read_number
-from jaxlrm.verify.syntax.quantities import read_unit, unit_follows
+from jaxlrm.verify.syntax.quantities import (
+    is_per,
+    is_rate,
+    read_unit,
+    unit_follows,
+)
 from jaxlrm.verify.syntax.variables import read_variable
 
 _CLOSING = {"(": ")]", "[": "])", "{": "}", r"\{": (r"\}",)}
@@ -127,29 +132,31 @@ class Parser(Cursor):
         sign = ""
         if tokens[self.index] in (r"\approx", "≈", r"\sim"):
             self.index += 1
-        if tokens[self.index] in ("-", "+") and tokens[self.index + 1] in "¤£€":
+        if (
+            tokens[self.index] in ("-", "+")
+            and tokens[self.index + 1] in units.CURRENCIES
+        ):
             sign = tokens[self.index]
-            self.index += bool(tokens[self.index + 1])
-        if tokens[self.index] in ("¤", "£", "€"):
+            self.index += 1
+        if tokens[self.index] in units.CURRENCIES:
             unit = units.single(tokens[self.index])
             self.index += 1
-        elif sign:
-            self.index -= 1
-            sign = ""
         tree = self.expression(0)
         if sign == "-":
             tree = ("-", tree)
         if tree[0] == "unit":
             return tree  # 25 °C
         if unit_follows(self):
-            written = read_unit(self)
+            written, multiple = read_unit(self)
+            if multiple != 1:
+                tree = ("*", tree, power_of_ten(multiple))
             written = units.without_degrees(written)
-            if any(name == "%" for name, _ in written.powers):
-                written = units.essential(written)
             if unit is units.NONE:
                 unit = written
-            elif not written.powers:  # $5 million; $5 dollars is $5
-                unit = units.times(unit, written)
+            elif (
+                written.powers and max(power for _, power in written.powers) < 0
+            ):
+                unit = units.rate(unit, units.times(unit, written))
         elif tree[0] == "f" and tree[1] == "degrees":
             return ("unit", tree[2][0], units.single("°"))
         return tree if unit is units.NONE else ("unit", tree, unit)
@@ -172,6 +179,8 @@ class Parser(Cursor):
                 continue
             if binding <= minimum:
                 break
+            if token == "/" and is_per(self):
+                break
             self.index += 1
             if binding == 6:
                 left = self.postfix(token, left)
@@ -189,6 +198,8 @@ class Parser(Cursor):
                 right = self.expression(binding)
                 if token == "+":
                     left = ("+", left, right)
+                elif token == "-" and right[0] == "set":
+                    left = ("minus", left, right)
                 elif token == "-":
                     left = ("+", left, ("-", right))
                 elif token == r"\bmod":
@@ -254,6 +265,8 @@ class Parser(Cursor):
         first = token[0]
         if first.isalpha():
             if token in ALSO_UNITS and self.is_unit():
+                return False
+            if token in units.LETTERS and is_rate(self):
                 return False
             return len(token) == 1 or token in FUNCTIONS or token in CONSTANTS
         if first.isdigit():

@@ -27,6 +27,14 @@ def literal(token: str) -> Tree:
     return ("n", value, len(decimals))
 
 
+def power_of_ten(number: Fraction) -> Tree:
+    """`10^6` for a million, where digits count; others as they are."""
+    exponent = len(str(number)) - 1
+    if number != 10**exponent:
+        return ("n", int(number), None)
+    return ("^", ("n", 10, None), ("n", exponent, None))
+
+
 def determinant(matrix: Tree) -> Tree:
     """Written out for up to three rows."""
     rows = matrix[1]

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from jaxlrm.verify import units
 from jaxlrm.verify.syntax.cursor import Cursor
-from jaxlrm.verify.syntax.names import ALSO_UNITS, UNITLESS
+from jaxlrm.verify.syntax.names import ALSO_UNITS, FUNCTIONS, UNITLESS
+
+_POWERS = {
+    "squared": 2,
+    "cubed": 3,
+    "2": 2,
+    "3": 3,
+    "−1": -1,
+    "−2": -2,
+    "−3": -3,
+}
+
+
+def is_per(cursor: Cursor) -> bool:
+    """Is the next token, a `/`, the one of `5/lb`?"""
+    below = cursor.tokens[cursor.index + 1]
+    return below in units.PLAIN and below not in FUNCTIONS
+
+
+def is_rate(cursor: Cursor) -> bool:
+    """Is the next token, a letter, the unit of `5 g/cm`?"""
+    tokens = cursor.tokens
+    return (
+        tokens[cursor.index + 1] == "/"
+        and tokens[cursor.index + 2] in units.PLAIN
+        and tokens[cursor.index + 2] not in FUNCTIONS
+        and cursor.after_number()
+    )
 
 
 def unit_follows(cursor: Cursor) -> bool:
     """Is the next token a unit, where no factor is one?"""
     token = cursor.tokens[cursor.index]
-    if token == "%" or token in ("¤", "£", "€", "¢"):
+    if token == "%" or token == "¢" or token in units.CURRENCIES:
+        return True
+    if token == "/":
+        return is_per(cursor)
+    if token in units.LETTERS and is_rate(cursor):
         return True
     if token.startswith(r"\text{"):
         if token[6:] in UNITLESS:
@@ -23,19 +56,28 @@ def unit_follows(cursor: Cursor) -> bool:
     return len(token) > 3 and token.isalpha()
 
 
-def read_unit(cursor: Cursor) -> units.Unit:
-    """Reads `cm^2`, `km/h`, `\\text{square feet}`, `N-m`."""
+def read_unit(cursor: Cursor) -> tuple[units.Unit, Fraction]:
+    """Reads `cm^2`, `km/h`, `\\text{square feet}`, `N-m`, `million dollars`.
+
+    Returns:
+        The unit, and what words such as million multiply the number by.
+    """
+    multiple = Fraction(1)
     tokens = cursor.tokens
     unit, sign, raised = units.NONE, 1, 0
+    main = last = units.NONE
+    if tokens[cursor.index] == "/":
+        cursor.index += 1
+        sign = -1
     while True:
         token = tokens[cursor.index]
         cursor.index += 1
         if token.startswith(r"\text{"):
-            names = token[6:].replace("/", " / ").replace("^", " ^ ")
+            names = token[6:].replace("^-", "^−")
+            names = names.replace("/", " / ").replace("^", " ^ ")
             words = names.replace("-", " ").replace(".", " ").split()
         else:
             words = [token]
-        last: units.Unit = units.NONE
         exponent = raised
         waiting = False
         for word in words:
@@ -45,21 +87,25 @@ def read_unit(cursor: Cursor) -> units.Unit:
             elif lower in ("cubic", "cu"):
                 exponent = 3
             elif lower in ("squared", "cubed") or waiting:
-                power = {"squared": 2, "cubed": 3, "2": 2, "3": 3}
-                if lower not in power:
+                if lower not in _POWERS:
                     cursor.refuse()
-                unit = units.times(unit, last, sign * (power[lower] - 1))
+                unit = units.times(unit, last, sign * (_POWERS[lower] - 1))
                 waiting = False
             elif word == "^":
                 waiting = True
             elif lower in ("per", "/"):
                 sign = -1
-            elif lower in ("of", "a", "an", "the", "each"):
+            elif lower == "of" and unit.powers == (("%", 1),):
+                break  # it says of what
+            elif lower in ("of", "a", "an", "the", "each", r"\cdot", "*"):
                 continue
             else:
                 last = units.single(word)
-                if words == [word] and last.powers == (("charge", 1),):
-                    last = units.single("C")
+                if not last.powers and sign == 1:
+                    multiple *= last.size
+                    continue
+                if unit is units.NONE:
+                    main = last
                 unit = units.times(unit, last, sign * (exponent or 1))
                 exponent = 0
         raised = exponent
@@ -76,8 +122,10 @@ def read_unit(cursor: Cursor) -> units.Unit:
                 or tokens[cursor.index] == "in"
             ):
                 cursor.refuse()
+        elif following in units.LETTERS and unit.powers:
+            continue  # the m of kg m
         elif not unit_follows(cursor):
-            return unit
+            return units.rate(main, unit), multiple
 
 
 def _small_exponent(cursor: Cursor) -> int:

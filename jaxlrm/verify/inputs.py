@@ -1,0 +1,28 @@
+"""What callers pass: text, and nothing that only looks like it."""
+
+from __future__ import annotations
+
+_REMEDIES = {
+    type(None): "pass '' where there is none",
+    bytes: "decode it first: value.decode()",
+}
+
+
+def check_text(**values: object) -> None:
+    """Refuses what is no text, before it is mistaken for a wrong answer.
+
+    Args:
+        values: the arguments of a function, by their names.
+
+    Raises:
+        TypeError: one of them is no `str`.
+    """
+    for name, value in values.items():
+        if not isinstance(value, str):
+            kind = type(value)
+            remedy = _REMEDIES.get(kind, "pass str(value)")
+            shown = ascii(value)[:80]
+            raise TypeError(
+                f"{name} is {shown} ({kind.__name__}); it must be text (str): "
+                f"{remedy}"
+            )
