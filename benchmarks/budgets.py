@@ -45,7 +45,7 @@ def main() -> None:
 
 def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
     """The table of all strategies at one budget."""
-    config = SearchConfig(branches=BUDGETS[tokens], tokens=tokens, batch=16)
+    config = SearchConfig(branches=BUDGETS[tokens], tokens=tokens)
     summaries = {}
     for pair in summary.combinations(STRATEGIES, VERIFIERS):
         strategy, verifiers = pair

@@ -68,7 +68,6 @@ def main() -> None:
     parser.add_argument("--branches", type=int, default=48)
     parser.add_argument("--width", type=int, default=2)
     parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--limit", type=int, default=None)
     arguments = parser.parse_args()
     enable_compilation_cache()
@@ -77,7 +76,7 @@ def main() -> None:
     if arguments.limit:
         random.Random(0).shuffle(examples)
         examples = examples[: arguments.limit]
-    common = {"batch": arguments.batch, "chain_tokens": 96, "step_tokens": 24}
+    common = {"chain_tokens": 96, "step_tokens": 24}
     runs = {
         "greedy": SearchConfig(strategy="greedy", verifiers="none", **common),
         arguments.strategy: SearchConfig(

@@ -155,7 +155,8 @@ class SearchConfig:
         trunk: most slots of the cache of kept steps, for each problem; when
             it is full the search goes on with what fits. 0 grows as needed;
             fused searches, which cannot grow, take what they might need.
-        batch: `G`, problems solved side by side.
+        batch: `G`, problems solved side by side; 0 is what the device is
+            quickest with.
         seed: of all sampling.
     """
 
@@ -181,7 +182,7 @@ class SearchConfig:
     execution: str = "stepped"
     verdict_delay: int = 0
     trunk: int = 0
-    batch: int = 8
+    batch: int = 0
     seed: int = 0
 
     def __post_init__(self):
@@ -207,8 +208,12 @@ class SearchConfig:
             "step_tokens",
             "output_tokens",
             "rounds",
-            "batch",
         )
+        if self.batch < 0:
+            raise ValueError(
+                f"batch {self.batch} is negative; it is a number of problems, "
+                "0 for what the device is quickest with"
+            )
         if self.strategy in _WITH_WIDTH and self.branches % self.width:
             raise ValueError(
                 f"branches {self.branches} is not a multiple of width "

@@ -37,6 +37,8 @@ from jaxlrm.verify.tools import Interpreter
 from jaxlrm.verify.workers import Pool
 
 _CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
+_PROBLEMS = 8  # side by side, if nobody says how many
+_ROWS = 256  # of them together on a CPU
 
 
 @dataclasses.dataclass(frozen=True)
@@ -422,7 +424,7 @@ class Engine:
         keeper: Keeper | None,
     ) -> None:
         ways = self._mesh.shape["data"]
-        wanted = min(config.batch, len(prompts))
+        wanted = min(config.batch or _batch(strategy), len(prompts))
         lanes = _lanes(config) if wanted >= 2 * ways else 1
         slots = -(-wanted // (lanes * ways)) * ways
         longest = max(len(tokens) for _, tokens in prompts)
@@ -575,6 +577,18 @@ def _static(config: SearchConfig) -> SearchConfig:
         confidence=0.0,
         trunk=0,
     )
+
+
+def _batch(strategy: strategies.Strategy) -> int:
+    """Problems side by side where the configuration leaves it open.
+
+    More rows than a CPU needs to be busy only wait for each other's longest
+    step, and for the last problems: 1.6 times as long with 1,024 rows as with
+    256 (mini-s, 16 problems, 64 branches, two cores).
+    """
+    if jax.default_backend() != "cpu":
+        return _PROBLEMS
+    return max(1, min(_ROWS // strategy.branches, 2 * _PROBLEMS))
 
 
 def _lanes(config: SearchConfig) -> int:

@@ -125,7 +125,11 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             lower_bound=0,
         ),
         "batch": flags.DEFINE_integer(
-            "batch", default.batch, "Problems solved side by side."
+            "batch",
+            default.batch,
+            "Problems solved side by side; 0: what the device is quickest "
+            "with.",
+            lower_bound=0,
         ),
         "seed": flags.DEFINE_integer(
             "seed",

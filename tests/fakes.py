@@ -57,8 +57,9 @@ class Engine:
         del resume
         config = config or SearchConfig()
         solutions = {}
-        for start in range(0, len(problems), config.batch):
-            batch = range(start, len(problems))[: config.batch]
+        size = config.batch or 8
+        for start in range(0, len(problems), size):
+            batch = range(start, len(problems))[:size]
             for index in reversed(batch):
                 solutions[index] = _solve(problems[index], config)
                 if progress:

@@ -27,6 +27,7 @@ from jaxlrm.config import SearchConfig
 from jaxlrm.models import hf
 from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
+from jaxlrm.search import strategies
 from jaxlrm.text import END, Text
 from jaxlrm.verify.verdict import Verdict
 from tests import bigrams, fakes
@@ -747,3 +748,18 @@ def test_a_host_that_fails_ends_a_fused_search(tiny, spread_out, devices):
     assert time.monotonic() - began < 30  # else XLA aborts, at 60 seconds
     for one, other in zip(expected, loaded.solve(EIGHT, config), strict=True):
         assert_same_tree(one, other)
+
+
+@pytest.mark.parametrize(
+    "branches, problems", [(1, 16), (16, 16), (64, 4), (256, 1), (512, 1)]
+)
+def test_a_batch_that_nobody_sets_fills_a_cpu(branches, problems):
+    strategy = strategies.build(
+        SearchConfig(strategy="majority", branches=branches, chain_tokens=8)
+    )
+    assert engine_lib._batch(strategy) == problems
+
+
+def test_a_batch_is_not_negative():
+    with pytest.raises(ValueError, match="batch -1 is negative.*0 for what"):
+        SearchConfig(batch=-1)

@@ -89,7 +89,6 @@ def sample(
         temperature=temperature,
         chain_tokens=chain_tokens,
         verifiers="none" if strategy in WHOLE else "learned",
-        batch=32,
         seed=seed,
     )
     written = 0
