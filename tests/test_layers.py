@@ -22,6 +22,7 @@ LAYERS = """
     config               jax absl
     text                 jax
     verify.verdict       jax
+    verify.inputs        jax
     verify.extract       jax
     verify.exact         jax
     verify.primes        jax
@@ -33,9 +34,9 @@ LAYERS = """
     verify.rational      jax
     verify.modular       jax
     verify.balls         jax
-    verify.regions       jax
     verify.phrases       jax
     verify.scalars       jax
+    verify.regions       jax
     verify.equivalence.* jax
     verify.equivalence   jax
     verify.wire          jax
@@ -48,6 +49,8 @@ LAYERS = """
     verify.rules.*       jax
     verify.rules         jax
     verify.malformed     jax
+    verify.deduction.*   jax
+    verify.deduction     jax
     verify.steps         jax
     verify.sandbox.*     jax
     verify.sandbox       jax
@@ -60,6 +63,7 @@ LAYERS = """
     models.params
     models.quant
     models.cache
+    models.kernels
     models.attention
     models.transformer
     models.reward

@@ -12,23 +12,15 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxlrm.models import kernels
 from jaxlrm.models.cache import Part
+from jaxlrm.models.kernels import MASKED, Partial
 
 BLOCK = 2048
-_MASKED = -1e30  # finite: an all-masked block must not make NaNs
-
-
-class _Partial(NamedTuple):
-    """Attention over some slots, unnormalised, so that it can be merged."""
-
-    maximum: jax.Array  # [G, B, S, K, R] of the logits
-    total: jax.Array  # [G, B, S, K, R] sum of exp(logit - maximum)
-    weighted: jax.Array  # [G, B, S, K, R, D] values weighted by it
 
 
 def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
@@ -52,7 +44,7 @@ def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
     result = functools.reduce(
         _merge,
         (
-            _over_blocks(scaled, part._replace(mask=_widen(part, full)))
+            _over_segment(scaled, part._replace(mask=_widen(part, full)))
             for part in parts
         ),
     )
@@ -67,13 +59,40 @@ def _widen(part: Part, shape: tuple[int, int, int]) -> jax.Array:
     return jnp.broadcast_to(mask, (*shape[:2], mask.shape[2], slots))
 
 
-def _over_blocks(query: jax.Array, part: Part) -> _Partial:
+def _over_segment(query: jax.Array, part: Part) -> Partial:
+    if not kernels.fits(query, part):
+        return _over_blocks(query, part)
+    return jax.lax.platform_dependent(
+        query, part, tpu=_in_kernel, default=_over_blocks
+    )
+
+
+def _in_kernel(query: jax.Array, part: Part) -> Partial:
+    """`_over_blocks` as a TPU does it, where the kernel fits."""
+    result = kernels.over_blocks(query, part)
+    rest = part.keys.shape[-1] % kernels.BLOCK
+    if not rest:
+        return result
+    return _merge(
+        result,
+        _over(
+            query,
+            Part(
+                part.keys[..., -rest:],
+                part.values[..., -rest:, :],
+                part.mask[..., -rest:],
+            ),
+        ),
+    )
+
+
+def _over_blocks(query: jax.Array, part: Part) -> Partial:
     slots = part.keys.shape[-1]
     whole, rest = divmod(slots, BLOCK)
     if whole == 0 or slots == BLOCK:
         return _over(query, part)
 
-    def block(start: int | jax.Array, size: int) -> _Partial:
+    def block(start: int | jax.Array, size: int) -> Partial:
         def cut(x, axis):
             return jax.lax.dynamic_slice_in_dim(x, start, size, axis)
 
@@ -91,18 +110,18 @@ def _over_blocks(query: jax.Array, part: Part) -> _Partial:
     return _merge(result, block(whole * BLOCK, rest)) if rest else result
 
 
-def _merge(first: _Partial, second: _Partial) -> _Partial:
+def _merge(first: Partial, second: Partial) -> Partial:
     maximum = jnp.maximum(first.maximum, second.maximum)
     one = jnp.exp(first.maximum - maximum)
     two = jnp.exp(second.maximum - maximum)
-    return _Partial(
+    return Partial(
         maximum,
         first.total * one + second.total * two,
         first.weighted * one[..., None] + second.weighted * two[..., None],
     )
 
 
-def _over(query: jax.Array, part: Part) -> _Partial:
+def _over(query: jax.Array, part: Part) -> Partial:
     """Attention over one block: rows of a group share its keys."""
     problems, branches, steps, kv_heads, shared, dim = query.shape
     groups, slots = part.keys.shape[1], part.keys.shape[-1]
@@ -119,7 +138,7 @@ def _over(query: jax.Array, part: Part) -> _Partial:
         preferred_element_type=jnp.float32,
     ).reshape(*split, slots)
     # Added, not selected: a CPU is quicker so, and any logit is lost in it.
-    bias = jnp.where(part.mask, jnp.float32(0), _MASKED)
+    bias = jnp.where(part.mask, jnp.float32(0), MASKED)
     logits += bias.reshape(problems, groups, 1, members, -1, 1, slots)
     maximum = jax.lax.stop_gradient(logits.max(-1))
     weights = jnp.exp(logits - maximum[..., None])
@@ -136,7 +155,7 @@ def _over(query: jax.Array, part: Part) -> _Partial:
         x = jnp.moveaxis(x, 2, 4)
         return x.reshape(problems, branches, steps, kv_heads, *x.shape[5:])
 
-    return _Partial(
+    return Partial(
         ungroup(maximum), ungroup(weights.sum(-1)), ungroup(weighted)
     )
 
