@@ -24,12 +24,23 @@ def places(count: jax.Array, width: int) -> jax.Array:
     return -(-count // width)
 
 
+def worth(score: jax.Array, count: jax.Array | int) -> jax.Array:
+    """Log of `count` times the odds of `score`.
+
+    Two witnesses: what the verifier thinks of a step, and how often the
+    generator writes it. By the score alone the best of many rare steps is one
+    that the verifier is wrong about.
+    """
+    p = jnp.clip(score, 1e-6, 1 - 1e-6)
+    return jnp.log(p) - jnp.log1p(-p) + jnp.log(count)
+
+
 def spread_over_live(
     tree: Tree, branches: int, groups: int
 ) -> tuple[jax.Array, jax.Array]:
     """Shares the branches among the live nodes, in groups of `B / groups`.
 
-    Nodes are served by score, then by count, then by number, each with its
+    Nodes are served by `worth`, then by count, then by number, each with its
     `places`; when the groups outnumber the places they go round again, so the
     branch count stays `B` when few nodes are left.
 
@@ -38,7 +49,8 @@ def spread_over_live(
         int32`, the branch's number among all children of its leaf.
     """
     members = branches // groups
-    order = jnp.lexsort((-tree.count, -tree.score, ~tree.live), axis=1)
+    value = worth(tree.score, jnp.maximum(tree.count, 1))
+    order = jnp.lexsort((-tree.count, -value, ~tree.live), axis=1)
     live = jnp.take_along_axis(tree.live, order, 1)
     counts = jnp.take_along_axis(tree.count, order, 1)
     ends = jnp.cumsum(jnp.where(live, places(counts, members), 0), 1)

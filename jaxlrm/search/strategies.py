@@ -195,17 +195,17 @@ def _whole(config: SearchConfig) -> Strategy:
 def _beam(config: SearchConfig) -> Strategy:
     """Step-level beam search with a fixed number of branches.
 
-    Each round the best steps survive, as many as fill the beam's `B / width`
-    places (a step that `n` branches wrote wants `n / width` of them, rounded
-    up), and share the `B` branches of the next round. A finished chain leaves
-    the beam and waits for the vote, so no branch is spent on it. A round
-    without a sound step (`_sound`) is tried again. When no step survives or
-    fits into `chain_tokens`, and nothing is proven that a symbolic verifier
-    could prove or, without one, no chain has finished, the beam begins again at
-    the problem, with other steps than before (as in complete anytime beam
-    search, Zhang 1998). The search of a problem ends when `B / width` chains
-    have finished, when one was proven (its verdict is VALID), or when the
-    rounds or tokens are spent.
+    Each round the best steps (`select.worth`) survive, as many as fill the
+    beam's `B / width` places (a step that `n` branches wrote wants `n / width`
+    of them, rounded up), and share the `B` branches of the next round. A
+    finished chain leaves the beam and waits for the vote, so no branch is spent
+    on it. A round without a sound step (`_sound`) is tried again. When no step
+    survives or fits into `chain_tokens`, and nothing is proven that a symbolic
+    verifier could prove or, without one, no chain has finished, the beam begins
+    again at the problem, with other steps than before (as in complete anytime
+    beam search, Zhang 1998). The search of a problem ends when `B / width`
+    chains have finished, when one was proven (its verdict is VALID), or when
+    the rounds or tokens are spent.
     """
     beams = config.branches // config.width
 
@@ -214,7 +214,7 @@ def _beam(config: SearchConfig) -> Strategy:
         sound = first & _sound(trees, twigs, verdict)
         keep = select.best(
             sound & ~tree.has_child(trees, twigs),
-            _worth(twigs, verdict),
+            _worth(config, twigs, verdict, count),
             (verdict == tree.VALID).astype(jnp.int32),
             count,
             beams,
@@ -257,7 +257,8 @@ def _dvts(config: SearchConfig) -> Strategy:
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs, group)
         sound = first & _sound(trees, twigs, verdict)
-        worth = jnp.where(sound, _worth(twigs, verdict), -jnp.inf)
+        worth = _worth(config, twigs, verdict, count)
+        worth = jnp.where(sound, worth, -jnp.inf)
         worth = worth.reshape(len(worth), subtrees, config.width)
         best = worth == worth.max(-1, keepdims=True)
         best &= jnp.cumsum(best, -1) == 1  # ties go to the lower branch
@@ -427,10 +428,18 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     return (verdict != tree.INVALID) & ~noise
 
 
-def _worth(twigs: Twigs, verdict: jax.Array) -> jax.Array:
-    """The score; a proof outranks every score, since it ends the search."""
+def _worth(
+    config: SearchConfig, twigs: Twigs, verdict: jax.Array, count: jax.Array
+) -> jax.Array:
+    """How much a step is to be preferred, see `select.worth`.
+
+    A proof outranks all else, since it ends the search. Without scores all
+    steps are worth the same: a VALID one comes before one that many wrote.
+    """
     proof = (twigs.kind == ANSWER) & (verdict == tree.VALID)
-    return jnp.where(proof, 2.0, twigs.score)
+    scored = config.verifiers in ("learned", "both")
+    worth = select.worth(twigs.score, count if scored else 1)
+    return jnp.where(proof, jnp.inf, worth)
 
 
 def _leave(

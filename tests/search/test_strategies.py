@@ -210,7 +210,7 @@ def test_beam_gives_a_step_places_by_the_branches_that_wrote_it():
     script = (
         *[step("a", 0.7, step("a1"))] * 5,
         step("b", 0.6, step("b1")),
-        *[step("c", 0.5, step("c1"))] * 2,
+        *[step("c", 0.4, step("c1"))] * 2,
     )
     found = run_scripts(build("beam", branches=8, rounds=2), [script])
     assert found.trees == [
@@ -234,8 +234,15 @@ def test_beam_ties_go_to_what_more_branches_wrote():
 
 def test_beam_ties_go_to_a_valid_step():
     script = [step("a"), step("b"), step("b"), step("c", 0.5, verdict=VALID)]
-    found = run_scripts(build("beam", rounds=1, width=4), [script])
+    strategy = build("beam", rounds=1, width=4, verifiers="symbolic")
+    found = run_scripts(strategy, [script])
     assert found.trees == [tree_of("1 c 0.5 VALID")]
+
+
+@pytest.mark.parametrize("score, kept", [(0.6, "1 b 0.5 x2"), (0.7, "1 a 0.7")])
+def test_beam_weighs_the_odds_of_a_step_by_those_who_wrote_it(score, kept):
+    script = [step("a", score), step("b"), step("b"), step("c", 0.2)]
+    assert grown(build("beam", rounds=1, width=4), *script) == tree_of(kept)
 
 
 def test_beam_ties_go_to_the_lower_branch():
