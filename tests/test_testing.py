@@ -27,14 +27,14 @@ def test_an_outline():
             testing.answer("a1", 0.8, verdict=Verdict.VALID),
             testing.cut("a2", 0.25),
         ),
-        testing.step("b", 0.2),
+        testing.step("b", 0.1),
     )
     assert testing.run_scripts(BEAM, [script]).trees == [
         inspect.cleandoc("""
             1 a 0.9 x2
               3 a1 END 0.8 VALID
               4 a2 .. 0.25
-            2 b 0.2 x2
+            2 b 0.1 x2
         """)
     ]
 

@@ -34,6 +34,11 @@ def tree_with(live, children, score=None, count=None) -> tree.Tree:
     )
 
 
+def worth(score: float, count: int) -> float:
+    score = min(max(score, 1e-6), 1 - 1e-6)
+    return count * score / (1 - score)
+
+
 def reference(nodes, branches: int, groups: int):
     """Deals groups of branches out to the live nodes.
 
@@ -44,7 +49,7 @@ def reference(nodes, branches: int, groups: int):
     """
     width = branches // groups
     live = [n for n, (alive, *_) in enumerate(nodes) if alive]
-    live.sort(key=lambda n: (-nodes[n][2], -nodes[n][3], n))
+    live.sort(key=lambda n: (-worth(*nodes[n][2:]), -nodes[n][3], n))
     turns = [n for n in live for _ in range(math.ceil(nodes[n][3] / width))]
     turns = turns[:groups]
     given_to = {n: nodes[n][1] for n in live}
@@ -61,7 +66,8 @@ def reference(nodes, branches: int, groups: int):
     return leaf, ordinal
 
 
-SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+# Odds of 7 to 13: no count up to 9 makes them those of another score.
+SCORES = st.sampled_from([0.0, 0.35, 0.5, 1.0])
 ROWS = st.lists(
     st.lists(
         st.tuples(st.booleans(), st.integers(0, 9), SCORES, st.integers(1, 9)),
@@ -88,6 +94,13 @@ def test_spread_over_live(branches, groups, rows):
         assert leaf[number].tolist() == leaves
         if any(alive for alive, *_ in row):
             assert ordinal[number].tolist() == numbers
+
+
+@pytest.mark.parametrize("score", [0.0, 0.35, 0.5, 0.999, 1.0])
+@pytest.mark.parametrize("count", [1, 7])
+def test_worth_is_count_times_odds(score, count):
+    found = math.exp(select.worth(jnp.float32(score), count))
+    assert found == pytest.approx(worth(score, count), rel=0.1)
 
 
 def test_few_live_nodes_share_all_branches():
