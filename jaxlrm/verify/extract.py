@@ -24,7 +24,8 @@ _AFTER = re.compile(
     r"|,? (?:because|since|which|where|as required)\b"
 )
 _LEAD = re.compile(
-    r"(?:[-*>•=](?=\s)|(?:ans|result|output)\s?[:.](?=\s)|(?:therefore|thus|so|hence|then|now|simply|just|finally"
+    r"(?:[-*>•=](?=\s)|(?:ans|result|output)\s?[:.](?=\s)"
+    r"|(?:therefore|thus|so|hence|then|now|simply|just|finally"
     r"|equal to|approximately|about|given by|option)\b,?)\s*",
     re.IGNORECASE,
 )
