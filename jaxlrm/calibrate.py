@@ -4,6 +4,12 @@ A score is calibrated if, of the steps scored 0.8, four in five are right. A
 line through the logits (Platt 1999, "Probabilistic outputs for support vector
 machines") is fitted to labelled steps and kept beside the weights, in
 `calibration.json`.
+
+What a model thinks of a step shows not only in its value head: the likelihood
+that it gives to the step is a score as well (Yuan et al. 2024, "Free process
+rewards without process labels"), for small models the better one: to see that a
+token is not the one it expects a model must have read on, the likelihood has it
+at once. The line may go through both.
 """
 
 from __future__ import annotations
@@ -20,10 +26,22 @@ _RIDGE = 1e-6  # keeps the fit finite where labels are separable
 
 
 class Calibration(NamedTuple):
-    """`sigmoid(scale * logit + bias)` is the calibrated score."""
+    """A line: its sigmoid is the calibrated score.
+
+    Attributes:
+        scale: of the value head's logit.
+        bias: added to it.
+        likelihood: of the log-likelihood of the step's tokens.
+    """
 
     scale: float = 1.0
     bias: float = 0.0
+    likelihood: float = 0.0
+
+    def __call__(self, logits, likelihoods=0.0):
+        """Calibrated logits."""
+        line = self.scale * np.asarray(logits) + self.bias
+        return line + self.likelihood * np.asarray(likelihoods)
 
 
 def sigmoid(logits) -> np.ndarray:
@@ -31,15 +49,20 @@ def sigmoid(logits) -> np.ndarray:
     return 0.5 * (1 + np.tanh(0.5 * np.asarray(logits, np.float64)))
 
 
-def fit(logits, labels) -> Calibration:
+def fit(logits, labels, likelihoods=None) -> Calibration:
     """The likeliest calibration of `logits [n]` for `labels [n]` in [0, 1].
+
+    With `likelihoods [n]`, the log-likelihoods of the steps, of both.
 
     Raises:
         ValueError: the lengths differ, or there is no step.
     """
     x, y = _same_length(logits, labels)
-    design = np.stack([x, np.ones_like(x)], 1)
-    start = np.array([1.0, 0.0])
+    columns, start = [x, np.ones_like(x)], np.array([1.0, 0.0])
+    if likelihoods is not None:
+        columns.append(_same_length(likelihoods, labels)[0])
+        start = np.append(start, 0.0)
+    design = np.stack(columns, 1)
 
     def loss(weights: np.ndarray) -> float:
         z = design @ weights
@@ -51,14 +74,14 @@ def fit(logits, labels) -> Calibration:
         p = sigmoid(design @ weights)
         gradient = design.T @ (p - y) / len(x) + _RIDGE * (weights - start)
         curve = (design * (p * (1 - p))[:, None]).T @ design / len(x)
-        move = np.linalg.solve(curve + _RIDGE * np.eye(2), gradient)
+        move = np.linalg.solve(curve + _RIDGE * np.eye(len(start)), gradient)
         # Newton's step may overshoot where the sigmoid is flat.
         while loss(weights - move) > loss(weights) and np.abs(move).max() > 0:
             move = move / 2
         weights = weights - move
         if np.abs(move).max() < 1e-9:
             break
-    return Calibration(float(weights[0]), float(weights[1]))
+    return Calibration(*map(float, weights))
 
 
 def expected_error(scores, labels, bins: int = 15) -> float:
@@ -133,12 +156,19 @@ def read(folder: str | pathlib.Path) -> Calibration:
         return Calibration()
     try:
         values = json.loads(path.read_text("utf-8"))
-        found = Calibration(float(values["scale"]), float(values["bias"]))
-    except (ValueError, KeyError, TypeError) as error:
+        found = Calibration(
+            float(values["scale"]),
+            float(values["bias"]),
+            float(values.get("likelihood", 0.0)),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f'{path}: {error!r}; it holds {{"scale": number, "bias": number}}'
         ) from None
-    if not found.scale > 0 or not np.isfinite(found).all():
+    ordered = found.likelihood > 0 or (
+        found.scale > 0 and found.likelihood == 0
+    )
+    if not ordered or not np.isfinite(found).all():
         raise ValueError(f"{path}: {found} would not keep the order of scores")
     return found
 

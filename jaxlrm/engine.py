@@ -49,11 +49,14 @@ class Learned:
         config: shape.
         params: parameters, on the host or on devices.
         weight: of its logit, where it is one learned verifier of several.
+        likelihood: how much of a step's log-likelihood its score has, see
+            `calibrate`.
     """
 
     config: ModelConfig
     params: params.Transformer
     weight: float = 1.0
+    likelihood: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,9 +149,9 @@ class Engine:
         self._mesh = mesh or sharding.make_mesh()
         self._generator = generator.config
         self._judges = tuple(
-            lockstep.Judge(
-                r.config if isinstance(r, Learned) else None, r.weight
-            )
+            lockstep.Judge(r.config, r.weight, r.likelihood)
+            if isinstance(r, Learned)
+            else lockstep.Judge(None, r.weight, generator.likelihood)
             for r in rewards
         )
         self._dtype = generator.params.embedding.dtype
@@ -200,6 +203,7 @@ class Engine:
         problems: Sequence[str],
         config: SearchConfig | None = None,
         *,
+        begun: Sequence[Sequence[str]] = (),
         progress: ProgressCallback | None = None,
         finished: Callable[[int, Solution], None] | None = None,
         resume: str | os.PathLike | None = None,
@@ -218,6 +222,9 @@ class Engine:
         Args:
             problems: texts.
             config: the search; by default a beam.
+            begun: of each problem, the steps that its chains begin with; none
+                of any by default. They are judged with what follows, and are
+                no part of the solutions.
             progress: called after each round.
             finished: called with a problem's number and solution as it ends,
                 in any order.
@@ -231,12 +238,19 @@ class Engine:
 
         Raises:
             TypeError: `problems` is one string, or a change has no field.
-            ValueError: the model cannot serve this configuration, or `resume`
-                is another search's or no search at all.
+            ValueError: `begun` has another length, the model cannot serve this
+                configuration, or `resume` is another search's or no search at
+                all.
             FileNotFoundError: there is no folder for `resume`.
         """
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
+        begun = begun or [()] * len(problems)
+        if len(begun) != len(problems):
+            raise ValueError(
+                f"begun has {len(begun)} entries for {len(problems)} problems; "
+                "give each its steps, () for none"
+            )
         config = dataclasses.replace(config or SearchConfig(), **changes)
         config = self._resolve(config, problems)
         strategy = strategies.build(config)
@@ -256,10 +270,11 @@ class Engine:
             self._checker(config),
             checkers=self._checkers,
             tools=self._tools(config),
+            begun=begun,
             progress=progress,
             finished=finished,
         )
-        prompts = self._read(problems, room, journal)
+        prompts = self._read(problems, begun, room, journal)
         keeper = None
         if resume is not None:
             identity = self._identity(problems, prompts, config)
@@ -284,7 +299,7 @@ class Engine:
             "tokenizer": digest(prompts),
             "model": fingerprint(self._weights),
             "rewards": [
-                [judge.config is None, judge.weight] for judge in self._judges
+                [judge.config is None, *judge[1:]] for judge in self._judges
             ],
             "checkers": [
                 f"{checker.__module__}:{checker.__qualname__}"
@@ -326,7 +341,11 @@ class Engine:
         return config
 
     def _read(
-        self, problems: Sequence[str], room: int, journal: Journal
+        self,
+        problems: Sequence[str],
+        begun: Sequence[Sequence[str]],
+        room: int,
+        journal: Journal,
     ) -> list[tuple[int, list[int]]]:
         """`(number, tokens)` of the problems that can be searched."""
         prompts = []
@@ -342,6 +361,8 @@ class Engine:
             reading = tasks.recognise(problem)
             asked = reading.question if reading else problem
             tokens = self._text.encode_prompt(asked)
+            for step in begun[number]:
+                tokens += self._text.encode(step + self._text.step)
             if len(tokens) > room:
                 journal.refuse(
                     number,

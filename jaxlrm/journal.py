@@ -94,6 +94,7 @@ class Journal:
         *,
         checkers: Sequence[Checker] = (),
         tools: Interpreter | None = None,
+        begun: Sequence[Sequence[str]] = (),
         progress: ProgressCallback | None,
         finished: Callable[[int, Solution], None] | None,
     ):
@@ -106,11 +107,13 @@ class Journal:
             pool: checks steps; None asks no symbolic verifier.
             checkers: beside the package's; functions of the pool's modules.
             tools: runs steps that are programs; None runs none.
+            begun: of each problem, steps that were there before the search.
             progress: called after each round.
             finished: called with the number and solution of a problem.
         """
         self._problems, self._config, self._text = problems, config, text
         self._pool, self._checkers, self._tools = pool, checkers, tools
+        self._begun = begun or [()] * len(problems)
         self._progress, self._finished = progress, finished
         self._solutions: dict[int, Solution] = {}
         self._pages: dict[int, Page] = {}
@@ -528,18 +531,20 @@ class Journal:
                 place = len(asked.thoughts)
                 asked.thoughts.append((page, index))
                 asked.verdicts.append([])
-                job = _job(page.statement, entry, self._strategy)
+                lines = [*self._begun[page.number], *entry.lines]
+                kind = entry.thought.kind
+                job = _job(page.statement, kind, lines, self._strategy)
                 if isinstance(job, Verdict):
                     asked.verdicts[place].append(job)
                 else:
                     jobs.setdefault(job[0], []).append((place, job[1]))
-                if entry.thought.kind == "open":
+                if kind == "open":
                     continue
                 for checker in self._checkers:
                     given = (
                         self._problems[page.number],
-                        list(entry.lines),
-                        entry.thought.kind == "answer",
+                        lines,
+                        kind == "answer",
                     )
                     jobs.setdefault(checker, []).append((place, given))
         for function, ones in jobs.items():
@@ -667,9 +672,10 @@ def _check_range(values: Iterable[int], first: int, end: int) -> None:
             raise ValueError(f"{value} is not from {first} up to {end}")
 
 
-def _job(statement: str | None, entry: Entry, strategy: Strategy):
+def _job(
+    statement: str | None, kind: str, lines: list[str], strategy: Strategy
+):
     """What to ask of the symbolic verifier, or a verdict known without it."""
-    kind, lines = entry.thought.kind, list(entry.lines)
     if kind == "open":
         return Verdict.UNKNOWN
     if not lines[-1]:

@@ -80,7 +80,9 @@ def _read(folder: pathlib.Path) -> Learned:
         bias=head.bias * np.float32(line.scale) + np.float32(line.bias),
     )
     values = learned.params.replace(value_head=head)
-    return dataclasses.replace(learned, params=values)
+    return dataclasses.replace(
+        learned, params=values, likelihood=line.likelihood
+    )
 
 
 def find(name: str | os.PathLike) -> pathlib.Path:

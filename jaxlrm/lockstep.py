@@ -75,10 +75,13 @@ class Judge(NamedTuple):
         config: shape of a separate reward model; None is the generator's own
             value head.
         weight: positive.
+        likelihood: how much of the step's log-likelihood is added to the logit
+            of the value head.
     """
 
     config: ModelConfig | None
     weight: float = 1.0
+    likelihood: float = 0.0
 
 
 class Sizes(NamedTuple):
@@ -204,14 +207,15 @@ def bind(
         longer = seen.tokens.shape[-1] != strategy.step_tokens
         caches, logits = [], []
         number = 0
-        for config, _ in judges:
+        for config, _, likelihood in judges:
             if config is None:
-                logits.append(value_logit(weights.generator, seen.hidden))
+                logit = value_logit(weights.generator, seen.hidden)
+                logits.append(logit + likelihood * seen.logp)
                 continue
             cache, values = memory.rewards[number], weights.rewards[number]
             number += 1
             cache, context = _context(cache, trees, leaf)
-            hidden, twig = read_step(
+            hidden, twig, said = read_step(
                 config,
                 values,
                 seen.tokens,
@@ -222,12 +226,13 @@ def bind(
                 if longer
                 else cache.twig,
                 strategy.groups,
+                tree.at(cache.hidden, leaf) if likelihood else None,
             )
             if longer:
                 twig = twig.first(strategy.step_tokens)
             caches.append(cache.replace(twig=twig, twig_hidden=hidden))
-            logits.append(value_logit(values, hidden))
-        shares = [weight for _, weight in judges]
+            logits.append(value_logit(values, hidden) + likelihood * said)
+        shares = [judge.weight for judge in judges]
         mean = sum(
             logit * (share / sum(shares))
             for logit, share in zip(logits, shares, strict=True)
@@ -317,7 +322,9 @@ def _join(first: Written, second: Written) -> Written:
     source += jnp.where(slot < length, 0, first.tokens.shape[-1])
     tokens = jnp.take_along_axis(tokens, jnp.minimum(source, slots - 1), -1)
     whole = length + second.valid.sum(-1)[..., None]
-    return second.replace(tokens=tokens, valid=slot < whole)
+    return second.replace(
+        tokens=tokens, valid=slot < whole, logp=first.logp + second.logp
+    )
 
 
 def _read_prompt(

@@ -24,6 +24,12 @@ _MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
 _ROLLOUTS = flags.DEFINE_string(
     "rollouts", None, "JSON-lines file of labelled chains.", required=True
 )
+_LIKELIHOOD = flags.DEFINE_bool(
+    "likelihood",
+    False,
+    "Weigh the likelihood that the model gives to a step, beside its value "
+    "head.",
+)
 
 
 def main(argv: list[str]) -> int:
@@ -53,15 +59,19 @@ def _calibrate() -> None:
         for line, document in zip(lines, documents, strict=True):
             problem = json.loads(line)["problem"].encode()
             halves[zlib.crc32(problem) % 2].append(document)
-    logits, labels = grade.grade(config, params, halves[0])
-    line = calibrate.fit(logits, labels)
-    logits, labels = grade.grade(config, params, halves[1])
+    seen = grade.grade(config, params, halves[0])
+    line = calibrate.fit(
+        seen.logits,
+        seen.labels,
+        seen.likelihoods if _LIKELIHOOD.value else None,
+    )
+    logits, likelihoods, labels = grade.grade(config, params, halves[1])
     before = calibrate.sigmoid(logits)
-    after = calibrate.sigmoid(line.scale * logits + line.bias)
+    after = calibrate.sigmoid(line(logits, likelihoods))
     found = {
         **line._asdict(),
         "steps": len(labels),
-        "auroc": calibrate.auroc(logits, labels),
+        "auroc": calibrate.auroc(after, labels),
         "error_before": calibrate.expected_error(before, labels),
         "error_after": calibrate.expected_error(after, labels),
     }

@@ -4,9 +4,10 @@
 
 With `--strategy=beam` or another that writes step by step the chains are the
 paths of its trees: the steps that mislead the model's own scores among them.
-With `--corrupt` no model writes: right chains are drawn, and one step of each
-is changed. The file is appended to, so that several models and temperatures
-can share it.
+With `--next_step` right chains break off anywhere, and the model writes one
+step after each, in several branches. With `--corrupt` no model writes: right
+chains are drawn, and one step of each is changed. The file is appended to, so
+that several models and temperatures can share it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _CHAIN = flags.DEFINE_integer(
 _CORRUPT = flags.DEFINE_bool(
     "corrupt", False, "Change a step of right chains; asks no model."
 )
+_NEXT = flags.DEFINE_bool(
+    "next_step", False, "Only a step after the first ones of right chains."
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Of problems and sampling.")
 flags.mark_flag_as_required("output")
 
@@ -45,7 +49,7 @@ def main(argv: list[str]) -> int:
     """Writes the file."""
     del argv
     from jaxlrm import loading, tasks
-    from jaxlrm.train import corrupt, rollouts
+    from jaxlrm.train import corrupt, next_step, rollouts
 
     try:
         names = _TASKS.value or list(tasks.TASKS)
@@ -63,18 +67,25 @@ def main(argv: list[str]) -> int:
         if _CORRUPT.value:
             chains = corrupt.sample(names, _OUTPUT.value, **common)
         else:
+            common |= {
+                "branches": _BRANCHES.value,
+                "temperature": _TEMPERATURE.value,
+                "chains": _CHAINS.value,
+            }
             with loading.load(_MODEL.value) as loaded:
-                chains = rollouts.sample(
-                    loaded,
-                    names,
-                    _OUTPUT.value,
-                    branches=_BRANCHES.value,
-                    temperature=_TEMPERATURE.value,
-                    chain_tokens=_CHAIN.value,
-                    strategy=_STRATEGY.value,
-                    chains=_CHAINS.value,
-                    **common,
-                )
+                if _NEXT.value:
+                    chains = next_step.sample(
+                        loaded, names, _OUTPUT.value, **common
+                    )
+                else:
+                    chains = rollouts.sample(
+                        loaded,
+                        names,
+                        _OUTPUT.value,
+                        chain_tokens=_CHAIN.value,
+                        strategy=_STRATEGY.value,
+                        **common,
+                    )
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

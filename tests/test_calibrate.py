@@ -17,7 +17,7 @@ def test_fit_finds_the_line_that_labels_were_drawn_from():
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, 50_000)
     labels = rng.random(50_000) < calibrate.sigmoid(0.5 * logits - 1)
-    scale, bias = calibrate.fit(logits, labels)
+    scale, bias, _ = calibrate.fit(logits, labels)
     assert scale == pytest.approx(0.5, abs=0.02)
     assert bias == pytest.approx(-1, abs=0.05)
 
@@ -26,7 +26,7 @@ def test_fit_lowers_the_error_of_overconfident_scores():
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 6, 20_000)
     labels = rng.random(20_000) < calibrate.sigmoid(logits / 4)
-    scale, bias = calibrate.fit(logits[:10_000], labels[:10_000])
+    scale, bias, _ = calibrate.fit(logits[:10_000], labels[:10_000])
     before = calibrate.sigmoid(logits[10_000:])
     after = calibrate.sigmoid(scale * logits[10_000:] + bias)
     held_out = labels[10_000:]
@@ -41,7 +41,7 @@ def test_fit_of_separable_labels_stays_finite():
 
 
 def test_fit_of_labels_all_alike():
-    scale, bias = calibrate.fit([0.0, 1.0, 2.0], [1, 1, 1])
+    scale, bias, _ = calibrate.fit([0.0, 1.0, 2.0], [1, 1, 1])
     assert calibrate.sigmoid(scale * 1.0 + bias) > 0.9
 
 
@@ -81,7 +81,7 @@ def test_reliability_holds_every_step_once(pairs):
         labels.sum()
     )
     for row in rows:
-        assert row.low <= row.score <= row.low + 0.1 + 1e-9
+        assert row.low - 1e-9 <= row.score <= row.low + 0.1 + 1e-9
 
 
 def test_expected_error_of_known_scores():
@@ -99,13 +99,17 @@ def test_lengths_must_agree(pair):
 
 
 def test_a_folder_without_the_file_changes_nothing(tmp_path):
-    assert calibrate.read(tmp_path) == (1.0, 0.0)
+    assert calibrate.read(tmp_path) == (1.0, 0.0, 0.0)
 
 
 def test_a_file_is_read(tmp_path):
     values = {"scale": 0.5, "bias": -1, "auroc": 0.9}
     (tmp_path / calibrate.FILE).write_text(json.dumps(values))
-    assert calibrate.read(tmp_path) == (0.5, -1.0)
+    assert calibrate.read(tmp_path) == (0.5, -1.0, 0.0)
+    values["likelihood"] = 0.25
+    values["scale"] = -0.1  # the likelihood keeps the order
+    (tmp_path / calibrate.FILE).write_text(json.dumps(values))
+    assert calibrate.read(tmp_path) == (-0.1, -1.0, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -115,3 +119,13 @@ def test_a_wrong_file_is_refused(tmp_path, text):
     (tmp_path / calibrate.FILE).write_text(text)
     with pytest.raises(ValueError, match=r"calibration\.json"):
         calibrate.read(tmp_path)
+
+
+def test_a_line_through_both_finds_the_line_that_made_the_labels():
+    rng = np.random.default_rng(2)
+    logits, likelihoods = rng.normal(size=(2, 40_000)) * [[1.0], [3.0]]
+    line = calibrate.Calibration(0.4, -0.5, 0.8)
+    labels = rng.random(40_000) < calibrate.sigmoid(line(logits, likelihoods))
+    found = calibrate.fit(logits, labels, likelihoods)
+    np.testing.assert_allclose(found, line, atol=0.05)
+    assert calibrate.fit(logits, labels).likelihood == 0.0

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import json
 import random
+import shutil
 import sys
 import time
 
@@ -20,15 +21,16 @@ import numpy as np
 import pytest
 
 import jaxlrm
+from jaxlrm import calibrate, loading, lockstep, sharding, tasks, testing
 from jaxlrm import engine as engine_lib
 from jaxlrm import journal as journal_lib
-from jaxlrm import loading, lockstep, sharding, tasks, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.models import hf
 from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
 from jaxlrm.search import strategies
 from jaxlrm.text import END, Text
+from jaxlrm.train import data, grade, rollouts
 from jaxlrm.verify.verdict import Verdict
 from tests import bigrams, fakes
 
@@ -185,6 +187,40 @@ def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
         assert one.tokens == {"generator": tokens, "verifier": tokens}
         expected = dataclasses.replace(expected, tokens=one.tokens)
         assert_same_tree(one, expected, scores=1e-4)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_score_of_likelihood(tmp_path, apart):
+    """It is that of the chain read as a whole, apart and by the generator."""
+    folder = tmp_path / "likely"
+    shutil.copytree(loading.find(fakes.SMALL), folder)
+    line = calibrate.Calibration(0.5, -0.2, 0.3)
+    (folder / calibrate.FILE).write_text(json.dumps(line._asdict()))
+    models = {"reward": folder} if apart else {}
+    with jaxlrm.load(fakes.SMALL if apart else folder, **models) as likely:
+        (found,) = likely.solve(PROBLEMS[1:2], BEAM, rounds=4)
+    chains, scores = [], []
+    for thought in found.thoughts:
+        if thought.kind == "open":
+            continue
+        steps, number = [thought.text], thought.parent
+        while number >= 0:
+            steps.insert(0, found.thoughts[number].text)
+            number = found.thoughts[number].parent
+        ended = thought.kind == "answer"
+        labels = [None] * (len(steps) - 1) + [1.0]
+        chains.append(rollouts.Chain(tuple(steps), ended))
+        scores.append((thought.score, labels))
+    path = tmp_path / "chains.jsonl"
+    with open(path, "w") as file:
+        for chain, (_, labels) in zip(chains, scores, strict=True):
+            rollouts.write(file, found.problem, chain, labels)
+    config, values = hf.load(folder)
+    documents = data.read_rollouts(path, Text.load(folder))
+    grades = grade.grade(config, values, documents)
+    expected = calibrate.sigmoid(line(grades.logits, grades.likelihoods))
+    assert len(expected) > 4
+    np.testing.assert_allclose([s for s, _ in scores], expected, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -384,6 +420,40 @@ def test_the_longest_problem_that_fits(tiny):
 def test_one_string_is_not_a_list_of_problems(tiny):
     with pytest.raises(TypeError, match="list of problems"):
         tiny.solve("What is 1 + 2?")
+
+
+BEGUN = ("2*x = 13 - 3", "2*x = 10")
+
+
+def test_chains_go_on_from_steps_that_are_there(engine):
+    """The model reads them, and the maths engine judges what follows them."""
+    problem = "Solve 2*x + 3 = 13 for x."
+    begun, wrong, afresh = (
+        engine.solve(
+            [problem],
+            begun=[steps],
+            strategy="beam",
+            branches=4,
+            width=1,
+            step_tokens=32,
+            chain_tokens=128,
+            rounds=1,
+            verifiers="symbolic",
+        )[0]
+        for steps in (BEGUN, (BEGUN[0], "2*x = 11"), ())
+    )
+    assert begun.answer == "5"
+    assert begun.solved
+    assert begun.best_chain == (0,)
+    assert begun.thoughts[0].text == "x = 5"
+    assert not wrong.solved
+    assert all(t.verdict is not Verdict.VALID for t in wrong.thoughts)
+    assert "x = 5" not in {t.text for t in afresh.thoughts}
+
+
+def test_each_problem_needs_its_begun_steps(tiny):
+    with pytest.raises(ValueError, match="begun has 1 entries for 2 problems"):
+        tiny.solve(["a", "b"], begun=[("c",)])
 
 
 def test_an_unknown_setting(tiny):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxlrm.config import ModelConfig
 from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
-from jaxlrm.models.transformer import forward
+from jaxlrm.models.transformer import forward, unembed
 
 _TOKENS = 512  # of each problem that are read at a time
 
@@ -35,7 +35,8 @@ def read_step(
     context: Sequence[Context],
     twig: Segment,
     groups: int,
-) -> tuple[jax.Array, Segment]:
+    before: jax.Array | None = None,
+) -> tuple[jax.Array, Segment, jax.Array]:
     """A reward model's pass over the new tokens of each branch.
 
     The prefix is not read again: it is in `context`. The tokens of a step are
@@ -52,10 +53,13 @@ def read_step(
             or `W`.
         twig: `[G, B, ...]` with `S` slots, to be overwritten.
         groups: `W`.
+        before: `[G, B, E]`, hidden state of the token before the first; None
+            asks for no likelihood.
 
     Returns:
-        `(hidden, twig)`: the hidden state `[G, B, E]` of the last token, and
-        the keys and values of the tokens.
+        `(hidden, twig, likelihood)`: the hidden state `[G, B, E]` of the last
+        token, the keys and values of the tokens, and their log-likelihood
+        `[G, B] float32`, or 0.
     """
     problems, branches, steps = tokens.shape
     members = branches // groups
@@ -84,9 +88,24 @@ def read_step(
         )
         last = jnp.maximum(cut(valid).sum(-1) - 1, 0)
         last = jnp.take_along_axis(hidden, last[..., None, None], axis=2)
-        return jax.tree.map(put, carry, (last[:, :, 0], segment))
+        said = jnp.zeros(last.shape[:2], jnp.float32)
+        if before is not None:
+            said = _likelihood(
+                params, cut(before), hidden, cut(tokens), cut(valid)
+            )
+        return jax.tree.map(put, carry, (last[:, :, 0], segment, said))
 
     hidden = jnp.zeros(
         (problems, branches, config.hidden_size), params.embedding.dtype
     )
-    return jax.lax.fori_loop(0, branches // size, read, (hidden, twig))
+    said = jnp.zeros((problems, branches), jnp.float32)
+    return jax.lax.fori_loop(0, branches // size, read, (hidden, twig, said))
+
+
+def _likelihood(params: Transformer, before, hidden, tokens, valid):
+    """`[G, B] float32`, log-likelihood of `tokens [G, B, S]` after `before`."""
+    sources = jnp.concatenate([before[:, :, None], hidden[:, :, :-1]], 2)
+    logits = unembed(params, sources)
+    said = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
+    said -= jax.nn.logsumexp(logits, -1)
+    return jnp.where(valid, said, 0.0).sum(-1)

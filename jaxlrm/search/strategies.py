@@ -201,19 +201,22 @@ def _beam(config: SearchConfig) -> Strategy:
     finished chain leaves the beam and waits for the vote, so no branch is spent
     on it. A round without a sound step (`_sound`) is tried again. When no step
     survives or fits into `chain_tokens`, and nothing is proven that a symbolic
-    verifier could prove or, without one, no chain has finished, the beam begins
-    again at the problem, with other steps than before (as in complete anytime
-    beam search, Zhang 1998). The search of a problem ends when `B / width`
-    chains have finished, when one was proven (its verdict is VALID), or when
-    the rounds or tokens are spent.
+    verifier could prove or, without one, no chain has finished, the beam goes
+    back to an earlier step (`_backtrack`) and on from there with others than
+    before (as in complete anytime beam search, Zhang 1998); back at the problem
+    it begins again with the same ones if there are no others. The search of a
+    problem ends when `B / width` chains have finished, when one was proven (its
+    verdict is VALID), or when the rounds or tokens are spent.
     """
     beams = config.branches // config.width
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
         sound = first & _sound(trees, twigs, verdict)
+        new = sound & ~tree.has_child(trees, twigs)
+        again = sound & (twigs.leaf == 0) & ~new.any(1, keepdims=True)
         keep = select.best(
-            sound & ~tree.has_child(trees, twigs),
+            new | again,
             _worth(config, twigs, verdict, count),
             (verdict == tree.VALID).astype(jnp.int32),
             count,
@@ -224,13 +227,10 @@ def _beam(config: SearchConfig) -> Strategy:
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         enough = (trees.kind == ANSWER).sum(1) >= beams
         trees = _end(trees, config, enough)
-        stuck = (twigs.leaf >= 0).any(1) & ~trees.live.any(1)
-        stuck &= ~_done(trees, config, enough)
+        stuck = ~trees.live.any(1) & ~_done(trees, config, enough)
         if config.verifiers not in ("symbolic", "both"):  # none is proven
             stuck &= ~(trees.kind == ANSWER).any(1)
-        stuck &= trees.children[:, 0] < _TRIES * config.branches
-        root = jnp.arange(trees.live.shape[1]) == 0
-        return trees.replace(live=trees.live | (stuck[:, None] & root)), nodes
+        return _backtrack(trees, twigs, stuck, config), nodes
 
     return _stepwise(
         config,
@@ -384,6 +384,29 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
     )
 
 
+def _backtrack(
+    trees: Tree, twigs: Twigs, stuck: jax.Array, config: SearchConfig
+) -> Tree:
+    """Where a beam is `stuck [G]`, one node of its last paths is live again.
+
+    It is the one that the fewest branches have extended, of several the latest:
+    the beam goes back one step after another, to the problem in the end. The
+    cache holds these paths, since their leaves were live until now.
+    """
+    active = jnp.where(twigs.leaf >= 0, twigs.leaf, _NOWHERE)
+    leaves = jnp.zeros_like(trees.live)
+    leaves = tree.put(leaves, active, twigs.leaf >= 0)
+    able = tree.has_live_descendant(trees.replace(live=leaves))
+    able &= (trees.kind == tree.STEP) | (trees.kind == tree.OPEN)
+    able &= _fits(trees, config)
+    able &= trees.children < _TRIES * config.branches
+    fewest = jnp.where(able, trees.children, _NOWHERE)
+    number = jnp.arange(fewest.shape[1])
+    latest = jnp.where(fewest == fewest.min(1, keepdims=True), number, -1)
+    one = able & (number == latest.max(1, keepdims=True))
+    return trees.replace(live=trees.live | (stuck[:, None] & one))
+
+
 def _any_child(leaders, leaf, keep) -> jax.Array:
     """`[G, W] bool`: was a step kept that extends the leader?"""
     same = leaders[:, :, None] == leaf[:, None, :]
@@ -475,10 +498,15 @@ def _leave(
 def _end(trees: Tree, config: SearchConfig, enough) -> Tree:
     """Lets go of nodes whose next step would not fit, or of all if done."""
     done = _done(trees, config, enough)
+    live = trees.live & _fits(trees, config)
+    return trees.replace(live=live & ~done[:, None])
+
+
+def _fits(trees: Tree, config: SearchConfig) -> jax.Array:
+    """`[G, N] bool`: a chain has room for a step after the node."""
     written = trees.end - trees.end[:, :1]
     coming = config.step_tokens + _outputs(config)
-    fits = written + coming <= config.chain_tokens
-    return trees.replace(live=trees.live & fits & ~done[:, None])
+    return written + coming <= config.chain_tokens
 
 
 def _done(trees: Tree, config: SearchConfig, enough) -> jax.Array:

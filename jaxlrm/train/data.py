@@ -36,6 +36,7 @@ class Document(NamedTuple):
         count: how often it is drawn, compared with others.
         given: ranges of tokens, `(first, after the last)`, that a tool writes
             and the model does not learn to.
+        begins: index of the first token of each judged step.
     """
 
     tokens: Sequence[int]
@@ -44,6 +45,7 @@ class Document(NamedTuple):
     labels: Sequence[float] = ()
     count: int = 1
     given: Sequence[tuple[int, int]] = ()
+    begins: Sequence[int] = ()
 
 
 class Batch(NamedTuple):
@@ -209,17 +211,21 @@ def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
                     "labels; each step needs one"
                 )
             tokens = text.encode_prompt(problem)
-            ends, known = [], []
+            begins, ends, known = [], [], []
             for index, (step, label) in enumerate(
                 zip(steps, labels, strict=True), 1
             ):
+                begin = len(tokens)
                 tokens += text.encode(step)
                 last = ended and index == len(steps)
                 tokens += [text.end[0]] if last else text.encode(text.step)
                 if label is not None:
+                    begins.append(begin)
                     ends.append(len(tokens) - 1)
                     known.append(label)
-            document = Document(tokens, len(tokens), ends, known, count)
+            document = Document(
+                tokens, len(tokens), ends, known, count, begins=begins
+            )
             documents.append(document)
     if not documents:
         raise ValueError(f"{path} has no lines; sample chains first")

@@ -48,6 +48,10 @@ class Chain(NamedTuple):
     count: int = 1
 
 
+# A problem with the chains sampled for it.
+Group = tuple[tasks.Problem, Sequence[Chain]]
+
+
 def sample(
     engine: Engine,
     names: Sequence[str],
@@ -147,10 +151,6 @@ def write(
     line = {"problem": problem, "steps": chain.steps, "labels": labels}
     line |= {"ended": chain.ended, "count": chain.count}
     file.write(json.dumps(line) + "\n")
-
-
-# A problem with the chains sampled for it.
-Group = tuple[tasks.Problem, Sequence[Chain]]
 
 
 # Of each step of each chain of each problem.

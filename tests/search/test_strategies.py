@@ -48,6 +48,12 @@ def live_branches(found, problem: int = 0) -> list[int]:
     ]
 
 
+def extended(found) -> list[int]:
+    """The latest node that each round extends, of one problem."""
+    leaves = [int(r.twigs.leaf[0].max()) for r in found.rounds]
+    return [leaf for leaf in leaves if leaf >= 0]
+
+
 # --- One round of whole chains ----------------------------------------------
 
 CHAINS = (
@@ -320,14 +326,14 @@ def test_beam_ends_when_its_rounds_are_spent():
     ]
 
 
-def test_beam_begins_again_when_no_further_step_would_fit():
+def test_beam_goes_back_when_no_further_step_would_fit():
     # Two characters and a newline: 9 tokens are written after three steps,
-    # and one of up to 4 is over 12. Then the root has seven more tries.
+    # and one of up to 4 is over 12. Nodes 2, 1 and the root then have another
+    # try, and write what is there already: the root may begin with it again.
     found = run_scripts(
-        build("beam", chain_tokens=12, rounds=20), [[step("ab")]]
+        build("beam", chain_tokens=12, rounds=12), [[step("ab")]]
     )
-    assert live_branches(found) == [4] * (3 + 7)
-    assert found.trees[0].count("ab") == 3
+    assert extended(found) == [0, 1, 2, 2, 1, 0, 4, 5, 5, 4, 4, 0]
 
 
 def test_a_step_must_fit_into_a_chain():
@@ -338,10 +344,14 @@ def test_a_step_must_fit_into_a_chain():
 
 def test_beam_tries_again_then_ends_when_nothing_survives():
     script = (step("a", 0.5, step("b", 0.9, verdict=INVALID)),)
-    found = run_scripts(build("beam", rounds=20), [script])
-    assert found.trees == ["1 a 0.5 x4"]
-    # Eight tries of `a`, and of the root one before and seven after them.
-    assert live_branches(found) == [4] * 16
+    found = run_scripts(build("beam", rounds=99), [script])
+    # Eight tries of `a`, then of the root, which writes it again.
+    first = [0, *[1] * 8, 0, *[2] * 8, 0]
+    assert extended(found)[: len(first)] == first
+    assert extended(found)[-8:] == [8] * 8
+    assert set(found.trees[0].split("\n")) == {
+        f"{n} a 0.5 x4" for n in range(1, 9)
+    }
 
 
 @pytest.mark.parametrize("name", ["beam", "rebase", "mcts"])
@@ -365,6 +375,30 @@ def test_what_the_engine_cannot_read_among_what_it_reads(
     )
     assert "a" in found
     assert ("?" in found) == kept
+
+
+def test_beam_goes_back_to_the_latest_step_with_fewest_tries():
+    """And finds below it what it had not written before."""
+    wrong = step("w", 0.9, verdict=INVALID)
+    script = (
+        step(
+            "a",
+            0.9,
+            *[step("b", 0.5, wrong)] * 4,
+            step("c", 0.4, answer("d", 0.8, verdict=VALID)),
+        ),
+    )
+    found = run_scripts(build("beam", branches=4, rounds=40), [script])
+    assert found.trees == [
+        tree_of("""
+            1 a 0.9 x4
+              2 b 0.5 x4
+              3 c 0.4
+                4 d END 0.8 x4 VALID
+        """)
+    ]
+    # Eight rounds at `b`, then `a` once more, and not the root.
+    assert extended(found) == [0, 1, *[2] * 8, 1, 3]
 
 
 def test_beam_begins_again_with_other_steps():

@@ -1,0 +1,100 @@
+"""What a model writes after the first steps of right chains.
+
+Most chains of a weak model go wrong at once, and all that follows is wrong
+with it: they say little of later steps. Here a right chain breaks off anywhere,
+the model goes on with one step in several branches, and the symbolic engine
+labels what it wrote: siblings, right and wrong ones, after a right beginning,
+as a judge that steers a search has to tell them apart. The steps of the
+beginning have no label: the model did not write them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import random
+from collections.abc import Callable, Sequence
+
+from jaxlrm import tasks
+from jaxlrm.config import SearchConfig
+from jaxlrm.engine import Engine
+from jaxlrm.train import rollouts
+from jaxlrm.verify.workers import Pool
+
+_BLOCK = 2048  # problems that are labelled together
+
+
+def sample(
+    engine: Engine,
+    names: Sequence[str],
+    path: str | pathlib.Path,
+    *,
+    problems: int,
+    branches: int,
+    temperature: float,
+    chains: int = 0,
+    seed: int,
+    report: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Appends labelled chains to `path`, as `data.read_rollouts` reads them.
+
+    Args:
+        engine: the model that writes.
+        names: families of problems, in equal parts.
+        path: JSON-lines file; made if missing.
+        problems: how many problems to draw.
+        branches: steps that are written after each beginning; equal ones are
+            one line with a count.
+        temperature: of sampling.
+        chains: most different steps of a problem that are kept, at random; 0:
+            all.
+        seed: of the problems, of where they break off, and of sampling.
+        report: called with the number of problems done.
+
+    Returns:
+        The number of chains written.
+    """
+    rng = random.Random(f"{seed}/next_step")
+    config = SearchConfig(
+        strategy="beam",
+        branches=branches,
+        width=1,
+        rounds=1,
+        temperature=temperature,
+        verifiers="none",
+        tools="none",
+        seed=seed,
+    )
+    written = 0
+    with open(path, "a", encoding="utf-8") as file, Pool() as pool:
+        for start in range(0, problems, _BLOCK):
+            drawn, beginnings = [], []
+            for i in range(start, min(start + _BLOCK, problems)):
+                family = tasks.get(names[i % len(names)])
+                drawn.append(family.sample(rng, rng.choice(tasks.TRAINED)))
+                steps = drawn[-1].steps
+                beginnings.append(tuple(steps[: rng.randrange(len(steps))]))
+            solutions = engine.solve(
+                [problem.text for problem in drawn], config, begun=beginnings
+            )
+            groups = []
+            for problem, beginning, solution in zip(
+                drawn, beginnings, solutions, strict=True
+            ):
+                found = rollouts.paths(solution)
+                if chains and len(found) > chains:
+                    found = rng.sample(found, chains)
+                found = [
+                    chain._replace(steps=(*beginning, *chain.steps))
+                    for chain in found
+                ]
+                groups.append((problem, found))
+            for (problem, found), labels in zip(
+                groups, rollouts.label(pool, groups), strict=True
+            ):
+                for chain, (*_, last) in zip(found, labels, strict=True):
+                    known = [None] * (len(chain.steps) - 1) + [last]
+                    rollouts.write(file, problem.text, chain, known)
+                written += len(found)
+            file.flush()
+            report(start + len(drawn))
+    return written
