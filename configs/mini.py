@@ -11,7 +11,8 @@ The presets:
 - `xs_value`, ...: go on with it, the harder families in front, and learn on
   chains of its own (`launch.rollouts`) to tell which steps are right: the
   value head.
-- `prm`: the `s` model learns that and nothing else: a process reward model.
+- `prm`: the `s` model reads siblings that the `xs` model writes after right
+  steps, beside worked chains: a process reward model (the shipped `mini-prm`).
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
   learns to write programs too; `l_again` goes on with that, `l_ways` with it
   (the shipped `mini` is an `l_again`).
@@ -99,8 +100,14 @@ def get_config(preset: str = "xs") -> TrainConfig:
     """The configuration of one run."""
     runs = {size: _imitate(model) for size, model in SIZES.items()}
     runs |= {f"{size}_value": _judge(size, 0.25) for size in SIZES}
+    judge = _judge("s", 0.7)
     runs["prm"] = dataclasses.replace(
-        _judge("s", 1.0), rollouts="runs/prm.jsonl"
+        judge,
+        init="runs/s_value/model",
+        rollouts="runs/prm.jsonl",
+        value_weight=1.0,
+        steps=1500,
+        optimiser=dataclasses.replace(judge.optimiser, decay=1200),
     )
     runs["l_programs"] = _go_on(runs["l_value"])
     runs["l_again"] = dataclasses.replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 
 import jax
@@ -11,9 +12,10 @@ import pytest
 import tokenizers
 
 import jaxlrm
-from jaxlrm import loading, testing
+from jaxlrm import calibrate, loading, tasks, testing
 from jaxlrm.models import hf
 from jaxlrm.text import Text
+from jaxlrm.train import corrupt, data, grade, rollouts
 from tests import fakes
 
 
@@ -93,3 +95,38 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert config == model.config
     jax.tree.map(np.testing.assert_array_equal, values, model.params)
     assert Text.load(tmp_path).vocab_size == testing.text().vocab_size
+
+
+def test_the_shipped_judge_tells_right_steps_from_wrong_ones(tmp_path):
+    """By what it learned: no symbolic engine is asked for a score."""
+    folder = loading.find("mini-prm")
+    path = tmp_path / "chains.jsonl"
+    rng = random.Random(5)
+    with open(path, "w") as file:
+        for name in ("linear", "arithmetic", "gcd", "evaluate") * 15:
+            problem = tasks.get(name).sample(rng, rng.choice((1, 2, 3)))
+            step = problem.steps[0]
+            ended = len(problem.steps) == 1
+            for line, label in (step, 1.0), (corrupt.change(rng, step), 0.0):
+                chain = rollouts.Chain((line,), ended)
+                rollouts.write(file, problem.text, chain, [label])
+    config, values = hf.load(folder)
+    documents = data.read_rollouts(path, Text.load(folder))
+    found = grade.grade(config, values, documents)
+    scores = calibrate.read(folder)(found.logits, found.likelihoods)
+    assert calibrate.auroc(scores, found.labels) > 0.9
+
+
+def test_the_shipped_judge_fits_its_generator():
+    with jaxlrm.load("mini-xs", reward="mini-prm") as engine:
+        (found,) = engine.solve(
+            ["Solve for t: 13*t = 65"],
+            branches=8,
+            rounds=4,
+            chain_tokens=96,
+            aggregate="product",
+            verifiers="learned",
+        )
+    assert found.tokens["verifier"] == found.tokens["generator"] > 0
+    best = max(found.thoughts, key=lambda thought: thought.score)
+    assert best.text == "t = 5"
