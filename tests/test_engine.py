@@ -163,7 +163,7 @@ def test_a_beam_of_one_writes_what_greedy_decoding_writes(tiny):
         temperature=0.0,
         chain_tokens=170,
         step_tokens=18,
-        rounds=99,
+        rounds=9,
         verifiers="learned",
     )
     (chain,) = greedy.thoughts

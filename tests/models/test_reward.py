@@ -11,7 +11,7 @@ from jaxlrm import testing
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import reward
 from jaxlrm.models.cache import Context
-from jaxlrm.models.transformer import forward
+from jaxlrm.models.transformer import forward, unembed
 
 G, B, Q, S = 2, 6, 4, 5
 MODEL = testing.learned(3, num_kv_heads=1)
@@ -65,7 +65,9 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
     written = jnp.asarray(rng.integers(0, 128, (G, B, S)), jnp.int32)
     number = rng.integers(0, S + 1, (G, B))  # idle rows have none
     start = jnp.asarray(rng.integers(1, 9, (G, B)), jnp.int32)
-    hidden, twig = jax.jit(reward.read_step, static_argnums=(0, 7))(
+    before = jnp.asarray(rng.normal(size=(G, B, config.hidden_size)), "f")
+    read = jax.jit(reward.read_step, static_argnums=(0, 7))
+    hidden, twig, said = read(
         config,
         values,
         written,
@@ -74,6 +76,7 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
         context,
         cache.twig,
         groups,
+        before,
     )
     states, segment = forward(
         config,
@@ -89,3 +92,8 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), twig, segment
     )
+    sources = jnp.concatenate([before[:, :, None], states[:, :, :-1]], 2)
+    told = jax.nn.log_softmax(unembed(values, sources))
+    told = np.take_along_axis(told, written[..., None], -1)[..., 0]
+    told = np.where(np.arange(S) < number[..., None], told, 0).sum(-1)
+    np.testing.assert_allclose(said, told, rtol=1e-5, atol=1e-4)
