@@ -52,6 +52,11 @@ def main(argv: list[str]) -> int:
     from jaxlrm.train import corrupt, next_step, rollouts
 
     try:
+        if _CORRUPT.value and _NEXT.value:
+            raise ValueError(
+                "--corrupt and --next_step are two ways to make chains; give "
+                "one of them, and append the other's in a second run"
+            )
         names = _TASKS.value or list(tasks.TASKS)
         for name in names:
             tasks.get(name)
