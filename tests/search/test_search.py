@@ -265,7 +265,7 @@ def test_a_late_verdict_prunes_what_has_grown_meanwhile():
             width=1,
             step_tokens=4,
             chain_tokens=40,
-            rounds=5,
+            rounds=2,
         )
     )
     found = run_scripts(wide, [script], late=True)
