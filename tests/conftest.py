@@ -76,10 +76,12 @@ def _configure_jax() -> None:
     os.environ["NPROC"] = str(2 * DEVICES)
 
     cache = _compilation_cache()
-    # JAX's own limit reads the whole folder at every write: start afresh here.
-    size = sum(file.stat().st_size for file in cache.glob("*"))
-    if size > CACHE_LIMIT:
-        shutil.rmtree(cache, ignore_errors=True)
+    # JAX's own limit reads the whole folder at every write: start afresh here,
+    # before the workers start.
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        size = sum(file.stat().st_size for file in cache.glob("*"))
+        if size > CACHE_LIMIT:
+            shutil.rmtree(cache, ignore_errors=True)
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 

@@ -438,17 +438,22 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     It must not be INVALID. And where the engine, which has called a step of
     the problem VALID, reads most of what is written after a leaf, a step that
     it cannot read is noise: kept, it would outlive all that were found wrong.
+    So is, where it reads most steps of the problem, one that the token limit
+    cuts a second time: a model that has lost the thread writes without end.
     """
     whole = twigs.kind != tree.OPEN  # else it is not judged yet
     read = whole & ((verdict == tree.VALID) | (verdict == tree.INVALID))
     mates = twigs.leaf[:, :, None] == twigs.leaf[:, None, :]
     judged = (mates & read[:, None]).sum(-1)
     most = judged >= _READ * (mates & whole[:, None]).sum(-1)
-    valid = (trees.verdict == tree.VALID).any(1, keepdims=True)
-    valid |= (verdict == tree.VALID).any(1, keepdims=True)
-    unread = whole & (verdict == tree.UNKNOWN)
-    noise = unread & valid & most
-    return (verdict != tree.INVALID) & ~noise
+    kept = (trees.kind == tree.STEP) | (trees.kind == ANSWER)
+    called = (trees.verdict == tree.VALID).sum(1, keepdims=True)
+    valid = (called > 0) | (verdict == tree.VALID).any(1, keepdims=True)
+    noise = whole & (verdict == tree.UNKNOWN) & valid & most
+    kept = kept[:, 1:].sum(1, keepdims=True)  # but for the problem
+    reads = (called > 0) & (called >= _READ * kept)
+    again = ~whole & (tree.at(trees.kind, twigs.leaf) == tree.OPEN)
+    return (verdict != tree.INVALID) & ~noise & ~(again & reads)
 
 
 def _worth(
