@@ -145,6 +145,32 @@ def auroc(scores, labels) -> float:
     return float((rank[right].sum() - n * (n + 1) / 2) / pairs)
 
 
+def siblings(scores, labels, parents) -> tuple[float, int]:
+    """The chance that a right step scores above a wrong one beside it.
+
+    What a search asks of a judge: the AUROC of all steps counts, above all,
+    how well it tells steps of chains that went wrong long before.
+
+    Args:
+        scores: `[n]`.
+        labels: `[n]`, right from 0.5 on.
+        parents: `[n]`, equal for the steps that follow the same text.
+
+    Returns:
+        The chance, ties half, and the number of pairs; NaN without a pair.
+    """
+    p, y = _same_length(scores, labels)
+    right, (parents, _) = y >= 0.5, _same_length(parents, labels)
+    wins, pairs = 0.0, 0
+    order = np.argsort(parents, kind="stable")
+    edges = np.flatnonzero(np.diff(parents[order])) + 1
+    for group in np.split(order, edges):
+        good, bad = p[group[right[group]]], p[group[~right[group]]]
+        wins += (good[:, None] > bad).sum() + (good[:, None] == bad).sum() / 2
+        pairs += len(good) * len(bad)
+    return (float(wins / pairs) if pairs else float("nan")), pairs
+
+
 def read(folder: str | pathlib.Path) -> Calibration:
     """That of a model folder; the identity if it has none.
 

@@ -3,10 +3,11 @@
     python -m launch.calibrate --model=runs/prm/model --rollouts=labelled.jsonl
 
 Chains of half of the problems are fitted to, those of the other half measured:
-AUROC of the steps and expected calibration error before and after. The fit and
-its measurements are written to calibration.json in the model's folder, which
-`jaxlrm.load` reads. Use chains that the model was not trained on; see
-`launch.rollouts`.
+AUROC of the steps, and of siblings (steps after the same text, as
+`launch.rollouts --next_step` writes them: what a search must tell apart), and
+expected calibration error before and after. The fit and its measurements are
+written to calibration.json in the model's folder, which `jaxlrm.load` reads.
+Use chains that the model was not trained on; see `launch.rollouts`.
 """
 
 from __future__ import annotations
@@ -65,13 +66,18 @@ def _calibrate() -> None:
         seen.labels,
         seen.likelihoods if _LIKELIHOOD.value else None,
     )
-    logits, likelihoods, labels = grade.grade(config, params, halves[1])
-    before = calibrate.sigmoid(logits)
-    after = calibrate.sigmoid(line(logits, likelihoods))
+    held_out = grade.grade(config, params, halves[1])
+    labels = held_out.labels
+    before = calibrate.sigmoid(held_out.logits)
+    fitted = line(held_out.logits, held_out.likelihoods)
+    after = calibrate.sigmoid(fitted)
+    order, pairs = calibrate.siblings(fitted, labels, held_out.parents)
     found = {
         **line._asdict(),
         "steps": len(labels),
-        "auroc": calibrate.auroc(after, labels),
+        "auroc": calibrate.auroc(fitted, labels),
+        "siblings": order if pairs else None,
+        "pairs": pairs,
         "error_before": calibrate.expected_error(before, labels),
         "error_after": calibrate.expected_error(after, labels),
     }
@@ -80,6 +86,8 @@ def _calibrate() -> None:
     for row in calibrate.reliability(after, labels, 10):
         means = f"{row.score:10.3f}  {row.right:5.3f}"
         print(f"{row.low:5.1f}  {row.steps:5}  {means}")
+    if pairs:
+        print(f"of {pairs} pairs of siblings {order:.4f} are in order")
     print(
         f"AUROC {found['auroc']:.4f}, calibration error "
         f"{found['error_before']:.4f} before and {found['error_after']:.4f} "

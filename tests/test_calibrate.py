@@ -68,6 +68,33 @@ def test_auroc_counts_pairs(pairs):
     assert found == pytest.approx(np.mean(wins))
 
 
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.5, 0.51]),
+            st.sampled_from([0, 1]),
+            st.integers(0, 3),
+        ),
+        min_size=1,
+        max_size=16,
+    )
+)
+@settings(max_examples=80)
+def test_siblings_are_compared_with_siblings_only(steps):
+    wins = [
+        (a > b) + 0.5 * (a == b)
+        for a, right, one in steps
+        for b, other_right, other in steps
+        if one == other and right and not other_right
+    ]
+    found, pairs = calibrate.siblings(*zip(*steps, strict=True))
+    assert pairs == len(wins)
+    if wins:
+        assert found == pytest.approx(np.mean(wins))
+    else:
+        assert math.isnan(found)
+
+
 @given(pairs=PAIRS)
 @settings(max_examples=80)
 def test_reliability_holds_every_step_once(pairs):

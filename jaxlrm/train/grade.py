@@ -27,11 +27,14 @@ class Grades(NamedTuple):
         logits: `[n] float32`, of the value head.
         likelihoods: `[n] float32`, log-likelihoods of the steps' tokens.
         labels: `[n] float32`.
+        parents: `[n] int32`, the same number for all steps that follow the
+            same tokens: they are siblings.
     """
 
     logits: np.ndarray
     likelihoods: np.ndarray
     labels: np.ndarray
+    parents: np.ndarray
 
 
 def grade(
@@ -72,7 +75,8 @@ def grade(
     order = sorted(
         range(len(documents)), key=lambda i: len(documents[i].tokens)
     )
-    found: list[Grades] = [Grades(*[np.zeros(0, np.float32)] * 3)] * len(order)
+    found: list[Grades] = [Grades(*[np.zeros(0, np.float32)] * 4)] * len(order)
+    parents: dict[tuple[int, ...], int] = {}
     for start in range(0, len(order), _ROWS):
         part = order[start : start + _ROWS]
         length = -(-len(documents[part[-1]].tokens) // _GRAIN) * _GRAIN
@@ -84,9 +88,14 @@ def grade(
             document = documents[number]
             ends = np.array(document.ends, int)
             before = np.maximum(np.array(document.begins, int) - 1, 0)
+            beginnings = (tuple(document.tokens[:b]) for b in document.begins)
             found[number] = Grades(
                 values[row, ends],
                 sums[row, ends] - sums[row, before],
                 np.array(document.labels, np.float32),
+                np.array(
+                    [parents.setdefault(b, len(parents)) for b in beginnings],
+                    np.int32,
+                ),
             )
     return Grades(*map(np.concatenate, zip(*found, strict=True)))

@@ -55,6 +55,8 @@ def test_a_fit_is_written_and_used(model, tmp_path):
     assert found["steps"] > 60  # about half of 240
     assert found["error_after"] < found["error_before"]
     assert "AUROC" in result.stdout
+    # The problems differ, and with them all that a step follows.
+    assert found["siblings"] is None and found["pairs"] == 0
     # The engine's scores are those of the fitted line.
     from jaxlrm import loading
 
@@ -68,6 +70,21 @@ def test_a_fit_is_written_and_used(model, tmp_path):
         found["scale"] * plain.bias + found["bias"],
         rtol=1e-5,
     )
+
+
+def test_siblings_are_counted(model, tmp_path):
+    chains = tmp_path / "chains.jsonl"
+    with chains.open("w") as file:
+        for i in range(40):
+            for step, label in (("x = 1", 1), ("x = 2", 0), ("x = 3", 0)):
+                line = {"problem": f"{i}*x = {i}", "steps": [step]}
+                file.write(json.dumps({**line, "labels": [label]}) + "\n")
+    result = run(f"--model={model}", f"--rollouts={chains}", "--likelihood")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((model / calibrate.FILE).read_text())
+    assert found["pairs"] == 2 * found["steps"] / 3
+    assert 0 <= found["siblings"] <= 1
+    assert f"of {found['pairs']} pairs of siblings" in result.stdout
 
 
 def test_bad_input_gets_one_message(model, tmp_path):
