@@ -184,7 +184,7 @@ def bind(
                 weights, context, written, start, keys, trees, leaf, forced
             )
             ahead = seen.valid.sum(-1) - written.valid.sum(-1)
-        memory, score = judge(weights, memory, trees, leaf, start, seen)
+        memory, score = judge(weights, memory, trees, leaf, start, seen, forced)
         ended = jnp.where(written.answered, tree.ANSWER, tree.STEP)
         kind = jnp.where(written.ended, ended, tree.OPEN)
         twigs = Twigs(
@@ -200,7 +200,15 @@ def bind(
         )
         return memory, twigs
 
-    def judge(weights, memory: Memory, trees: Tree, leaf, start, seen: Written):
+    def judge(
+        weights,
+        memory: Memory,
+        trees: Tree,
+        leaf,
+        start,
+        seen: Written,
+        forced,
+    ):
         """The memory with what the reward models read, and the scores."""
         if not judges:
             return memory, jnp.full(leaf.shape, NO_SCORE, jnp.float32)
@@ -227,6 +235,7 @@ def bind(
                 else cache.twig,
                 strategy.groups,
                 tree.at(cache.hidden, leaf) if likelihood else None,
+                forced if strategy.output_tokens else None,
             )
             if longer:
                 twig = twig.first(strategy.step_tokens)

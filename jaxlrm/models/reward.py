@@ -36,6 +36,7 @@ def read_step(
     twig: Segment,
     groups: int,
     before: jax.Array | None = None,
+    given: jax.Array | None = None,
 ) -> tuple[jax.Array, Segment, jax.Array]:
     """A reward model's pass over the new tokens of each branch.
 
@@ -55,6 +56,8 @@ def read_step(
         groups: `W`.
         before: `[G, B, E]`, hidden state of the token before the first; None
             asks for no likelihood.
+        given: `[G, B] int32`, first tokens that nobody was free to choose,
+            such as those of a tool: the likelihood leaves them out. None is 0.
 
     Returns:
         `(hidden, twig, likelihood)`: the hidden state `[G, B, E]` of the last
@@ -62,6 +65,9 @@ def read_step(
         `[G, B] float32`, or 0.
     """
     problems, branches, steps = tokens.shape
+    chosen = valid
+    if given is not None:
+        chosen &= jnp.arange(steps) >= given[..., None]
     members = branches // groups
     size = max(
         n
@@ -91,7 +97,7 @@ def read_step(
         said = jnp.zeros(last.shape[:2], jnp.float32)
         if before is not None:
             said = _likelihood(
-                params, cut(before), hidden, cut(tokens), cut(valid)
+                params, cut(before), hidden, cut(tokens), cut(chosen)
             )
         return jax.tree.map(put, carry, (last[:, :, 0], segment, said))
 

@@ -169,7 +169,8 @@ def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
     Writes `text/` (the tokenizer; one that is there already is used),
     `checkpoints/`, `metrics.jsonl` (a line every `log_every` steps) and, at
     the end, `model/` with weights, configuration and tokenizer.
-    Progress goes to standard error. Ctrl-C saves a checkpoint and stops.
+    Progress goes to standard error. Ctrl-C or SIGTERM saves a checkpoint and
+    stops.
 
     Returns:
         The last metrics.
@@ -237,31 +238,42 @@ def _loop(config, mesh, stream, state, begin, checkpoints, folder):
     return log.last
 
 
+# What stops a program, and what Python does then unless told otherwise:
+# Ctrl-C, and the notice that a machine is taken away.
+_STOPS = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+
+
 @contextlib.contextmanager
 def _interrupts():
-    """Ctrl-C sets the event that this yields; a second one ends at once.
+    """Ctrl-C or SIGTERM sets the event that this yields; a second one ends.
 
     An exception in the middle of a step would lose the state, which the step
     was given to overwrite.
     """
     asked = threading.Event()
-    python = signal.default_int_handler
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not python
-    ):
-        yield asked  # it is not for us to change what Ctrl-C does
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
         return
+    # Where others have said what a signal does, it is not for us to change.
+    ours = [s for s, usual in _STOPS.items() if signal.getsignal(s) is usual]
+
+    def restore():
+        for number in ours:
+            signal.signal(number, _STOPS[number])
 
     def ask(*_):
-        signal.signal(signal.SIGINT, python)
+        restore()
         asked.set()
 
-    signal.signal(signal.SIGINT, ask)
+    for number in ours:
+        signal.signal(number, ask)
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, python)
+        restore()
 
 
 class _Log:

@@ -112,8 +112,9 @@ def disturbed(config_file, tmp_path_factory):
         ("step 3/", signal.SIGKILL, -9, None),
         ("step 10/", signal.SIGKILL, -9, None),
         ("step 12/", signal.SIGINT, 130, {5, 10}),
+        ("step 17/", signal.SIGTERM, 130, {12, 13, 14}),
         # While it writes the last checkpoint and the model.
-        ("step 24/", signal.SIGKILL, -9, {12, 13, 14}),
+        ("step 24/", signal.SIGKILL, -9, {17, 18, 19}),
     ):
         process = start(config_file, folder)
         said = run_until(process, words, number)
@@ -121,7 +122,7 @@ def disturbed(config_file, tmp_path_factory):
         at = re.findall(r"^resumed at step (\d+) of 24$", said, re.MULTILINE)
         assert len(at) == (resumed is not None), said
         assert set(map(int, at)) <= (resumed or set()), said
-        if number == signal.SIGINT:
+        if code == 130:
             assert "interrupted at step 1" in said
             assert "Traceback" not in said
     process = start(config_file, folder)
