@@ -14,8 +14,7 @@ The presets:
 - `prm`: the `s` model reads siblings that the `xs` model writes after right
   steps, beside worked chains: a process reward model (the shipped `mini-prm`).
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
-  learns to write programs too; `l_again` goes on with that, `l_ways` with it
-  (the shipped `mini` is an `l_again`).
+  learns to write programs too; `l_again`, the shipped `mini`, goes on with that.
 """
 
 import dataclasses
@@ -52,14 +51,6 @@ AGAIN = (
     *["arithmetic", "game24"] * 3,
     *["gcd", "countdown", "programs"] * 2,
     *["lcm", "evaluate", "differentiate", "factors"],
-)
-# In the end, with other ways to work (`tasks.working`), which numbers need.
-WAYS = (
-    *["expand"] * 6,
-    *["rational", "system", "countdown"] * 4,
-    *["linear"] * 3,
-    *["arithmetic", "evaluate", "game24", "programs"] * 2,
-    *["gcd", "lcm", "differentiate", "factors"],
 )
 _SHARED = ModelConfig(
     vocab_size=256,
@@ -116,14 +107,6 @@ def get_config(preset: str = "xs") -> TrainConfig:
         init="runs/l_last/model",
         steps=2200,
         seed=4,
-    )
-    runs["l_ways"] = dataclasses.replace(
-        runs["l_again"],
-        tasks=WAYS,
-        init="runs/l_again/model",
-        steps=1200,
-        optimiser=dataclasses.replace(runs["l_again"].optimiser, decay=900),
-        seed=5,
     )
     if preset not in runs:
         raise ValueError(

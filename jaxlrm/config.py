@@ -309,9 +309,6 @@ class TrainConfig:
             value head; empty for none.
         rollout_share: share of documents that are rollouts.
         init: folder of the model to start from; empty starts afresh.
-        init_share: share of `init` in the mean that is the model in the end
-            (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"):
-            keeps what a model knew that goes on with other data.
         rows: packed rows a batch, `R`.
         length: tokens a row, `S`; no document in it is longer.
         long: tokens a row of the batches of longer documents, a multiple of
@@ -335,7 +332,6 @@ class TrainConfig:
     rollouts: str = ""
     rollout_share: float = 0.0
     init: str = ""
-    init_share: float = 0.0
     rows: int = 32
     length: int = 256
     long: int = 0
@@ -364,16 +360,11 @@ class TrainConfig:
                 f"rows {self.rows} is not a multiple of data {self.data}; "
                 "every device takes equally many rows"
             )
-        for name in ("easy", "init_share", "rollout_share"):
+        for name in ("easy", "rollout_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(
                     f"{name} {getattr(self, name)} is not between 0 and 1"
                 )
-        if self.init_share and not self.init:
-            raise ValueError(
-                f"init_share {self.init_share} needs init, a model to average "
-                "with"
-            )
         if not self.levels or not set(self.levels) <= set(range(1, 8)):
             raise ValueError(
                 f"levels {self.levels} are not levels of difficulty; name some "

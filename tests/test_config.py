@@ -69,8 +69,6 @@ def test_model_config_refuses_what_no_model_can_have(changes, message):
     [
         ({"easy": -0.1}, "easy -0.1 is not between 0 and 1"),
         ({"easy": 1.5}, "easy 1.5 is not between 0 and 1"),
-        ({"init": "x", "init_share": 2.0}, "init_share 2.0 is not between"),
-        ({"init_share": 0.5}, "init_share 0.5 needs init"),
         ({"levels": ()}, r"levels \(\) are not levels.*some of 1 to 7"),
         ({"levels": (1, 8)}, r"levels \(1, 8\) are not.*some of 1 to 7"),
         ({"levels": (0,)}, r"levels \(0,\) are not.*some of 1 to 7"),

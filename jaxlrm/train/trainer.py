@@ -151,18 +151,6 @@ def _read_init(config: TrainConfig) -> params.Transformer:
     return values
 
 
-def _result(config: TrainConfig, trained: params.Transformer):
-    """What a run leaves: its last parameters, averaged with the first ones."""
-    share = config.init_share
-    if not share:
-        return trained
-    return jax.tree.map(
-        lambda old, new: share * old + (1 - share) * new,
-        _read_init(config),
-        trained,
-    )
-
-
 def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
     """Runs, or goes on with, a training run in `folder`.
 
@@ -232,7 +220,7 @@ def _loop(config, mesh, stream, state, begin, checkpoints, folder):
     if (checkpoints.latest() or 0) < config.steps:
         checkpoints.save(config.steps, state)
     model = folder / "model"
-    hf.save(model, config.model, _result(config, jax.device_get(state.params)))
+    hf.save(model, config.model, jax.device_get(state.params))
     stream.text.save(model)
     _say(f"done: {model}")
     return log.last

@@ -301,29 +301,6 @@ def test_a_value_head_is_added(tmp_path):
     )
 
 
-def test_the_result_is_averaged_with_what_it_began_from(tmp_path):
-    first = saved(tmp_path / "first", value_head=False).params
-    config = dataclasses.replace(
-        CONFIG, init=str(tmp_path / "first"), steps=2, data=1, model_parallel=1
-    )
-    text().save(tmp_path / "run" / "text")
-    results = {}
-    for share in (0.0, 0.25, 1.0):  # the run is complete after the first
-        changed = dataclasses.replace(config, init_share=share)
-        trainer.train(changed, tmp_path / "run")
-        _, results[share] = hf.load(tmp_path / "run" / "model")
-    assert not np.allclose(results[0.0].embedding, first.embedding)
-    for share, result in results.items():
-        jax.tree.map(
-            lambda old, new, mean, share=share: np.testing.assert_allclose(
-                mean, share * old + (1 - share) * new, rtol=1e-5, atol=1e-6
-            ),
-            first,
-            results[0.0],
-            result,
-        )
-
-
 def test_a_model_of_another_shape_is_refused(tmp_path):
     saved(tmp_path, value_head=False, num_layers=1)
     config = dataclasses.replace(CONFIG, init=str(tmp_path))
