@@ -67,7 +67,7 @@ def read_step(
     problems, branches, steps = tokens.shape
     chosen = valid
     if given is not None:
-        chosen &= jnp.arange(steps) >= given[..., None]
+        chosen = valid & (jnp.arange(steps) >= given[..., None])
     members = branches // groups
     size = max(
         n

@@ -446,12 +446,12 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     mates = twigs.leaf[:, :, None] == twigs.leaf[:, None, :]
     judged = (mates & read[:, None]).sum(-1)
     most = judged >= _READ * (mates & whole[:, None]).sum(-1)
-    kept = (trees.kind == tree.STEP) | (trees.kind == ANSWER)
+    steps = (trees.kind == tree.STEP) | (trees.kind == ANSWER)
+    steps = steps.sum(1, keepdims=True) - 1  # the problem is none
     called = (trees.verdict == tree.VALID).sum(1, keepdims=True)
     valid = (called > 0) | (verdict == tree.VALID).any(1, keepdims=True)
     noise = whole & (verdict == tree.UNKNOWN) & valid & most
-    kept = kept[:, 1:].sum(1, keepdims=True)  # but for the problem
-    reads = (called > 0) & (called >= _READ * kept)
+    reads = (called > 0) & (called >= _READ * steps)
     again = ~whole & (tree.at(trees.kind, twigs.leaf) == tree.OPEN)
     return (verdict != tree.INVALID) & ~noise & ~(again & reads)
 
