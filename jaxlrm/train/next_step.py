@@ -10,9 +10,11 @@ beginning have no label: the model did not write them.
 
 from __future__ import annotations
 
+import collections
 import pathlib
 import random
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
@@ -21,6 +23,20 @@ from jaxlrm.train import rollouts
 from jaxlrm.verify.workers import Pool
 
 _BLOCK = 2048  # problems that are labelled together
+
+
+class Sampled(NamedTuple):
+    """What was written.
+
+    Attributes:
+        chains: lines in the file.
+        right: by family, the mean label of the steps, each as often as it was
+            written: the share that is right, and leads on where that counts.
+            It tells two checkpoints apart in minutes.
+    """
+
+    chains: int
+    right: dict[str, float]
 
 
 def sample(
@@ -34,7 +50,7 @@ def sample(
     chains: int = 0,
     seed: int,
     report: Callable[[int], None] = lambda done: None,
-) -> int:
+) -> Sampled:
     """Appends labelled chains to `path`, as `data.read_rollouts` reads them.
 
     Args:
@@ -51,7 +67,7 @@ def sample(
         report: called with the number of problems done.
 
     Returns:
-        The number of chains written.
+        How many chains were written, and how many steps of them are right.
     """
     rng = random.Random(f"{seed}/next_step")
     config = SearchConfig(
@@ -65,6 +81,7 @@ def sample(
         seed=seed,
     )
     written = 0
+    right, steps_of = collections.Counter(), collections.Counter()
     with open(path, "a", encoding="utf-8") as file, Pool() as pool:
         for start in range(0, problems, _BLOCK):
             drawn, beginnings = [], []
@@ -94,7 +111,12 @@ def sample(
                 for chain, (*_, last) in zip(found, labels, strict=True):
                     known = [None] * (len(chain.steps) - 1) + [last]
                     rollouts.write(file, problem.text, chain, known)
+                    if last is not None:
+                        right[problem.task] += last * chain.count
+                        steps_of[problem.task] += chain.count
                 written += len(found)
             file.flush()
             report(start + len(drawn))
-    return written
+    return Sampled(
+        written, {task: right[task] / n for task, n in steps_of.items()}
+    )

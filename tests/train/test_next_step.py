@@ -14,6 +14,17 @@ from jaxlrm.verify.steps import check_answer, check_chain
 FAMILIES = ("linear", "arithmetic", "gcd")
 
 
+def share(lines, family):
+    """Of the steps written for problems of a family, those that are right."""
+    lines = [
+        line
+        for line in lines
+        if tasks.recognise(line["problem"]).family.name == family
+    ]
+    right = sum(line["count"] for line in lines if line["labels"][-1])
+    return right / sum(line["count"] for line in lines)
+
+
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory):
     path = tmp_path_factory.mktemp("next") / "chains.jsonl"
@@ -33,7 +44,8 @@ def lines(tmp_path_factory):
         )
     first, *rest = map(json.loads, path.read_text().splitlines())
     assert first == {"kept": True}
-    assert len(rest) == written
+    assert len(rest) == written.chains
+    assert written.right == {name: share(rest, name) for name in FAMILIES}
     assert done == [24]
     return rest
 
