@@ -33,6 +33,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,80}(?:\.[0-9]{1,40})?")
 _INTEGER = re.compile(r"-?[0-9]{1,80}")
 _FRACTION = re.compile(r"-?[0-9]{1,80}/[0-9]{1,80}")
 _INTEGERS = re.compile(r"(?<![0-9.])[0-9]+(?![0-9.])")
+_DIVIDEND = re.compile(r"\(([0-9]+)-([0-9]+)\)/")
 _EXPONENT = re.compile(r"(?:\*\*|\^)[0-9]+")
 _OPERATOR = re.compile(r"(?<=[0-9)])(?:\*\*|[-+*/^])")
 
@@ -144,14 +145,14 @@ def _judge(state: _State, statement: str, line: str) -> Verdict:
             return Verdict.INVALID  # no block is open
         if line[1:] in state.rights:
             return Verdict.INVALID
-        return _keeps_value(state.rights[-1], line[1:])
+        return _goes_on(state.rights[-1], line[1:])
     if "=" in line:
         left, right = line.split("=", 1)
         if left == right or left in state.opened:
             return Verdict.INVALID
         if not _serves(state, left):
             return Verdict.INVALID
-        return _keeps_value(left, right)
+        return _goes_on(left, right)
     if line.startswith("gcd"):
         if _PAIR.match(statement) and not _PAIR.match(state.main):
             return Verdict.INVALID  # the divisor is found
@@ -164,6 +165,18 @@ def _judge(state: _State, statement: str, line: str) -> Verdict:
     if verdict is Verdict.UNKNOWN and line in state.results:
         return Verdict.VALID  # the blocks have come to it, one by one
     return verdict
+
+
+def _goes_on(before: str, after: str) -> Verdict:
+    """The verdict on a line of a block.
+
+    A division takes a part of the dividend off it, as Euclid does: with more
+    taken off, `48/99 = 4 + (48 - 396)/99`, the quotient is not nearer.
+    """
+    for whole, taken in _DIVIDEND.findall(after):
+        if not 0 < int(taken) <= int(whole):
+            return Verdict.INVALID
+    return _keeps_value(before, after)
 
 
 def _keeps_value(before: str, after: str) -> Verdict:

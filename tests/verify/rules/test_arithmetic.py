@@ -229,6 +229,23 @@ def test_going_on(line, verdict):
     assert check("5 + 23*12", ["23*12 = 230 + 23*2", line]) is verdict
 
 
+@pytest.mark.parametrize(
+    ("opening", "line", "verdict"),
+    [
+        ("99/48 = 2 + (99 - 96)/48", None, VALID),
+        ("99/48 = 1 + (99 - 48)/48", "= 1 + 51/48", VALID),
+        ("96/48 = 2 + (96 - 96)/48", None, VALID),
+        ("48/99 = 4 + (48 - 396)/99", None, INVALID),  # true, but no nearer
+        ("99/48 = 0 + (99 - 0)/48", None, INVALID),
+        ("99/48 = 1 + 51/48", "= 2 + (51 - 48)/48", VALID),
+        ("99/48 = 1 + 51/48", "= 3 + (51 - 96)/48", INVALID),
+    ],
+)
+def test_a_quotient_is_found_from_below(opening, line, verdict):
+    lines = [opening] if line is None else [opening, line]
+    assert check("99/48 + 48/99 + 96/48", lines) is verdict
+
+
 def test_a_block_does_not_go_in_circles():
     there = ["23*12 = 230 + 23*2", "= 200 + 30 + 23*2"]
     assert check("5 + 23*12", there) is VALID
