@@ -301,7 +301,7 @@ def scripted_model(
         return memory.replace(node=jnp.where(alive, node, _FREED)), trees
 
     def _ordinals(parents, keys):
-        numbers = jnp.arange(8 * branches)  # as often as one is tried
+        numbers = jnp.arange(16 * branches)  # more than one has in a test
         fold = jax.vmap(jax.random.fold_in, (None, 0))
         children = jax.vmap(jax.vmap(lambda key: fold(key, numbers)))(parents)
         data = jax.random.key_data

@@ -390,8 +390,9 @@ def _backtrack(
     """Where a beam is `stuck [G]`, one node of its last paths is live again.
 
     It is the one that the fewest branches have extended, of several the latest:
-    the beam goes back one step after another, to the problem in the end. The
-    cache holds these paths, since their leaves were live until now.
+    the beam goes back one step after another, to the problem in the end, which
+    may be tried for as long as the budgets last. The cache holds these paths,
+    since their leaves were live until now.
     """
     active = jnp.where(twigs.leaf >= 0, twigs.leaf, _NOWHERE)
     leaves = jnp.zeros_like(trees.live)
@@ -399,9 +400,9 @@ def _backtrack(
     able = tree.has_live_descendant(trees.replace(live=leaves))
     able &= (trees.kind == tree.STEP) | (trees.kind == tree.OPEN)
     able &= _fits(trees, config)
-    able &= trees.children < _TRIES * config.branches
+    number = jnp.arange(able.shape[1])
+    able &= (number == 0) | (trees.children < _TRIES * config.branches)
     fewest = jnp.where(able, trees.children, _NOWHERE)
-    number = jnp.arange(fewest.shape[1])
     latest = jnp.where(fewest == fewest.min(1, keepdims=True), number, -1)
     one = able & (number == latest.max(1, keepdims=True))
     return trees.replace(live=trees.live | (stuck[:, None] & one))
