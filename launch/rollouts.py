@@ -6,9 +6,9 @@ With `--strategy=beam` or another that writes step by step the chains are the
 paths of its trees: the steps that mislead the model's own scores among them.
 With `--next_step` right chains break off anywhere, and the model writes one
 step after each, in several branches; the share of right ones, which is printed,
-tells in minutes whether more training made a model better. With `--corrupt` no model writes: right
-chains are drawn, and one step of each is changed. The file is appended to, so
-that several models and temperatures can share it.
+tells in minutes whether more training made a model better. With `--corrupt` no
+model writes: right chains are drawn, and one step of each is changed. The file
+is appended to, so that several models and temperatures can share it.
 """
 
 from __future__ import annotations
