@@ -39,6 +39,7 @@ from jaxlrm.verify.workers import Pool
 _CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
 _PROBLEMS = 8  # side by side, if nobody says how many
 _ROWS = 64  # of them together on a CPU
+_SHARING = 256  # likewise, where they share their tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -445,7 +446,7 @@ class Engine:
         keeper: Keeper | None,
     ) -> None:
         ways = self._mesh.shape["data"]
-        wanted = min(config.batch or _batch(strategy), len(prompts))
+        wanted = min(config.batch or _batch(strategy, config.adaptive), len(prompts))
         lanes = _lanes(config) if wanted >= 2 * ways else 1
         slots = -(-wanted // (lanes * ways)) * ways
         longest = max(len(tokens) for _, tokens in prompts)
@@ -600,16 +601,18 @@ def _static(config: SearchConfig) -> SearchConfig:
     )
 
 
-def _batch(strategy: strategies.Strategy) -> int:
+def _batch(strategy: strategies.Strategy, adaptive: bool) -> int:
     """Problems side by side where the configuration leaves it open.
 
     More rows than a CPU needs to be busy only wait for each other's longest
     step, and for the last problems: 1.3 times as much processor time with 128
-    rows as with 64 (mini, 11 problems, 64 branches; mini-xs the same).
+    rows as with 64 (mini, 11 problems, 64 branches); no difference for mini-xs.
+    With `adaptive` a problem gets what others leave only while it is searched.
     """
     if jax.default_backend() != "cpu":
         return _PROBLEMS
-    return max(1, min(_ROWS // strategy.branches, 2 * _PROBLEMS))
+    rows = _SHARING if adaptive else _ROWS
+    return max(1, min(rows // strategy.branches, 2 * _PROBLEMS))
 
 
 def _lanes(config: SearchConfig) -> int:

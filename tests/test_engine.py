@@ -826,13 +826,24 @@ def test_a_host_that_fails_ends_a_fused_search(tiny, spread_out, devices):
 
 
 @pytest.mark.parametrize(
-    "branches, problems", [(1, 16), (8, 8), (16, 4), (64, 1), (256, 1)]
+    "branches, problems",
+    [(1, 16), (8, 8), (16, 4), (64, 1), (256, 1), (512, 1)],
 )
 def test_a_batch_that_nobody_sets_fills_a_cpu(branches, problems):
     strategy = strategies.build(
         SearchConfig(strategy="majority", branches=branches, chain_tokens=8)
     )
-    assert engine_lib._batch(strategy) == problems
+    assert engine_lib._batch(strategy, adaptive=False) == problems
+
+
+@pytest.mark.parametrize(
+    "branches, problems", [(1, 16), (16, 16), (64, 4), (256, 1), (512, 1)]
+)
+def test_problems_that_share_tokens_are_more(branches, problems):
+    strategy = strategies.build(
+        SearchConfig(strategy="majority", branches=branches, chain_tokens=8)
+    )
+    assert engine_lib._batch(strategy, adaptive=True) == problems
 
 
 def test_a_batch_is_not_negative():

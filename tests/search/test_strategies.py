@@ -348,6 +348,9 @@ def test_beam_tries_again_until_its_rounds_are_spent():
     # Eight tries of `a`, then the problem, which writes it again.
     again = [[0, *[n] * 8] for n in range(1, 11)]
     assert extended(found) == sum(again, [])
+    assert set(found.trees[0].split("\n")) == {
+        f"{n} a 0.5 x4" for n in range(1, 11)
+    }
 
 
 @pytest.mark.parametrize("name", ["beam", "rebase", "mcts"])
