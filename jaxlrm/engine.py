@@ -446,7 +446,9 @@ class Engine:
         keeper: Keeper | None,
     ) -> None:
         ways = self._mesh.shape["data"]
-        wanted = min(config.batch or _batch(strategy, config.adaptive), len(prompts))
+        wanted = min(
+            config.batch or _batch(strategy, config.adaptive), len(prompts)
+        )
         lanes = _lanes(config) if wanted >= 2 * ways else 1
         slots = -(-wanted // (lanes * ways)) * ways
         longest = max(len(tokens) for _, tokens in prompts)
