@@ -608,7 +608,8 @@ def _batch(strategy: strategies.Strategy, adaptive: bool) -> int:
 
     More rows than a CPU needs to be busy only wait for each other's longest
     step, and for the last problems: 1.3 times as much processor time with 128
-    rows as with 64 (mini, 11 problems, 64 branches); no difference for mini-xs.
+    rows as with 64 (mini, 11 problems, 64 branches); no difference for mini-xs
+    (benchmarks/batch.py).
     With `adaptive` a problem gets what others leave only while it is searched.
     """
     if jax.default_backend() != "cpu":
