@@ -14,8 +14,7 @@ The presets:
 - `prm`: the `s` model reads siblings that the `xs` model writes after right
   steps, beside worked chains: a process reward model (the shipped `mini-prm`).
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
-  learns to write programs too; `l_again` and `l_finer` go on with that: the
-  shipped `mini`.
+  learns to write programs too; `l_again` goes on with that: the shipped `mini`.
 """
 
 import dataclasses
@@ -52,15 +51,6 @@ AGAIN = (
     *["arithmetic", "game24"] * 3,
     *["gcd", "countdown", "programs"] * 2,
     *["lcm", "evaluate", "differentiate", "factors"],
-)
-# And then, with smaller steps in `expand` and `differentiate`.
-FINER = (
-    *["expand"] * 6,
-    *["rational"] * 5,
-    *["differentiate"] * 4,
-    *["linear", "system", "arithmetic", "countdown", "lcm"] * 3,
-    *["gcd", "evaluate", "game24"] * 2,
-    *["programs", "factors"],
 )
 _SHARED = ModelConfig(
     vocab_size=256,
@@ -117,20 +107,6 @@ def get_config(preset: str = "xs") -> TrainConfig:
         init="runs/l_last/model",
         steps=2200,
         seed=4,
-    )
-    runs["l_finer"] = dataclasses.replace(
-        runs["l_again"],
-        tasks=FINER,
-        init="runs/l_again/model",
-        rollouts="runs/l_finer.jsonl",
-        rollout_share=0.15,
-        long=1024,
-        steps=800,
-        optimiser=dataclasses.replace(
-            judge.optimiser, learning_rate=0.012, warmup=30, decay=740
-        ),
-        checkpoint_every=50,
-        seed=6,
     )
     if preset not in runs:
         raise ValueError(

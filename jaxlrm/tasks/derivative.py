@@ -4,8 +4,7 @@ Phrasings and size distribution of `calculus__differentiate` in DeepMind's
 mathematics dataset (Saxton et al. 2019, "Analysing mathematical reasoning
 abilities of neural models"), written anew.
 
-A chain of thought differentiates one term after another, once a line, and
-says of a term that vanishes that it does.
+A chain of thought differentiates one term after another, once a line.
 """
 
 from __future__ import annotations
@@ -134,17 +133,15 @@ def _solve(terms, name: str, order: int) -> tuple[list[str], str]:
     total: dict = {}
     for _, number, powers in terms:
         exponents = dict(powers)
-        before = polynomials.render({powers: number})
         if exponents.get(name, 0) < order:
-            times = f", {order}" if order > 1 else ""
-            steps[f"diff({before}, {name}{times}) = 0"] = None
             continue
+        before = polynomials.render({powers: number})
         for _ in range(order):
             number *= exponents[name]
             exponents[name] -= 1
             powers = tuple(pair for pair in exponents.items() if pair[1])
             after = polynomials.render({powers: number})
-            steps[f"diff({before}, {name}) = {after}"] = None
+            steps[f"diff({before}) = {after}"] = None
             before = after
         total[powers] = total.get(powers, 0) + number
     return list(steps), polynomials.render(total)

@@ -27,6 +27,7 @@ _PHRASE = re.compile(
     r"|(?:Simplify this expression|Calculate the following): "
     r"(?P<open>[-+*() 0-9a-z]{1,600}))"
 )
+_SMALL = 20  # coefficients below this are added without a line for each
 # Terms, the largest coefficient, and factors of a product; by level.
 _GYM_SIZES = (
     ((1, 2), 9, (2, 2)),
@@ -342,21 +343,36 @@ class _Solver:
         if len(groups) == len(terms):
             return terms
         powers = sorted(groups, reverse=True)
+        result = [(sum(groups[power]), power) for power in powers]
+        result = [term for term in result if term[0]]
+        if len(terms) <= 4 and all(abs(term[0]) < _SMALL for term in terms):
+            self.steps.append(f"{self.write(terms)} = {self.write(result)}")
+            return result
         for power in powers:
             if len(groups[power]) > 1:
                 self.add(groups[power], power)
-        result = [(sum(groups[power]), power) for power in powers]
-        return [term for term in result if term[0]]
+        return result
 
     def add(self, numbers: list[int], power: int) -> None:
-        """Adds from the left, one addition a line."""
+        """Adds from the left: one large number a line, or three small."""
         line = self.write([(number, power) for number in numbers])
         while len(numbers) > 1:
-            total = numbers[0] + numbers[1]
-            numbers = [total] * bool(total) + numbers[2:]
+            total, used = numbers[0], 1
+            while used < min(4, len(numbers)):
+                number = numbers[used]
+                large = abs(total) >= _SMALL or abs(number) >= _SMALL
+                if large and used > 1:
+                    break
+                total += number
+                used += 1
+                if large or not total:
+                    break
+            numbers = [total] * bool(total) + numbers[used:]
             rest = self.write([(number, power) for number in numbers])
-            self.steps.append(f"{line} = {rest}" if line else f"= {rest}")
+            self.steps.append(f"{line} = {rest}")
             line = ""
+        # `= ` goes on from the line before, without a space in front.
+        self.steps = [step.lstrip() for step in self.steps]
 
     def multiply(self, one, other):
         """Two sums, a row for each term of the first."""

@@ -1,14 +1,12 @@
 """Steps that differentiate a polynomial: `diff(5*x**3 - 2*x, x, 2)`.
 
-A line differentiates one term once, or says that it vanishes, and the last
-line states the answer:
+A line differentiates one term once, and the last line states the answer:
 
-    diff(5*x**3, x) = 15*x**2
-    diff(15*x**2, x) = 30*x
-    diff(-2*x, x, 2) = 0
+    diff(5*x**3) = 15*x**2
+    diff(15*x**2) = 30*x
     30*x
 
-The variable may be left out, and so may the lines of terms that vanish.
+Terms of too low a degree vanish without a line.
 """
 
 from __future__ import annotations
@@ -33,29 +31,15 @@ from jaxlrm.verify.rules.sums import (
 from jaxlrm.verify.verdict import Verdict
 
 _STATEMENT = re.compile(r"diff\(([-+* 0-9a-z]+), ([a-z]), ([1-3])\)")
-_FACT = re.compile(
-    r"\s*diff\s*\((?P<term>[-+* 0-9a-z]+)"
-    r"(?:,\s*(?P<name>[a-z])\s*(?:,\s*(?P<order>[1-3])\s*)?)?\)"
-    r"\s*=(?P<result>[-+* 0-9a-z]+)"
-)
+_FACT = re.compile(r"\s*diff\s*\(([-+* 0-9a-z]+)\)\s*=([-+* 0-9a-z]+)")
 
 
 class _Problem(NamedTuple):
-    """The terms that contribute, those that vanish, the variable, how often."""
+    """The terms that contribute, the variable, and how often."""
 
     terms: tuple[Term, ...]
-    vanishing: tuple[Term, ...]
     name: str
     order: int
-
-
-class _Fact(NamedTuple):
-    """`diff(before, name, order) = after`; no name where none is written."""
-
-    before: Sum
-    name: str
-    order: int
-    after: Sum
 
 
 def reads(statement: str) -> bool:
@@ -68,7 +52,7 @@ def check(statement: str, steps: Sequence[str]) -> Verdict:
 
     A term must be one of the problem's, or the derivative of one that an
     earlier line found and that is to be differentiated again. INVALID for any
-    other term or variable, and for a term that was differentiated before.
+    other term, and for one that was differentiated before.
 
     Raises:
         ValueError: there are no steps.
@@ -78,14 +62,14 @@ def check(statement: str, steps: Sequence[str]) -> Verdict:
     problem = _problem(statement)
     if problem is None:
         return Verdict.UNKNOWN
-    facts: dict[tuple[Term, bool], Sum] = {}
+    facts: dict[Term, Term] = {}
     ended = False
     for line in steps[:-1]:
         fact = _fact(line)
         if fact is None:
             ended = ended or _claim(problem, facts, line) is Verdict.VALID
         elif _judge(problem, facts, fact) is Verdict.VALID:
-            facts[_key(fact)] = fact.after
+            facts[fact[0][0]] = fact[1][0]
     if ended:
         return Verdict.INVALID
     fact = _fact(steps[-1])
@@ -135,43 +119,29 @@ def _problem(statement: str) -> _Problem | None:
     if not is_flat(terms):
         return None
     name, order = match[2], int(match[3])
-    lasting, vanishing = [], []
-    for term in terms:
-        lasts = dict(term[2]).get(name, 0) >= order
-        (lasting if lasts else vanishing).append(term)
-    return _Problem(tuple(lasting), tuple(vanishing), name, order)
+    contributing = tuple(
+        term for term in terms if dict(term[2]).get(name, 0) >= order
+    )
+    return _Problem(contributing, name, order)
 
 
-def _fact(line: str) -> _Fact | None:
-    """What the line says; None for a line of another form."""
+def _fact(line: str) -> tuple[Sum, Sum] | None:
+    """Both sides of `diff(T) = U`; None for a line of another form."""
     match = _FACT.fullmatch(line) if len(line) <= LENGTH else None
     if match is None:
         return None
     try:
-        before, after = read_sum(match["term"]), read_sum(match["result"])
+        return read_sum(match[1]), read_sum(match[2])
     except NotRead:
         return None
-    return _Fact(before, match["name"] or "", int(match["order"] or 1), after)
 
 
-def _key(fact: _Fact) -> tuple[Term, bool]:
-    """A term that vanishes may be what another has become, too."""
-    return fact.before[0], bool(fact.after)
-
-
-def _judge(problem: _Problem, facts: dict, fact: _Fact) -> Verdict:
-    if len(fact.before) != 1 or not is_flat(fact.before):
+def _judge(problem: _Problem, facts: dict, fact: tuple[Sum, Sum]) -> Verdict:
+    before, after = fact
+    if len(before) != 1 or not is_flat(before):
         return Verdict.UNKNOWN
-    if fact.name not in ("", problem.name):
-        return Verdict.INVALID
-    (term,) = fact.before
-    if not fact.after and fact.order == problem.order:
-        known = term not in problem.vanishing or _key(fact) in facts
-        return Verdict.INVALID if known else Verdict.VALID
-    left = [last for _, last, again in _found(problem, facts) if again]
-    if fact.order > 1 or term not in left:
-        return Verdict.INVALID
-    if fact.after != (_derived(term, problem.name),):
+    left = [term for _, term, again in _found(problem, facts) if again]
+    if before[0] not in left or after != (_derived(before[0], problem.name),):
         return Verdict.INVALID
     return Verdict.VALID
 
@@ -191,13 +161,13 @@ def _lowered(powers: tuple[Power, ...], name: str, by: int):
 
 
 def _found(
-    problem: _Problem, facts: dict[tuple[Term, bool], Sum]
+    problem: _Problem, facts: dict[Term, Term]
 ) -> Iterator[tuple[Term, Term, int]]:
     """Each term, what the lines have made of it, and how often it is left."""
     for term in problem.terms:
         last, left = term, problem.order
-        while left and (last, True) in facts:
-            (last,) = facts[last, True]
+        while left and last in facts:
+            last = facts[last]
             left -= 1
         yield term, last, left
 
