@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import pathlib
+import sys
 
 import jaxlrm
 from jaxlrm import SearchConfig, datasets, evaluate, summary
@@ -40,7 +41,7 @@ def main() -> None:
             table = at_budget(
                 engine, examples, tokens, pathlib.Path(arguments.output)
             )
-            print(f"\r## {tokens:,} tokens a problem\n\n{table}", flush=True)
+            print(f"## {tokens:,} tokens a problem\n\n{table}", flush=True)
 
 
 def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
@@ -56,7 +57,9 @@ def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
             dataclasses.replace(config, strategy=strategy, verifiers=verifiers),
             output / str(tokens) / name,
             recorded=lambda records, name=name: print(
-                f"\r{tokens} {name} {len(records)}   ", end="", flush=True
+                f"\r{tokens:,} tokens  {name}  {len(records)}   ",
+                end="",
+                file=sys.stderr,
             ),
         )
     return summary.table(summaries, BUDGETS[tokens])

@@ -15,6 +15,7 @@ import argparse
 import json
 import pathlib
 import random
+import sys
 
 import jaxlrm
 from jaxlrm import SearchConfig, datasets, evaluate, summary
@@ -100,7 +101,7 @@ def main() -> None:
                 config,
                 folder,
                 recorded=lambda records, name=name: print(
-                    f"\r{name} {len(records)}", end="", flush=True
+                    f"\r{name} {len(records)}   ", end="", file=sys.stderr
                 ),
             )
             lines = (folder / "records.jsonl").read_text().splitlines()
@@ -122,7 +123,7 @@ def main() -> None:
             },
         )
     )
-    print("\r| | all hands | seen | unseen |\n|---|---|---|---|")
+    print("| | all hands | seen | unseen |\n|---|---|---|---|")
     for name, correct in rows:
         cells = [
             _cell([good for key, good in correct.items() if kind in key])
