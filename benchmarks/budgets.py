@@ -60,8 +60,10 @@ def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
                 f"\r{tokens:,} tokens  {name}  {len(records)}   ",
                 end="",
                 file=sys.stderr,
+                flush=True,
             ),
         )
+    print(file=sys.stderr)
     return summary.table(summaries, BUDGETS[tokens])
 
 

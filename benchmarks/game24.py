@@ -101,13 +101,17 @@ def main() -> None:
                 config,
                 folder,
                 recorded=lambda records, name=name: print(
-                    f"\r{name} {len(records)}   ", end="", file=sys.stderr
+                    f"\r{name} {len(records)}   ",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
                 ),
             )
             lines = (folder / "records.jsonl").read_text().splitlines()
             records = [json.loads(line) for line in lines]
             rows.append((name, {r["id"]: r["correct"] for r in records}))
             tokens = [r["tokens"]["generator"] for r in records]
+    print(file=sys.stderr)
     rng = random.Random(0)
     expansions = 3 * arguments.branches
     rows.append(
