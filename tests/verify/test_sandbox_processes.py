@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -251,20 +252,36 @@ def test_no_program_is_lost_among_bombs_and_kills():
     wait_for(lambda: not sandbox_processes() - before)
 
 
+def working() -> set[int]:
+    """Sandbox processes that are a program's and have begun on it."""
+    found = set()
+    for pid in sandbox_processes():
+        with contextlib.suppress(OSError):
+            entry = pathlib.Path(f"/proc/{pid}")
+            limits = (entry / "limits").read_text()
+            # Only a program's process is limited to the default memory.
+            confined = re.search(rf"Max address space +{512 * 2**20} ", limits)
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            ticks = int(fields[11]) + int(fields[12])
+            if confined and ticks >= 0.1 * os.sysconf("SC_CLK_TCK"):
+                found.add(pid)
+    return found
+
+
 def test_a_program_killed_from_outside_runs_again_once():
-    with Sandbox(workers=1, modules=(), deadline=5, unsafe=True) as sandbox:
+    program = "import time\nwhile time.process_time() < 1: pass\nprint(1)"
+    with Sandbox(workers=1, modules=(), deadline=20, unsafe=True) as sandbox:
         for kills, status in ((1, Status.OK), (2, Status.KILLED)):
             runs = []
             runner = threading.Thread(
-                target=lambda runs=runs: runs.append(
-                    sandbox.run("import time; time.sleep(0.4); print(1)")
-                )
+                target=lambda runs=runs: runs.append(sandbox.run(program))
             )
             runner.start()
             for _ in range(kills):
-                time.sleep(0.15)
-                # The newest is the program: none waits in reserve meanwhile.
-                os.kill(max(sandbox_processes()), signal.SIGKILL)
+                wait_for(working)
+                (pid,) = working()
+                os.kill(pid, signal.SIGKILL)
+                wait_for(lambda pid=pid: pid not in sandbox_processes())
             runner.join()
             assert runs[0].status is status
             assert sandbox.statistics.restarts == 0
