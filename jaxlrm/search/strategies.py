@@ -440,7 +440,8 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     the problem VALID, reads most of what is written after a leaf, a step that
     it cannot read is noise: kept, it would outlive all that were found wrong.
     So is, where it reads most steps of the problem, one that the token limit
-    cuts a second time: a model that has lost the thread writes without end.
+    has cut and that it cannot read at its end or that is cut a second time: a
+    model that has lost the thread writes without end.
     """
     whole = twigs.kind != tree.OPEN  # else it is not judged yet
     read = whole & ((verdict == tree.VALID) | (verdict == tree.INVALID))
@@ -453,8 +454,8 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     valid = (called > 0) | (verdict == tree.VALID).any(1, keepdims=True)
     noise = whole & (verdict == tree.UNKNOWN) & valid & most
     reads = (called > 0) & (called >= _READ * steps)
-    again = ~whole & (tree.at(trees.kind, twigs.leaf) == tree.OPEN)
-    return (verdict != tree.INVALID) & ~noise & ~(again & reads)
+    cut = tree.at(trees.kind, twigs.leaf) == tree.OPEN
+    return (verdict != tree.INVALID) & ~noise & ~(cut & ~read & reads)
 
 
 def _worth(

@@ -378,14 +378,16 @@ def test_what_the_engine_cannot_read_among_what_it_reads(
 
 @pytest.mark.parametrize("name", ["beam", "rebase", "mcts"])
 @pytest.mark.parametrize("read", [VALID, UNKNOWN])
-def test_a_step_cut_twice_among_what_the_engine_reads(name, read):
-    once = cut("?", 0.9, cut("??", 0.9), step("!", 0.1))
+def test_what_goes_on_from_a_cut_step_among_what_the_engine_reads(name, read):
+    ends = step("#", 0.9), step("!", 0.1, verdict=read), step("#", 0.9)
+    once = cut("?", 0.9, cut("??", 0.9), *ends)
     found = grown(
-        build(name, branches=4, width=2, rounds=3),
+        build(name, branches=4, width=1, rounds=3),
         *[step("a", 0.5, *[once] * 4, verdict=read)] * 4,
     )
     assert {"a", "?", "!"} <= set(found)
-    assert ("??" in found) == (read is UNKNOWN)
+    for noise in ("??", "#"):  # cut again, and not read at its end
+        assert (noise in found) == (read is UNKNOWN)
 
 
 def test_beam_goes_back_to_the_latest_step_with_fewest_tries():
