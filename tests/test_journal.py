@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 import types
 
 import numpy as np
 import pytest
 
+from jaxlrm import journal
 from jaxlrm.config import SearchConfig
 from jaxlrm.journal import Journal
 from jaxlrm.search import strategies, tree
@@ -717,11 +717,15 @@ def test_a_proof_is_confidence_enough():
     assert play.reply.stop[0]
 
 
-def test_time_ends_a_problem():
-    play = Play(seconds=0.2)
+def test_time_ends_a_problem(monkeypatch):
+    now = [0.0]
+    clock = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(journal, "time", clock)
+    play = Play(seconds=2.0)
+    now[0] = 1.9
     play.round([(0, "2*x = 6", STEP)], keep=[[1]])
     assert not play.reply.stop[0]
-    time.sleep(0.2)
+    now[0] = 2.1
     play.round([(1, "x = 3", STEP)])
     assert play.reply.stop[0]
 

@@ -13,10 +13,10 @@ from tests.verify.bombs import BOMBS
 
 @pytest.mark.parametrize("text", BOMBS)
 def test_bombs_are_refused_quickly(text):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(NotParsed):
         parse(text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

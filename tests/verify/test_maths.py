@@ -328,11 +328,11 @@ def test_decide_is_the_verdict_of_compare():
 
 @pytest.mark.parametrize("text", BOMBS)
 def test_bombs_return_quickly(text):
-    start = time.perf_counter()
+    start = time.process_time()
     assert not is_equivalent(text, "1")
     assert not is_equivalent("1", text)
     assert not is_equivalent(f"{text}, {text}", f"{text}, 1")
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 LARGE = [
@@ -365,11 +365,11 @@ LARGE = [
 
 @pytest.mark.parametrize("text", LARGE)
 def test_large_values_are_not_computed(text):
-    start = time.perf_counter()
+    start = time.process_time()
     for other in ("1", "x+1", r"(1,2)", "x>1", r"\sqrt 2", f"{text}+1"):
         compare(text, other)
         compare(other, text)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_lists_of_lists_are_bounded():
@@ -378,9 +378,9 @@ def test_lists_of_lists_are_bounded():
         "{" + ",".join("{" + ",".join(map(str, r)) + "}" for r in part) + "}"
         for part in (rows, rows[::-1])
     )
-    start = time.perf_counter()
+    start = time.process_time()
     assert compare(one, other).verdict is not Verdict.INVALID
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert is_equivalent(one, one)
 
 

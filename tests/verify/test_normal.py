@@ -94,7 +94,7 @@ def test_forms_are_stable(text):
     ],
 )
 def test_hostile_text_takes_linear_time(text):
-    start = time.perf_counter()
+    start = time.process_time()
     for part in (text, text[:16000]):
         squeeze(normal_form(part))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

@@ -5,7 +5,6 @@ import pathlib
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
@@ -219,14 +218,14 @@ def test_replay_is_silent_however_it_writes(sandbox):
 
 
 def test_replay_has_time_of_its_own():
-    with Sandbox(workers=1, modules=(), deadline=0.5, unsafe=True) as sandbox:
+    with Sandbox(workers=1, modules=(), deadline=1.0, unsafe=True) as sandbox:
         session = sandbox.session()
         wait = "import time; time.sleep(0.25)"
         assert session.run(wait).status is Status.OK
         assert session.run(wait).status is Status.OK
         run = session.run("while True: pass")
         assert run.status is Status.TIMEOUT
-        assert 0.5 + 0.5 < run.seconds < 0.5 * 4 + 0.5
+        assert 1.0 + 0.5 < run.seconds < 1.0 * 4
 
 
 def test_state_is_the_same_at_each_replay(sandbox):
@@ -264,14 +263,15 @@ def test_threads(sandbox):
     }
 
 
-def test_a_slow_program_does_not_hold_up_others(sandbox):
-    slow = threading.Thread(target=sandbox.run, args=("while True: pass",))
-    slow.start()
-    start = time.monotonic()
-    for i in range(5):
-        assert sandbox.run(f"print({i})").status is Status.OK
-    assert time.monotonic() - start < 2
-    slow.join()
+def test_a_slow_program_does_not_hold_up_others():
+    program = "import time\nwhile time.process_time() < 2: pass"
+    with Sandbox(workers=2, modules=(), deadline=60, unsafe=True) as sandbox:
+        slow = threading.Thread(target=sandbox.run, args=(program,))
+        slow.start()
+        for i in range(5):
+            assert sandbox.run(f"print({i})").status is Status.OK
+        assert slow.is_alive()
+        slow.join()
 
 
 def test_no_descriptor_is_lost(sandbox):
@@ -284,7 +284,7 @@ def test_no_descriptor_is_lost(sandbox):
 
 def test_statistics_and_cache():
     with Sandbox(
-        workers=1, modules=(), cache=1, deadline=0.5, unsafe=True
+        workers=1, modules=(), cache=1, deadline=1.0, unsafe=True
     ) as sandbox:
         first = sandbox.run("import uuid; print(uuid.uuid4())")
         assert sandbox.run("import uuid; print(uuid.uuid4())") is first
@@ -296,7 +296,7 @@ def test_statistics_and_cache():
         statistics = sandbox.statistics
         assert (statistics.runs, statistics.cache_hits) == (6, 1)
         assert statistics.statuses == {Status.OK: 4, Status.TIMEOUT: 2}
-        assert statistics.seconds > 1.0 and statistics.restarts == 0
+        assert statistics.seconds > 2.0 and statistics.restarts == 0
 
 
 def test_history_is_part_of_the_cache_key():

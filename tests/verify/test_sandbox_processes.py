@@ -54,7 +54,7 @@ def sandbox_processes() -> set[int]:
     return family(os.getpid())
 
 
-def wait_for(condition, seconds=10.0):
+def wait_for(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -150,7 +150,7 @@ def test_a_lost_zygote_is_replaced():
 
 def test_a_zygote_lost_under_a_program_is_replaced():
     before = sandbox_processes()
-    with Sandbox(workers=1, modules=(), deadline=1.0, unsafe=True) as sandbox:
+    with Sandbox(workers=1, modules=(), deadline=5.0, unsafe=True) as sandbox:
         runs = []
         runner = threading.Thread(
             target=lambda: runs.append(
@@ -222,7 +222,7 @@ def test_no_program_is_lost_among_bombs_and_kills():
         for i in range(120)
     ]
     stop = threading.Event()
-    with Sandbox(workers=2, modules=(), deadline=0.4, unsafe=True) as sandbox:
+    with Sandbox(workers=2, modules=(), deadline=0.8, unsafe=True) as sandbox:
 
         def kill():
             for kills in range(2):

@@ -93,10 +93,10 @@ def test_relations():
 
 @pytest.mark.parametrize("bomb", ["9**9**9**9", "(" * 10**6, "1" * 10**7])
 def test_bombs_are_unknown_and_quick(bomb):
-    start = time.perf_counter()
+    start = time.process_time()
     assert check_step("x = 1", bomb) is Verdict.UNKNOWN
     assert check_step(bomb, "x = 1") is Verdict.UNKNOWN
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 STATEMENT = "0 = -11*b - 4*b + 60"

@@ -96,9 +96,9 @@ def test_budgets(monkeypatch):
 
 @pytest.mark.parametrize("text", BOMBS)
 def test_bombs_take_no_time(text):
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         parse_answer(normal_form(text))
     except NotParsed:
         pass
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

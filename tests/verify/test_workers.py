@@ -108,7 +108,7 @@ def alive(pid):
     return bool(state) and not state.startswith("Z")
 
 
-def wait_until(condition, seconds=10.0):
+def wait_until(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -177,7 +177,7 @@ def test_many_threads(pool, jobs):
 @pytest.mark.parametrize("name", ["spin", "sleep"])
 def test_a_time_out_costs_one_job(jobs, name):
     numbers = [(number,) for number in range(200)]
-    with make_pool(deadline=0.3) as pool:
+    with make_pool(deadline=1.0) as pool:
         before = pool.start(jobs.parity, numbers)
         late = pool.start(getattr(jobs, name), [(9,)])
         after = pool.start(jobs.parity, [(1000 + n,) for (n,) in numbers])
@@ -188,22 +188,22 @@ def test_a_time_out_costs_one_job(jobs, name):
     assert statistics.timeouts == 1
     assert statistics.errors == 0
     assert statistics.restarts == 1
-    assert 0.3 <= statistics.busy_seconds < 0.9
+    assert 1.0 <= statistics.busy_seconds < 3.0
 
 
 def test_the_deadline_is_for_each_job_and_not_for_its_queue(jobs):
     # Two workers, eight jobs each, four in a chunk.
-    with make_pool(deadline=0.35) as pool:
-        verdicts = pool.map(jobs.sleep, [(0.1, n) for n in range(16)])
+    with make_pool(deadline=0.9) as pool:
+        verdicts = pool.map(jobs.sleep, [(0.25, n) for n in range(16)])
         busy = pool.statistics.busy_seconds
     assert verdicts == [Verdict.VALID] * 16
-    assert 1.6 <= busy < 4.8
+    assert 4.0 <= busy < 12.0
 
 
 def test_a_time_out_within_a_chunk(jobs):
     # One worker and few chunks: the slow ones share theirs with quick ones.
     seconds = [(9.0 if n in (3, 40) else 0.0, n) for n in range(64)]
-    with make_pool(workers=1, deadline=0.4) as pool:
+    with make_pool(workers=1, deadline=1.0) as pool:
         verdicts = pool.map(jobs.sleep, seconds)
     assert [n for n in range(64) if verdicts[n] is Verdict.TIMEOUT] == [3, 40]
     assert verdicts.count(Verdict.VALID) == 62

@@ -201,9 +201,9 @@ def test_products_and_their_roots(roots, other):
     ],
 )
 def test_bombs(bomb):
-    start = time.perf_counter()
+    start = time.process_time()
     for other in ("x = 1", "x^12 - 3x^7 + 1/3 = 0", "f'(x) = 2x", f"{bomb}+1"):
         compare_lines(bomb, other)
         compare_lines(other, bomb)
         check_step(other, bomb)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -161,7 +161,7 @@ def test_a_changed_digit_is_seen():
     ],
 )
 def test_hostile_text(text):
-    start = time.perf_counter()
+    start = time.process_time()
     for statement in (f"expand({text})", TWO_SUMS, text):
         reads(statement)
         for line in (text, f"{text} = {text}", f"= {text}"):
@@ -169,4 +169,4 @@ def test_hostile_text(text):
                 assert check(statement, steps) is not VALID
                 assert check_answer(statement, steps) is not VALID
                 answer(statement, steps)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
