@@ -503,8 +503,10 @@ def stub(problems: int, actions: int) -> search.Model:
         places = jnp.zeros((problems, nodes), jnp.int32)
         return places, jnp.zeros((problems, actions), jnp.int32)
 
-    def prefill(weights, memory, prompts, mask):
-        del weights, prompts, mask
+    def read(weights, prompts):
+        return ()
+
+    def prefill(memory, reading, prompts, mask):
         return memory
 
     def extend(weights, memory, trees, leaf, keys):
@@ -530,7 +532,7 @@ def stub(problems: int, actions: int) -> search.Model:
         target = jnp.where(nodes < 0, places.shape[1], nodes)
         return (tree.put(places, target, child), child), trees
 
-    return search.Model(allocate, prefill, extend, commit)
+    return search.Model(allocate, read, prefill, extend, commit)
 
 
 def our_search(problems: int, simulations: int, actions: int):
@@ -560,7 +562,7 @@ def our_search(problems: int, simulations: int, actions: int):
         keys = jax.random.split(jax.random.key(seed), problems)
         state = programs.load((), start(), prompts, keys, everything)
         numbers = np.arange(problems, dtype=np.int32)
-        state = programs.finish((), state, numbers)
+        state = programs.finish(state, (), numbers)
         return state.tree.visits[:, 1 : actions + 1]
 
     return run

@@ -1,6 +1,7 @@
 """How many slots the caches of a search get, and when they grow.
 
-A size of a cache is a program to compile: sizes are rounded up, and double.
+A size of a cache is a program to compile: sizes are rounded up, trunks double
+and stems, of which little is read in vain, grow fourfold.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from jaxlrm.config import ModelConfig, SearchConfig
 from jaxlrm.models.cache import Cache
 from jaxlrm.search import search, tree
 from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.tree import Tree, Twigs
 
 # Operations a byte that a device keeps up with: when sharing keys pays.
 _BALANCE = {"cpu": 13.0, "gpu": 300.0, "tpu": 240.0}
@@ -57,23 +59,22 @@ def plan(
     return lockstep.Sizes(problems, prompt, trunk, stem if gather else 0)
 
 
+@jax.jit
 def needed(
-    strategy: Strategy, late: bool, state: search.State, reply: search.Reply
+    trees: Tree, nodes: jax.Array, twigs: Twigs, owner: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Slots of the trunk and of a stem that the next round needs.
 
     Args:
-        strategy: the search.
-        late: whether verdicts come a round late.
-        state: after the last round.
-        reply: the host's, to the last round.
+        trees: after `search.keep`.
+        nodes: `[G, B] int32` of `search.keep`.
+        twigs: of the last round.
+        owner: `[G, P] int32`, whose the slots of the trunk are.
     """
-    trees, nodes = search.keep(strategy, late, state, reply)
     alive = tree.has_live_descendant(trees)
-    owner = state.cache.generator.owner
     kept = (owner >= 0) & tree.at(alive, owner)
     new = jnp.where((nodes >= 0) & tree.at(alive, nodes), nodes, -1)
-    new = jnp.where(new < 0, 0, state.twigs.length)
+    new = jnp.where(new < 0, 0, twigs.length)
     path = jnp.where(trees.live, trees.end - trees.end[:, :1], 0)
     return (kept.sum(1) + new.sum(1)).max(), path.max()
 
@@ -81,38 +82,37 @@ def needed(
 def make_room(
     strategy: Strategy,
     config: SearchConfig,
-    needed,
+    before: search.State,
     state: search.State,
-    reply: search.Reply,
 ) -> search.State:
     """Grows the trunk or the stems if the next round would not fit.
 
     Args:
         strategy: the search.
         config: its configuration.
-        needed: the function of that name, jitted. It is asked only where the
-            most that a round may add does not fit.
-        state: after the last round.
-        reply: the host's, to the last round.
+        before: after the last round. Where the most that it may add fits,
+            nobody waits for what `search.keep` makes of it.
+        state: the same with the trees and nodes of `search.keep`.
     """
     cache = state.cache.generator
     trunk, stem = of(cache)
-    if not trunk or config.execution == "fused":
+    if not trunk:
         return state
-    trees = state.tree
     used = int((cache.owner >= 0).sum(1).max())
-    longest = int((trees.end - trees.end[:, :1]).max())
+    longest = int((before.tree.end - before.tree.end[:, :1]).max())
     step = strategy.step_tokens
     fits = used + strategy.branches * step <= trunk
     if fits and (not stem or longest + step <= stem):
         return state
-    wanted_trunk, wanted_stem = map(int, needed(state, reply))
+    wanted_trunk, wanted_stem = map(
+        int, needed(state.tree, state.nodes, state.twigs, cache.owner)
+    )
     if wanted_trunk > trunk:
         trunk = _limit(config, max(2 * trunk, _round_up(wanted_trunk)))
     if wanted_stem > stem > 0:
         # No builtin search extends a chain that has no room for a step.
         most = max(config.chain_tokens - step, wanted_stem)
-        stem = min(max(2 * stem, wanted_stem), most)
+        stem = min(max(4 * stem, wanted_stem), most)
     if (trunk, stem) == of(cache):
         return state
     memory = lockstep.grow(state.cache, trunk=trunk, stem=stem)

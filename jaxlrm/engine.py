@@ -398,10 +398,7 @@ class Engine:
         return self._interpreter
 
     def _compile(self, config: SearchConfig, sizes: lockstep.Sizes):
-        """First state, jitted programs and callback of a search.
-
-        Before the last one the program of `capacity.needed`.
-        """
+        """First state, jitted programs and callback of a search."""
         strategy = strategies.build(config)
         decoding = Decoding(
             strategy.step_tokens,
@@ -434,8 +431,7 @@ class Engine:
             late=late,
             ask=callback,
         )
-        needed = jax.jit(functools.partial(capacity.needed, strategy, late))
-        return start, programs, needed, callback
+        return start, programs, callback
 
     def _search(
         self,
@@ -459,9 +455,7 @@ class Engine:
             problems=slots,
             prompt=longest,
         )
-        start, programs, needed, callback = self._programs(
-            _static(config), sizes
-        )
+        start, programs, callback = self._programs(_static(config), sizes)
         progress = search.begin([start() for _ in range(lanes)], strategy)
         if keeper is not None and keeper.saved is not None:
             prompts, progress = self._restore(
@@ -515,7 +509,7 @@ class Engine:
             queue,
             stack,
             journal.ask,
-            functools.partial(capacity.make_room, strategy, config, needed),
+            functools.partial(capacity.make_room, strategy, config),
         )
         for _, lane in rounds:
             if callback is not None and callback.failure is not None:

@@ -19,7 +19,7 @@ from jaxlrm.sampling import sample
 
 # On a CPU the twig grows in up to so many blocks, each of so many slots or
 # more: more of them take longer to compile, smaller ones to read.
-_BLOCKS, _BLOCK = 2, 32
+_BLOCKS, _BLOCK = 2, 64
 
 
 @struct.dataclass

@@ -15,7 +15,7 @@ from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
 from jaxlrm.generate import Decoding, Tables, Written, write_step
 from jaxlrm.models import cache as cache_lib
-from jaxlrm.models.cache import Cache, Context
+from jaxlrm.models.cache import Cache, Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.reward import read_step, value_logit
 from jaxlrm.models.transformer import forward
@@ -142,14 +142,21 @@ def bind(
 
         return Memory(one(generator), tuple(one(config) for config in rewards))
 
-    def prefill(weights: Weights, memory: Memory, prompts: Prompts, mask):
-        def one(config, values, cache):
-            return _read_prompt(config, values, cache, prompts, mask)
+    def read(weights: Weights, prompts: Prompts):
+        models = [generator, *rewards], [weights.generator, *weights.rewards]
+        return [
+            _read_prompt(config, values, prompts)
+            for config, values in zip(*models, strict=True)
+        ]
 
-        return Memory(
-            one(generator, weights.generator, memory.generator),
-            tuple(map(one, rewards, weights.rewards, memory.rewards)),
-        )
+    def prefill(memory: Memory, reading, prompts: Prompts, mask) -> Memory:
+        caches = [
+            cache_lib.start(cache, mask, segment, prompts.length, hidden)
+            for cache, (segment, hidden) in zip(
+                [memory.generator, *memory.rewards], reading, strict=True
+            )
+        ]
+        return Memory(caches[0], tuple(caches[1:]))
 
     def extend(weights: Weights, memory: Memory, trees: Tree, leaf, keys):
         start = tree.at(trees.end, leaf) + 1
@@ -293,7 +300,7 @@ def bind(
         )
         return memory, trees
 
-    return search.Model(allocate, prefill, extend, commit)
+    return search.Model(allocate, read, prefill, extend, commit)
 
 
 def _drop_what_does_not_fit(
@@ -337,12 +344,9 @@ def _join(first: Written, second: Written) -> Written:
 
 
 def _read_prompt(
-    config: ModelConfig,
-    params: Transformer,
-    cache: Cache,
-    prompts: Prompts,
-    mask: jax.Array,
-) -> Cache:
+    config: ModelConfig, params: Transformer, prompts: Prompts
+) -> tuple[Segment, jax.Array]:
+    """The prompts' keys and values, and the hidden states at their ends."""
     tokens = constrain(prompts.tokens, "problems", None)[:, None]
     size = tokens.shape[-1]
     hidden, segment = forward(
@@ -351,7 +355,7 @@ def _read_prompt(
     last = jnp.take_along_axis(
         hidden[:, 0], (prompts.length - 1)[:, None, None], axis=1
     )
-    return cache_lib.start(cache, mask, segment, prompts.length, last[:, 0])
+    return segment, last[:, 0]
 
 
 def _half_delimiter(tables: Tables, trees: Tree, leaf: jax.Array) -> jax.Array:

@@ -35,10 +35,12 @@ def watched(monkeypatch):
     rounds = []
     make_room = capacity.make_room
 
-    def watch(strategy, config, needed, state, reply):
-        state = make_room(strategy, config, needed, state, reply)
-        stored = int((state.cache.generator.owner >= 0).sum(1).max())
-        asked = tuple(map(int, needed(state, reply)))
+    def watch(strategy, config, before, state):
+        state = make_room(strategy, config, before, state)
+        owner = state.cache.generator.owner
+        stored = int((owner >= 0).sum(1).max())
+        asked = capacity.needed(state.tree, state.nodes, state.twigs, owner)
+        asked = tuple(map(int, asked))
         rounds.append((asked, stored, capacity.of(state.cache.generator)))
         return state
 

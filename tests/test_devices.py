@@ -183,7 +183,7 @@ def searched():
         mask = np.ones(8, bool)
         state = programs.load(weights, state, prompts, keys, mask)
         for _ in range(2):
-            state = programs.rounds(weights, state, silence())
+            state = programs.write(weights, programs.judge(state, silence()))
     return mesh, state
 
 

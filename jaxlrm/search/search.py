@@ -8,9 +8,11 @@ It sees arrays and callables only. A round is
     cache, twigs = model.extend(cache, tree, leaf, keys)
     reply       = ask(round)                              # the host: verdicts
 
-*stepped* (`run`), a round is one jitted program and the host is asked between
-rounds; *fused* (`compile_fused`), all rounds are one program, and the host is
-asked by a callback inside it. Both grow the same trees.
+*stepped* (`run`), the host is asked between two rounds, and a round is a few
+jitted programs: those of the strategy need not be compiled again when a cache
+grows, nor those of the models for another strategy. *fused*, all rounds are one
+program, and the host is asked by a callback inside it. Both grow the same
+trees.
 
 A problem whose tree has no live node is finished; its slot takes the next
 problem of the queue.
@@ -29,6 +31,7 @@ import numpy as np
 from flax import struct
 
 from jaxlrm.search import tree as tree_lib
+from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.select import narrow
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
@@ -42,9 +45,10 @@ class Model(NamedTuple):
 
     Attributes:
         allocate: `(nodes) -> cache` for `G` problems, before any prompt.
-        prefill: `(weights, cache, prompts, mask) -> cache` reads new prompts
-            into the problems of `mask [G] bool`; `prompts` has a field
-            `length [G] int32`.
+        read: `(weights, prompts) -> reading` runs the models over prompts,
+            which have a field `length [G] int32`.
+        prefill: `(cache, reading, prompts, mask) -> cache` gives the problems
+            of `mask [G] bool` their new prompts.
         extend: `(weights, cache, tree, leaf, keys) -> (cache, twigs)` writes
             one step a branch and scores it.
         commit: `(cache, tree, twigs, nodes) -> (cache, tree)` stores the
@@ -53,7 +57,8 @@ class Model(NamedTuple):
     """
 
     allocate: Callable[[int], Cache]
-    prefill: Callable[[Weights, Cache, Any, jax.Array], Cache]
+    read: Callable[[Weights, Any], Any]
+    prefill: Callable[[Cache, Any, Any, jax.Array], Cache]
     extend: Callable[..., tuple[Cache, Twigs]]
     commit: Callable[[Cache, Tree, Twigs, jax.Array], tuple[Cache, Tree]]
 
@@ -159,8 +164,8 @@ def initial(model: Model, strategy: Strategy, problems: int) -> State:
 def refill(
     model: Model,
     strategy: Strategy,
-    weights: Weights,
     state: State,
+    reading: Any,
     prompts: Any,
     keys: jax.Array,
     mask: jax.Array,
@@ -173,12 +178,17 @@ def refill(
         leaf=jnp.where(mask[:, None], -1, state.twigs.leaf)
     )
     nodes = jnp.where(mask[:, None], -1, state.nodes)
-    cache = model.prefill(weights, state.cache, prompts, mask)
+    cache = model.prefill(state.cache, reading, prompts, mask)
     return State(tree, twigs, nodes, cache)
 
 
 def keep(
-    strategy: Strategy, late: bool, state: State, reply: Reply
+    strategy: Strategy,
+    late: bool,
+    tree: Tree,
+    nodes: jax.Array,
+    twigs: Twigs,
+    reply: Reply,
 ) -> tuple[Tree, jax.Array]:
     """Judges the steps of the last round, and keeps the best of them.
 
@@ -187,19 +197,21 @@ def keep(
         late: whether verdicts come a round late: meanwhile the search goes on
             from what it does not know yet, and what a verdict then refutes
             dies with all that has grown from it.
-        state: after the last round.
+        tree: of the state after the last round.
+        nodes: likewise.
+        twigs: likewise.
         reply: the host's, to the last round.
 
     Returns:
         The trees, and `[G, B] int32` the node of each twig, -1 if not kept.
     """
-    tree, verdict = state.tree, jnp.asarray(reply.verdict)
+    verdict = jnp.asarray(reply.verdict)
     if late:
-        tree = tree_lib.prune(tree, state.nodes, verdict)
-        over = tree_lib.at(tree.kind, state.twigs.leaf) == tree_lib.DEAD
+        tree = tree_lib.prune(tree, nodes, verdict)
+        over = tree_lib.at(tree.kind, twigs.leaf) == tree_lib.DEAD
         verdict = jnp.where(over, tree_lib.INVALID, tree_lib.UNKNOWN)
     tree = tree.replace(allowance=tree.allowance + reply.extra)
-    tree, nodes = strategy.update(tree, state.twigs, verdict)
+    tree, nodes = strategy.update(tree, twigs, verdict)
     if strategy.output_tokens:
         target = jnp.where(nodes < 0, tree.parent.shape[1], nodes)
         tree = tree.replace(
@@ -212,26 +224,23 @@ def keep(
     return tree.replace(live=tree.live & ~stop[:, None]), nodes
 
 
-def advance(
-    model: Model,
-    strategy: Strategy,
-    late: bool,
-    weights: Weights,
-    state: State,
-    reply: Reply,
-) -> State:
-    """One round: keeps the best of the last, writes the next.
+def store(model: Model, state: State) -> State:
+    """Commits what `keep` has kept of the last round to the cache."""
+    cache, tree = model.commit(
+        state.cache, state.tree, state.twigs, state.nodes
+    )
+    return state.replace(cache=cache, tree=tree)
 
-    Args:
-        model: the models.
-        strategy: the search.
-        late: whether verdicts come a round late, see `keep`.
-        weights: of the models.
-        state: after the last round.
-        reply: the host's, to the last round.
+
+def choose(
+    strategy: Strategy, tree: Tree
+) -> tuple[Tree, tuple[jax.Array, jax.Array]]:
+    """What the next round extends.
+
+    Returns:
+        The trees, in which it is counted, and the leaves `[G, B] int32` with
+        the PRNG keys `[G, B]` of the branches.
     """
-    tree, nodes = keep(strategy, late, state, reply)
-    cache, tree = model.commit(state.cache, tree, state.twigs, nodes)
     leaf, ordinal = strategy.select(tree)
     if strategy.tokens:
         leaf = narrow(tree, leaf, strategy.step_tokens)
@@ -243,31 +252,61 @@ def advance(
         rounds=tree.rounds + (leaf >= 0).any(1),
     )
     fold = jax.vmap(jax.vmap(jax.random.fold_in))
-    keys = fold(tree_lib.at(tree.key, leaf), ordinal)
-    cache, twigs = model.extend(weights, cache, tree, leaf, keys)
+    return tree, (leaf, fold(tree_lib.at(tree.key, leaf), ordinal))
+
+
+def extend(
+    model: Model, aggregate: Aggregate, state: State, weights: Weights, chosen
+) -> State:
+    """Writes a step in each of the branches that were `chosen`."""
+    tree, (leaf, keys) = state.tree, chosen
+    cache, twigs = model.extend(weights, state.cache, tree, leaf, keys)
     before, steps = tree_lib.at(tree.score, leaf), tree_lib.at(tree.depth, leaf)
-    score = strategy.aggregate(before, steps, twigs.score)
-    twigs = twigs.replace(score=score)
+    twigs = twigs.replace(score=aggregate(before, steps, twigs.score))
     tree = tree.replace(spent=tree.spent + twigs.spent.sum(1))
-    return State(tree, twigs, nodes, cache)
+    return state.replace(tree=tree, twigs=twigs, cache=cache)
 
 
 class Programs(NamedTuple):
     """The jitted programs of a search.
 
     Attributes:
-        rounds: `(weights, state, reply) -> state`, a round.
-        load: `(weights, state, prompts, keys, mask) -> state`, see `refill`.
+        read: `(weights, prompts) -> reading`, see `Model`.
+        refill: `(state, reading, prompts, keys, mask) -> state`.
+        keep: `(tree, nodes, twigs, reply) -> (tree, nodes)`.
+        store: `state -> state`.
+        choose: `tree -> (tree, chosen)`.
+        extend: `(state, weights, chosen) -> state`.
         late: whether verdicts come a round late.
-        finish: `(weights, state, problems) -> state`, all rounds of the
+        finish: `(state, weights, problems) -> state`, all rounds of the
             problems `[G] int32` in the slots, the host asked from inside;
             None where searches are stepped.
     """
 
-    rounds: Callable[..., State]
-    load: Callable[..., State]
+    read: Callable[..., Any]
+    refill: Callable[..., State]
+    keep: Callable[..., tuple[Tree, jax.Array]]
+    store: Callable[[State], State]
+    choose: Callable[[Tree], tuple[Tree, Any]]
+    extend: Callable[..., State]
     late: bool
     finish: Callable[..., State] | None = None
+
+    def load(self, weights: Weights, state: State, prompts, keys, mask):
+        """The state with new problems in the slots of `mask [G] bool`."""
+        reading = self.read(weights, prompts)
+        return self.refill(state, reading, prompts, keys, mask)
+
+    def judge(self, state: State, reply: Reply) -> State:
+        """The state as the reply to its last round leaves it."""
+        tree, nodes = self.keep(state.tree, state.nodes, state.twigs, reply)
+        return state.replace(tree=tree, nodes=nodes)
+
+    def write(self, weights: Weights, state: State) -> State:
+        """A round, after `judge`."""
+        state = self.store(state)
+        tree, chosen = self.choose(state.tree)
+        return self.extend(state.replace(tree=tree), weights, chosen)
 
 
 def compile_rounds(
@@ -290,20 +329,42 @@ def compile_rounds(
     """
     # What is overwritten without being read is donated too, if it is kept.
     settings = {
-        "donate_argnums": 1,
+        "donate_argnums": 0,
         "out_shardings": shardings,
         "keep_unused": True,
     }
-    step = functools.partial(advance, model, strategy, late)
-    load = jax.jit(functools.partial(refill, model, strategy), **settings)
-    if ask is None:
-        return Programs(jax.jit(step, **settings), load, late)
-    whole = functools.partial(_finish, step, strategy, late, ask)
-    return Programs(step, load, late, jax.jit(whole, **settings))
+    trees = shardings and shardings.tree
+    nodes = shardings and shardings.nodes
+    whole = functools.partial(_finish, model, strategy, late, ask)
+    return Programs(
+        read=jax.jit(model.read),
+        refill=jax.jit(functools.partial(refill, model, strategy), **settings),
+        keep=jax.jit(
+            functools.partial(keep, strategy, late),
+            out_shardings=(trees, nodes),
+        ),
+        store=jax.jit(functools.partial(store, model), **settings),
+        choose=jax.jit(
+            functools.partial(choose, strategy),
+            donate_argnums=0,
+            out_shardings=(trees, (nodes, shardings and shardings.twigs.key)),
+        ),
+        extend=jax.jit(
+            functools.partial(extend, model, strategy.aggregate), **settings
+        ),
+        late=late,
+        finish=jax.jit(whole, **settings) if ask else None,
+    )
 
 
 def _finish(
-    step, strategy: Strategy, late: bool, ask, weights, state: State, problems
+    model: Model,
+    strategy: Strategy,
+    late: bool,
+    ask,
+    state: State,
+    weights: Weights,
+    problems: jax.Array,
 ) -> State:
     """All rounds of a search in one program."""
 
@@ -312,7 +373,13 @@ def _finish(
 
     def body(carry):
         state, reply, problems = carry
-        state = step(weights, state, reply)
+        tree, nodes = keep(
+            strategy, late, state.tree, state.nodes, state.twigs, reply
+        )
+        state = store(model, state.replace(tree=tree, nodes=nodes))
+        tree, chosen = choose(strategy, state.tree)
+        state = state.replace(tree=tree)
+        state = extend(model, strategy.aggregate, state, weights, chosen)
         seen = _round(problems, *_shown(state), late=late)
         reply = ask(seen)
         return state, reply, jnp.where(seen.finished, -1, problems)
@@ -399,7 +466,7 @@ def run(
     queue: Sequence[tuple[Any, jax.Array]],
     stack: Callable[[list[Any]], Any],
     ask: Ask,
-    make_room: Callable[[State, Reply], State] = lambda state, reply: state,
+    make_room: Callable[[State, State], State] = lambda before, after: after,
 ) -> Iterator[tuple[Round, Lane]]:
     """Runs the loop until the queue is empty and every problem is finished.
 
@@ -409,10 +476,10 @@ def run(
         progress: of `begin`, or that of a run that was cut off; changed in
             place.
         queue: a prompt and a root key for each problem.
-        stack: `G` prompts to what `model.prefill` takes.
+        stack: `G` prompts to what `model.read` takes.
         ask: the symbolic verifiers, on the host.
-        make_room: grows a cache that has no room for what the next round
-            keeps of the last, as the reply to it decides.
+        make_room: grows a cache that has no room for what was kept of the
+            last round; it is given the state before and after `keep`.
 
     Yields:
         After every round what happened in it, with its lane; where searches
@@ -435,12 +502,13 @@ def run(
             lane.state = programs.load(weights, lane.state, prompts, keys, mask)
         if lane.empty:
             return
-        state = make_room(lane.state, lane.reply)
         if programs.finish is not None:
             problems = lane.problems.astype(np.int32)
-            lane.state = programs.finish(weights, state, problems)
+            lane.state = programs.finish(lane.state, weights, problems)
         else:
-            lane.state = programs.rounds(weights, state, lane.reply)
+            judged = programs.judge(lane.state, lane.reply)
+            state = make_room(lane.state, judged)
+            lane.state = programs.write(weights, state)
             lane.reply = None
 
     try:

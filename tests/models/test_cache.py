@@ -137,7 +137,7 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
                 [verdicts(p, a) for p, a in zip(problems, age, strict=True)]
             )
         )
-        state = compiled.rounds(weights, state, reply)
+        state = compiled.write(weights, compiled.judge(state, reply))
         age = [a + 1 for a in age]
         snapshots.append(
             Snapshot(
