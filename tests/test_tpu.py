@@ -84,7 +84,7 @@ def model_config(layers: int):
 
 
 def lower(layers: int, stem: int):
-    """The lowered program of a round, and the cache's bytes on a device."""
+    """The programs of a round with the cache, and its bytes on a device."""
     import jax
     import jax.numpy as jnp
     from jax.experimental import topologies
@@ -136,12 +136,12 @@ def lower(layers: int, stem: int):
         Tables(*[table] * 5),
     )
     programs = search.compile_rounds(model, strategy, places)
-    reply = search.no_reply(PROBLEMS, strategy)
+    placed = jax.tree.map(place, state, places)
+    chosen = placed.nodes, placed.twigs.key
     with jax.set_mesh(mesh):
-        lowered = programs.rounds.lower(
-            weights,
-            jax.tree.map(place, state, places),
-            jax.tree.map(everywhere, reply),
+        lowered = (
+            programs.store.lower(placed),
+            programs.extend.lower(placed, weights, chosen),
         )
     here, there = state.cache.generator, places.cache.generator
 
@@ -164,21 +164,24 @@ def measure(layers: int) -> dict:
     """What the compiled programs take on each device, in bytes."""
     lowered = {name: lower(layers, stem) for name, stem in MODES.items()}
     with ThreadPoolExecutor() as pool:
-        compiled = pool.map(lambda pair: pair[0].compile(), lowered.values())
+        compiled = {
+            name: list(pool.map(lambda x: x.compile(), programs))
+            for name, (programs, _) in lowered.items()
+        }
     figures = {}
-    for (name, (_, held)), program in zip(
-        lowered.items(), compiled, strict=True
-    ):
-        memory = program.memory_analysis()
-        exchanged = [
-            found[1] for found in COLLECTIVE.finditer(program.as_text())
-        ]
+    for name, (_, held) in lowered.items():
+        memory = [x.memory_analysis() for x in compiled[name]]
+        temporaries = max(x.temp_size_in_bytes for x in memory)
         figures[name] = {
             "cache": held,
-            "temporaries": memory.temp_size_in_bytes,
-            "ratio": memory.temp_size_in_bytes / held,
-            "donated": memory.alias_size_in_bytes,
-            "exchanged": exchanged,
+            "temporaries": temporaries,
+            "ratio": temporaries / held,
+            "donated": min(x.alias_size_in_bytes for x in memory),
+            "exchanged": [
+                found[1]
+                for program in compiled[name]
+                for found in COLLECTIVE.finditer(program.as_text())
+            ],
         }
     return figures
 
