@@ -18,7 +18,7 @@ from jaxlrm.models import cache as cache_lib
 from jaxlrm.models.cache import Cache, Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.reward import read_step, value_logit
-from jaxlrm.models.transformer import forward
+from jaxlrm.models.transformer import read
 from jaxlrm.search import search, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
@@ -142,7 +142,7 @@ def bind(
 
         return Memory(one(generator), tuple(one(config) for config in rewards))
 
-    def read(weights: Weights, prompts: Prompts):
+    def read_prompts(weights: Weights, prompts: Prompts):
         models = [generator, *rewards], [weights.generator, *weights.rewards]
         return [
             _read_prompt(config, values, prompts)
@@ -300,7 +300,7 @@ def bind(
         )
         return memory, trees
 
-    return search.Model(allocate, read, prefill, extend, commit)
+    return search.Model(allocate, read_prompts, prefill, extend, commit)
 
 
 def _drop_what_does_not_fit(
@@ -348,10 +348,7 @@ def _read_prompt(
 ) -> tuple[Segment, jax.Array]:
     """The prompts' keys and values, and the hidden states at their ends."""
     tokens = constrain(prompts.tokens, "problems", None)[:, None]
-    size = tokens.shape[-1]
-    hidden, segment = forward(
-        config, params, tokens, jnp.arange(size), jnp.tri(size, dtype=bool)
-    )
+    hidden, segment = read(config, params, tokens)
     last = jnp.take_along_axis(
         hidden[:, 0], (prompts.length - 1)[:, None, None], axis=1
     )

@@ -79,12 +79,42 @@ def forward(
         own_values.append(values)
         parts = [part.layer(number) for part in context]
         mixed = attention(query, [*parts, Part(keys, values, mask)])
-        mixed = mixed.reshape(*mixed.shape[:3], -1)
-        x = x + jnp.einsum("gbsf,fe->gbse", mixed, layer.output)
-        x = x + _mlp(config, layer, x)
-        x = constrain(x, "problems", None, None, None)
+        x = _continue(config, layer, x, mixed)
     hidden = rms_norm(x, params.final_norm, config.rms_norm_eps)
     return hidden, Segment(tuple(own_keys), tuple(own_values))
+
+
+def read(
+    config: ModelConfig, params: Transformer, tokens: jax.Array
+) -> tuple[jax.Array, Segment]:
+    """`forward` over whole texts, its layers in a loop.
+
+    So it is compiled in the time of one layer. What is called once for a text
+    may take the copies that a loop makes of its layer's weights.
+
+    Args:
+        config: shape of the model.
+        params: its parameters, with stacked layers.
+        tokens: `[G, B, S] int32`.
+
+    Returns:
+        As of `forward`.
+    """
+    size = tokens.shape[-1]
+    mask = jnp.tri(size, dtype=bool)
+    angles = rotary_angles(config, jnp.arange(size))
+
+    def body(x, layer):
+        query, keys, values = _project(config, layer, x, angles)
+        mixed = attend(query, [Part(keys, values, mask)])
+        return _continue(config, layer, x, mixed), (keys, values)
+
+    x = constrain(
+        _embed(params.embedding, tokens), "problems", None, None, None
+    )
+    x, (keys, values) = jax.lax.scan(body, x, params.layers)
+    hidden = rms_norm(x, params.final_norm, config.rms_norm_eps)
+    return hidden, Segment(tuple(keys), tuple(values))
 
 
 def unembed(params: Transformer, hidden: jax.Array) -> jax.Array:
@@ -175,6 +205,16 @@ def _project(config: ModelConfig, layer: Layers, x: jax.Array, angles):
     keys = constrain(keys, "problems", None, "kv_heads", None, None)
     values = constrain(values, "problems", None, "kv_heads", None, None)
     return query, keys, values
+
+
+def _continue(
+    config: ModelConfig, layer: Layers, x: jax.Array, mixed: jax.Array
+) -> jax.Array:
+    """A layer, once its attention has `mixed` the values."""
+    mixed = mixed.reshape(*mixed.shape[:3], -1)
+    x = x + jnp.einsum("gbsf,fe->gbse", mixed, layer.output)
+    x = x + _mlp(config, layer, x)
+    return constrain(x, "problems", None, None, None)
 
 
 def _mlp(config: ModelConfig, layer: Layers, x: jax.Array) -> jax.Array:
