@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -143,10 +144,10 @@ def bind(
         return Memory(one(generator), tuple(one(config) for config in rewards))
 
     def read_prompts(weights: Weights, prompts: Prompts):
-        models = [generator, *rewards], [weights.generator, *weights.rewards]
+        asked = weights.rewards[: len(rewards)]
         return [
-            _read_prompt(config, values, prompts)
-            for config, values in zip(*models, strict=True)
+            _read_prompt(generator, weights.generator, prompts),
+            *map(_read_prompt, rewards, asked, itertools.repeat(prompts)),
         ]
 
     def prefill(memory: Memory, reading, prompts: Prompts, mask) -> Memory:

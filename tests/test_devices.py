@@ -225,8 +225,14 @@ def test_problems_need_not_talk_to_each_other():
     mesh = sharding.make_mesh(8, 1)
     weights, state, programs = tiny_search(mesh, reward=False)
     with jax.set_mesh(mesh):
-        lowered = programs.rounds.lower(weights, state, silence())
-        program = lowered.compile().as_text()
+        trees, twigs = state.tree, state.twigs
+        lowered = (
+            programs.keep.lower(trees, state.nodes, twigs, silence()),
+            programs.store.lower(state),
+            programs.choose.lower(trees),
+            programs.extend.lower(state, weights, (twigs.leaf, twigs.key)),
+        )
+        program = "\n".join(x.compile().as_text() for x in lowered)
     collectives = re.compile(
         r"= (?P<shape>.*?) (?P<name>all-reduce|all-gather|all-to-all|"
         r"collective-permute|reduce-scatter)(?:-start)?\("

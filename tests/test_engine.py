@@ -187,6 +187,8 @@ def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
     """The same model as generator and as judge: two caches, one score."""
     with jaxlrm.load(fakes.SMALL, reward=fakes.SMALL) as apart:
         found = apart.solve(PROBLEMS, BEAM)
+        (unscored,) = apart.solve(PROBLEMS[:1], BEAM, verifiers="none")
+    assert unscored.tokens["verifier"] == 0
     for one, expected in zip(found, together["beam"], strict=True):
         tokens = expected.tokens["generator"]
         assert one.tokens == {"generator": tokens, "verifier": tokens}
