@@ -3,9 +3,10 @@
     python benchmarks/first_answer.py [--runs=5]
 
 Cold: nothing is compiled yet (a new compilation cache). Warm: the same command
-again. One problem, a beam of 16 branches, the shipped model. The limit printed
-beside them is the start of Python with JAX and its backend, which no program
-that uses JAX goes below.
+again. Then DVTS, and after it MCTS, for which the models are compiled already,
+and MCTS cold. One problem, 16 branches, else a beam, the shipped model. The
+limit printed beside them is the start of Python with JAX and its backend, which
+no program that uses JAX goes below.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ SOLVE = [
     "--branches=16",
     "--format=json",
 ]
+OTHERS = ("dvts", "mcts")
 JAX_ALONE = ["-c", "import jax; jax.numpy.zeros(1).block_until_ready()"]
 
 
@@ -51,12 +53,22 @@ def main() -> None:
         floor = [seconds(JAX_ALONE, environment) for _ in range(runs)]
         cold = seconds(SOLVE, environment)
         warm = [seconds(SOLVE, environment) for _ in range(runs)]
+        after = [
+            (name, [seconds([*SOLVE, f"--strategy={name}"], environment)])
+            for name in OTHERS
+        ]
+    with tempfile.TemporaryDirectory() as folder:
+        environment["XDG_CACHE_HOME"] = folder
+        last = [*SOLVE, f"--strategy={OTHERS[-1]}"]
+        alone = seconds(last, environment)
     print("| run | seconds (median) | worst |")
     print("|---|---|---|")
     for name, times in (
         ("JAX alone", floor),
         ("cold", [cold]),
         ("warm", warm),
+        *after,
+        (f"{OTHERS[-1]}, cold", [alone]),
     ):
         print(f"| {name} | {statistics.median(times):.2f} | {max(times):.2f} |")
 
