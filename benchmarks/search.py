@@ -503,10 +503,10 @@ def stub(problems: int, actions: int) -> search.Model:
         places = jnp.zeros((problems, nodes), jnp.int32)
         return places, jnp.zeros((problems, actions), jnp.int32)
 
-    def read(weights, prompts):
+    def prefill(weights, prompts):
         return ()
 
-    def prefill(memory, reading, prompts, mask):
+    def start(memory, prefilled, prompts, mask):
         return memory
 
     def extend(weights, memory, trees, leaf, keys):
@@ -532,7 +532,7 @@ def stub(problems: int, actions: int) -> search.Model:
         target = jnp.where(nodes < 0, places.shape[1], nodes)
         return (tree.put(places, target, child), child), trees
 
-    return search.Model(allocate, read, prefill, extend, commit)
+    return search.Model(allocate, prefill, start, extend, commit)
 
 
 def our_search(problems: int, simulations: int, actions: int):

@@ -16,10 +16,10 @@ from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
 from jaxlrm.generate import Decoding, Tables, Written, write_step
 from jaxlrm.models import cache as cache_lib
+from jaxlrm.models import transformer
 from jaxlrm.models.cache import Cache, Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.reward import read_step, value_logit
-from jaxlrm.models.transformer import read
 from jaxlrm.search import search, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
@@ -143,18 +143,18 @@ def bind(
 
         return Memory(one(generator), tuple(one(config) for config in rewards))
 
-    def read_prompts(weights: Weights, prompts: Prompts):
+    def prefill(weights: Weights, prompts: Prompts):
         asked = weights.rewards[: len(rewards)]
         return [
-            _read_prompt(generator, weights.generator, prompts),
-            *map(_read_prompt, rewards, asked, itertools.repeat(prompts)),
+            _prefill(generator, weights.generator, prompts),
+            *map(_prefill, rewards, asked, itertools.repeat(prompts)),
         ]
 
-    def prefill(memory: Memory, reading, prompts: Prompts, mask) -> Memory:
+    def start(memory: Memory, prefilled, prompts: Prompts, mask) -> Memory:
         caches = [
             cache_lib.start(cache, mask, segment, prompts.length, hidden)
             for cache, (segment, hidden) in zip(
-                [memory.generator, *memory.rewards], reading, strict=True
+                [memory.generator, *memory.rewards], prefilled, strict=True
             )
         ]
         return Memory(caches[0], tuple(caches[1:]))
@@ -301,7 +301,7 @@ def bind(
         )
         return memory, trees
 
-    return search.Model(allocate, read_prompts, prefill, extend, commit)
+    return search.Model(allocate, prefill, start, extend, commit)
 
 
 def _drop_what_does_not_fit(
@@ -344,12 +344,12 @@ def _join(first: Written, second: Written) -> Written:
     )
 
 
-def _read_prompt(
+def _prefill(
     config: ModelConfig, params: Transformer, prompts: Prompts
 ) -> tuple[Segment, jax.Array]:
     """The prompts' keys and values, and the hidden states at their ends."""
     tokens = constrain(prompts.tokens, "problems", None)[:, None]
-    hidden, segment = read(config, params, tokens)
+    hidden, segment = transformer.prefill(config, params, tokens)
     last = jnp.take_along_axis(
         hidden[:, 0], (prompts.length - 1)[:, None, None], axis=1
     )

@@ -256,10 +256,10 @@ def scripted_model(
             jnp.full((slots, branches), _FREED, jnp.int32),
         )
 
-    def read(weights: Lines, prompts: Prompts):
+    def prefill(weights: Lines, prompts: Prompts):
         return ()
 
-    def prefill(memory: Memory, reading, prompts: Prompts, mask):
+    def start(memory: Memory, prefilled, prompts: Prompts, mask):
         root = jnp.where(mask, prompts.tokens[:, 0], memory.node[:, 0])
         fresh = jnp.where(mask[:, None], _FREED, memory.node)
         return memory.replace(node=fresh.at[:, 0].set(root))
@@ -311,7 +311,7 @@ def scripted_model(
         same = (data(children) == data(keys)[:, :, None]).all(-1)
         return same.argmax(-1), same.any(-1)
 
-    return search.Model(allocate, read, prefill, extend, commit)
+    return search.Model(allocate, prefill, start, extend, commit)
 
 
 class Found(NamedTuple):

@@ -84,7 +84,7 @@ def forward(
     return hidden, Segment(tuple(own_keys), tuple(own_values))
 
 
-def read(
+def prefill(
     config: ModelConfig, params: Transformer, tokens: jax.Array
 ) -> tuple[jax.Array, Segment]:
     """`forward` over whole texts, its layers in a loop.

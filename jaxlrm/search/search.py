@@ -45,9 +45,9 @@ class Model(NamedTuple):
 
     Attributes:
         allocate: `(nodes) -> cache` for `G` problems, before any prompt.
-        read: `(weights, prompts) -> reading` runs the models over prompts,
-            which have a field `length [G] int32`.
-        prefill: `(cache, reading, prompts, mask) -> cache` gives the problems
+        prefill: `(weights, prompts) -> prefilled` runs the models over
+            prompts, which have a field `length [G] int32`.
+        start: `(cache, prefilled, prompts, mask) -> cache` gives the problems
             of `mask [G] bool` their new prompts.
         extend: `(weights, cache, tree, leaf, keys) -> (cache, twigs)` writes
             one step a branch and scores it.
@@ -57,8 +57,8 @@ class Model(NamedTuple):
     """
 
     allocate: Callable[[int], Cache]
-    read: Callable[[Weights, Any], Any]
-    prefill: Callable[[Cache, Any, Any, jax.Array], Cache]
+    prefill: Callable[[Weights, Any], Any]
+    start: Callable[[Cache, Any, Any, jax.Array], Cache]
     extend: Callable[..., tuple[Cache, Twigs]]
     commit: Callable[[Cache, Tree, Twigs, jax.Array], tuple[Cache, Tree]]
 
@@ -165,7 +165,7 @@ def refill(
     model: Model,
     strategy: Strategy,
     state: State,
-    reading: Any,
+    prefilled: Any,
     prompts: Any,
     keys: jax.Array,
     mask: jax.Array,
@@ -178,7 +178,7 @@ def refill(
         leaf=jnp.where(mask[:, None], -1, state.twigs.leaf)
     )
     nodes = jnp.where(mask[:, None], -1, state.nodes)
-    cache = model.prefill(state.cache, reading, prompts, mask)
+    cache = model.start(state.cache, prefilled, prompts, mask)
     return State(tree, twigs, nodes, cache)
 
 
@@ -271,8 +271,8 @@ class Programs(NamedTuple):
     """The jitted programs of a search.
 
     Attributes:
-        read: `(weights, prompts) -> reading`, see `Model`.
-        refill: `(state, reading, prompts, keys, mask) -> state`.
+        prefill: `(weights, prompts) -> prefilled`, see `Model`.
+        refill: `(state, prefilled, prompts, keys, mask) -> state`.
         keep: `(tree, nodes, twigs, reply) -> (tree, nodes)`.
         store: `state -> state`.
         choose: `tree -> (tree, chosen)`.
@@ -283,7 +283,7 @@ class Programs(NamedTuple):
             None where searches are stepped.
     """
 
-    read: Callable[..., Any]
+    prefill: Callable[..., Any]
     refill: Callable[..., State]
     keep: Callable[..., tuple[Tree, jax.Array]]
     store: Callable[[State], State]
@@ -294,8 +294,8 @@ class Programs(NamedTuple):
 
     def load(self, weights: Weights, state: State, prompts, keys, mask):
         """The state with new problems in the slots of `mask [G] bool`."""
-        reading = self.read(weights, prompts)
-        return self.refill(state, reading, prompts, keys, mask)
+        prefilled = self.prefill(weights, prompts)
+        return self.refill(state, prefilled, prompts, keys, mask)
 
     def judge(self, state: State, reply: Reply) -> State:
         """The state as the reply to its last round leaves it."""
@@ -327,6 +327,16 @@ def compile_rounds(
         ask: asks the host from inside a program, about a `Round` of traced
             arrays; given, the search is fused.
     """
+    plain = Programs(
+        prefill=model.prefill,
+        refill=functools.partial(refill, model, strategy),
+        keep=functools.partial(keep, strategy, late),
+        store=functools.partial(store, model),
+        choose=functools.partial(choose, strategy),
+        extend=functools.partial(extend, model, strategy.aggregate),
+        late=late,
+    )
+    finish = functools.partial(_finish, plain, strategy, ask)
     # What is overwritten without being read is donated too, if it is kept.
     settings = {
         "donate_argnums": 0,
@@ -335,32 +345,24 @@ def compile_rounds(
     }
     trees = shardings and shardings.tree
     nodes = shardings and shardings.nodes
-    whole = functools.partial(_finish, model, strategy, late, ask)
+    chosen = nodes, shardings and shardings.twigs.key
     return Programs(
-        read=jax.jit(model.read),
-        refill=jax.jit(functools.partial(refill, model, strategy), **settings),
-        keep=jax.jit(
-            functools.partial(keep, strategy, late),
-            out_shardings=(trees, nodes),
-        ),
-        store=jax.jit(functools.partial(store, model), **settings),
+        prefill=jax.jit(plain.prefill),
+        refill=jax.jit(plain.refill, **settings),
+        keep=jax.jit(plain.keep, out_shardings=(trees, nodes)),
+        store=jax.jit(plain.store, **settings),
         choose=jax.jit(
-            functools.partial(choose, strategy),
-            donate_argnums=0,
-            out_shardings=(trees, (nodes, shardings and shardings.twigs.key)),
+            plain.choose, donate_argnums=0, out_shardings=(trees, chosen)
         ),
-        extend=jax.jit(
-            functools.partial(extend, model, strategy.aggregate), **settings
-        ),
+        extend=jax.jit(plain.extend, **settings),
         late=late,
-        finish=jax.jit(whole, **settings) if ask else None,
+        finish=jax.jit(finish, **settings) if ask else None,
     )
 
 
 def _finish(
-    model: Model,
+    plain: Programs,
     strategy: Strategy,
-    late: bool,
     ask,
     state: State,
     weights: Weights,
@@ -373,14 +375,8 @@ def _finish(
 
     def body(carry):
         state, reply, problems = carry
-        tree, nodes = keep(
-            strategy, late, state.tree, state.nodes, state.twigs, reply
-        )
-        state = store(model, state.replace(tree=tree, nodes=nodes))
-        tree, chosen = choose(strategy, state.tree)
-        state = state.replace(tree=tree)
-        state = extend(model, strategy.aggregate, state, weights, chosen)
-        seen = _round(problems, *_shown(state), late=late)
+        state = plain.write(weights, plain.judge(state, reply))
+        seen = _round(problems, *_shown(state), late=plain.late)
         reply = ask(seen)
         return state, reply, jnp.where(seen.finished, -1, problems)
 
@@ -476,7 +472,7 @@ def run(
         progress: of `begin`, or that of a run that was cut off; changed in
             place.
         queue: a prompt and a root key for each problem.
-        stack: `G` prompts to what `model.read` takes.
+        stack: `G` prompts to what `model.prefill` takes.
         ask: the symbolic verifiers, on the host.
         make_room: grows a cache that has no room for what was kept of the
             last round; it is given the state before and after `keep`.

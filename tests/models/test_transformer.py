@@ -135,14 +135,16 @@ def test_a_token_does_not_see_later_ones(changes):
 
 
 @FAMILIES
-def test_a_text_is_read_as_it_is_written(changes):
+def test_prefill_is_forward_over_whole_texts(changes):
     """The layers in a loop, and one after another."""
     config, values = random_model(**changes)
     tokens = np.random.default_rng(3).integers(0, 128, (2, 1, 9))
     expected = forward(
         config, values, tokens, jnp.arange(9), jnp.tri(9, dtype=bool)
     )
-    found = jax.jit(transformer.read, static_argnums=0)(config, values, tokens)
+    found = jax.jit(transformer.prefill, static_argnums=0)(
+        config, values, tokens
+    )
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     for pair in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
         np.testing.assert_allclose(*pair, atol=1e-5)

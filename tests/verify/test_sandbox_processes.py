@@ -54,7 +54,7 @@ def sandbox_processes() -> set[int]:
     return family(os.getpid())
 
 
-def wait_for(condition, seconds=30.0):
+def wait_for(condition, seconds=10.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

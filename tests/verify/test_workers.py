@@ -108,7 +108,7 @@ def alive(pid):
     return bool(state) and not state.startswith("Z")
 
 
-def wait_until(condition, seconds=30.0):
+def wait_until(condition, seconds=10.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
