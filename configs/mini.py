@@ -14,7 +14,9 @@ The presets:
 - `prm`: the `s` model reads siblings that the `xs` model writes after right
   steps, beside worked chains: a process reward model (the shipped `mini-prm`).
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
-  learns to write programs too; `l_again` goes on with that: the shipped `mini`.
+  learns to write programs too; `l_again` goes on with that.
+- `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a low
+  rate.
 """
 
 import dataclasses
@@ -51,6 +53,15 @@ AGAIN = (
     *["arithmetic", "game24"] * 3,
     *["gcd", "countdown", "programs"] * 2,
     *["lcm", "evaluate", "differentiate", "factors"],
+)
+# The longest chains with the rest: products of sums, large denominators.
+LONGER = (
+    *["expand"] * 6,
+    *["rational"] * 5,
+    *["lcm", "countdown"] * 4,
+    *["linear", "system", "differentiate"] * 3,
+    *["arithmetic", "gcd", "evaluate", "game24", "programs"] * 2,
+    *["factors"],
 )
 _SHARED = ModelConfig(
     vocab_size=256,
@@ -107,6 +118,24 @@ def get_config(preset: str = "xs") -> TrainConfig:
         init="runs/l_last/model",
         steps=2200,
         seed=4,
+    )
+    runs["l_longer"] = dataclasses.replace(
+        runs["l_again"],
+        tasks=LONGER,
+        init="runs/l_again/model",
+        rollouts="runs/l_again.jsonl",
+        rollout_share=0.1,
+        long=1024,
+        steps=1600,
+        # A higher rate undoes what the end of the last run settled.
+        optimiser=OptimiserConfig(
+            learning_rate=0.005,
+            adam_learning_rate=1e-3,
+            warmup=50,
+            decay=1550,
+        ),
+        seed=5,
+        checkpoint_every=50,
     )
     if preset not in runs:
         raise ValueError(

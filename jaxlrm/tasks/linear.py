@@ -43,7 +43,7 @@ class LinearEquation(task.Numeric):
     def sample(self, rng: random.Random, level: int = 3) -> task.Problem:
         simple = rng.random() < 0.25
         while True:
-            variable = rng.choice(_LETTERS)
+            variable = rng.choice(_LETTERS + "e" * simple)
             if simple:
                 root, left, right = _simple_terms(rng, level)
             else:

@@ -28,6 +28,7 @@ _PHRASE = re.compile(
     r"(?P<open>[-+*() 0-9a-z]{1,600}))"
 )
 _SMALL = 20  # coefficients below this are added without a line for each
+_WHOLE = 44  # characters of a sum that is restated
 # Terms, the largest coefficient, and factors of a product; by level.
 _GYM_SIZES = (
     ((1, 2), 9, (2, 2)),
@@ -336,43 +337,36 @@ class _Solver:
         return result
 
     def collect(self, terms):
-        """Adds like terms, from the highest power down."""
-        groups: dict[int, list[int]] = {}
-        for number, power in terms:
-            groups.setdefault(power, []).append(number)
-        if len(groups) == len(terms):
-            return terms
-        powers = sorted(groups, reverse=True)
-        result = [(sum(groups[power]), power) for power in powers]
-        result = [term for term in result if term[0]]
-        if len(terms) <= 4 and all(abs(term[0]) < _SMALL for term in terms):
-            self.steps.append(f"{self.write(terms)} = {self.write(result)}")
-            return result
-        for power in powers:
-            if len(groups[power]) > 1:
-                self.add(groups[power], power)
-        return result
+        """Adds like terms, from the highest power down.
 
-    def add(self, numbers: list[int], power: int) -> None:
-        """Adds from the left: one large number a line, or three small."""
-        line = self.write([(number, power) for number in numbers])
-        while len(numbers) > 1:
-            total, used = numbers[0], 1
-            while used < min(4, len(numbers)):
-                number = numbers[used]
-                large = abs(total) >= _SMALL or abs(number) >= _SMALL
-                if large and used > 1:
-                    break
-                total += number
-                used += 1
-                if large or not total:
-                    break
-            numbers = [total] * bool(total) + numbers[used:]
-            rest = self.write([(number, power) for number in numbers])
-            self.steps.append(f"{line} = {rest}")
-            line = ""
-        # `= ` goes on from the line before, without a space in front.
-        self.steps = [step.lstrip() for step in self.steps]
+        A line restates the whole sum where that is short, the terms of one
+        power where it is not.
+        """
+        powers = sorted({power for _, power in terms}, reverse=True)
+        if len(powers) == len(terms):
+            return terms
+        line = self.write(terms)
+        if len(terms) <= 4 and all(abs(number) < _SMALL for number, _ in terms):
+            result = [(_total(terms, power), power) for power in powers]
+            result = [term for term in result if term[0]]
+            self.steps.append(f"{line} = {self.write(result)}")
+            return result
+        whole = len(line) <= _WHOLE
+        result = sorted(terms, key=_exponent, reverse=True)
+        for power in powers:
+            higher = [term for term in result if term[1] > power]
+            group = [term for term in result if term[1] == power]
+            lower = [term for term in result if term[1] < power]
+            if not whole:
+                line = self.write(group)
+            for numbers in _additions([number for number, _ in group]):
+                group = [(number, power) for number in numbers]
+                after = [*higher, *group, *lower] if whole else group
+                # `= ` goes on from the line before, without a space in front.
+                self.steps.append(f"{line} = {self.write(after)}".lstrip())
+                line = ""
+            result = [*higher, *group, *lower]
+        return result
 
     def multiply(self, one, other):
         """Two sums, a row for each term of the first."""
@@ -407,6 +401,27 @@ class _Solver:
             return
         self.multiplied |= {(shortest, longest), (longest, shortest)}
         self.steps += _long_product(longest, shortest)
+
+
+def _total(terms, power: int) -> int:
+    return sum(number for number, other in terms if other == power)
+
+
+def _additions(numbers: list[int]):
+    """What is left after each line: one large number added, or three small."""
+    while len(numbers) > 1:
+        total, used = numbers[0], 1
+        while used < min(4, len(numbers)):
+            number = numbers[used]
+            large = abs(total) >= _SMALL or abs(number) >= _SMALL
+            if large and used > 1:
+                break
+            total += number
+            used += 1
+            if large or not total:
+                break
+        numbers = [total] * bool(total) + numbers[used:]
+        yield numbers
 
 
 def _long_product(longest: int, shortest: int) -> list[str]:
