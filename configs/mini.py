@@ -125,6 +125,7 @@ def get_config(preset: str = "xs") -> TrainConfig:
         init="runs/l_again/model",
         rollouts="runs/l_again.jsonl",
         rollout_share=0.1,
+        value_weight=0.05,  # new chains must not outweigh the language model
         long=1024,
         steps=1600,
         # A higher rate undoes what the end of the last run settled.
