@@ -15,8 +15,8 @@ The presets:
   steps, beside worked chains: a process reward model (the shipped `mini-prm`).
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
   learns to write programs too; `l_again` goes on with that.
-- `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a low
-  rate.
+- `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a
+  low rate.
 """
 
 import dataclasses

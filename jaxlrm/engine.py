@@ -420,7 +420,11 @@ class Engine:
             search.initial, model, strategy, sizes.problems
         )
         places = lockstep.placements(self._mesh, jax.eval_shape(blank))
-        start = jax.jit(blank, out_shardings=places)
+        start = jax.jit(
+            blank,
+            out_shardings=places,
+            compiler_options=search.compile_quickly(),
+        )
         late = bool(config.verdict_delay)
         fused = config.execution == "fused"
         callback = Callback(self._mesh, strategy) if fused else None

@@ -309,6 +309,17 @@ class Programs(NamedTuple):
         return self.extend(state.replace(tree=tree), weights, chosen)
 
 
+def compile_quickly() -> dict[str, int] | None:
+    """Compiler options of a program that runs for little of a round.
+
+    On a CPU LLVM's optimiser is up to half of what compiling it takes, and
+    saves a hundredth of a round (`mini`, 256 branches).
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    return {"xla_backend_optimization_level": 0}
+
+
 def compile_rounds(
     model: Model,
     strategy: Strategy,
@@ -343,16 +354,20 @@ def compile_rounds(
         "out_shardings": shardings,
         "keep_unused": True,
     }
+    quickly = {"compiler_options": compile_quickly()}
     trees = shardings and shardings.tree
     nodes = shardings and shardings.nodes
     chosen = nodes, shardings and shardings.twigs.key
     return Programs(
         prefill=jax.jit(plain.prefill),
-        refill=jax.jit(plain.refill, **settings),
-        keep=jax.jit(plain.keep, out_shardings=(trees, nodes)),
-        store=jax.jit(plain.store, **settings),
+        refill=jax.jit(plain.refill, **settings, **quickly),
+        keep=jax.jit(plain.keep, out_shardings=(trees, nodes), **quickly),
+        store=jax.jit(plain.store, **settings, **quickly),
         choose=jax.jit(
-            plain.choose, donate_argnums=0, out_shardings=(trees, chosen)
+            plain.choose,
+            donate_argnums=0,
+            out_shardings=(trees, chosen),
+            **quickly,
         ),
         extend=jax.jit(plain.extend, **settings),
         late=late,
