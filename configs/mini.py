@@ -14,7 +14,7 @@ The presets:
 - `prm`: the `s` model reads siblings that the `xs` model writes after right
   steps, beside worked chains: a process reward model (the shipped `mini-prm`).
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
-  learns to write programs too; `l_again` goes on with that.
+  learns to write programs too; `l_again` goes on with that: the shipped `mini`.
 - `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a
   low rate.
 """
