@@ -293,7 +293,11 @@ class Journal:
             for row in self._rows(seen):
                 page = self._pages[row]
                 page.verify_seconds += self._mark - written
-                reply.stop[row - seen.first] = self._is_enough(page)
+                # The slot of one that has ended goes to another problem, which
+                # this reply is not about.
+                reply.stop[row - seen.first] = (
+                    row not in ended and self._is_enough(page)
+                )
             self._share(seen, reply, ended)
             for row in ended:
                 page = self._pages.pop(row)

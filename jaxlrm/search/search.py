@@ -33,7 +33,7 @@ from flax import struct
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.select import narrow
-from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.strategies import TRIES, Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
 Cache = Any
@@ -195,8 +195,8 @@ def keep(
     Args:
         strategy: the search.
         late: whether verdicts come a round late: meanwhile the search goes on
-            from what it does not know yet, and what a verdict then refutes
-            dies with all that has grown from it.
+            from what is PENDING, and what a verdict then refutes dies with
+            all that has grown from it.
         tree: of the state after the last round.
         nodes: likewise.
         twigs: likewise.
@@ -207,9 +207,11 @@ def keep(
     """
     verdict = jnp.asarray(reply.verdict)
     if late:
-        tree = tree_lib.prune(tree, nodes, verdict)
+        # A whole chain that is refuted is not written again.
+        tries = 0 if strategy.whole else TRIES * strategy.branches
+        tree = tree_lib.prune(tree, nodes, verdict, tries)
         over = tree_lib.at(tree.kind, twigs.leaf) == tree_lib.DEAD
-        verdict = jnp.where(over, tree_lib.INVALID, tree_lib.UNKNOWN)
+        verdict = jnp.where(over, tree_lib.INVALID, tree_lib.PENDING)
     tree = tree.replace(allowance=tree.allowance + reply.extra)
     tree, nodes = strategy.update(tree, twigs, verdict)
     if strategy.output_tokens:

@@ -129,7 +129,7 @@ def by_chain(
 ) -> tuple[jax.Array, jax.Array]:
     """Each branch goes on with its own chain, the newest node of its group.
 
-    A branch without a node starts from the root; one whose newest node is not
+    One that a late verdict has refuted is none. A branch without a node starts from the root; one whose newest node is not
     live does so too if it has written fewer than `least` tokens, else it is
     idle.
 
@@ -140,7 +140,8 @@ def by_chain(
     number = jnp.arange(size)
     own = tree.group[:, None] == jnp.arange(branches)[:, None]
     own &= (number > 0) & (number < tree.size[:, None])[:, None]
-    newest = jnp.where(own, number, 0).max(-1)
+    standing = own & (tree.kind != tree_lib.DEAD)[:, None]
+    newest = jnp.where(standing, number, 0).max(-1)
     written = jnp.where(own, tree.length[:, None], 0).sum(-1)
     again = ~at(tree.live, newest) & (written < least)
     newest = jnp.where(again, 0, newest)

@@ -43,7 +43,7 @@ Update = Callable[[Tree, Twigs, jax.Array], tuple[Tree, jax.Array]]
 _REBASE_TEMPERATURE = 0.2  # as in the paper's code
 _NOWHERE = 1 << 30  # the number of no node
 _READ = 0.75  # share of steps that the engine reads, if it reads them at all
-_TRIES = 8  # rounds of children that all are wrong before a leaf is let go
+TRIES = 8  # rounds of children that all are wrong before a leaf is let go
 
 
 class Strategy(NamedTuple):
@@ -152,7 +152,7 @@ def _whole(config: SearchConfig) -> Strategy:
     place, in further rounds.
     """
     branches = config.branches
-    rounds = _TRIES if config.tokens and branches > 1 else 1
+    rounds = TRIES if config.tokens and branches > 1 else 1
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
@@ -328,7 +328,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         grown = _any_child(leaders, twigs.leaf, keep)
         found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
         trees = backup.mean(trees, leaders, found)
-        tried = tree.at(trees.children, leaders) >= _TRIES * config.width
+        tried = tree.at(trees.children, leaders) >= TRIES * config.width
         over = jnp.where((grown | tried) & (leaders >= 0), leaders, _NOWHERE)
         live = tree.put(trees.live, over, jnp.zeros(over.shape, bool))
         trees = trees.replace(live=live)
@@ -401,7 +401,7 @@ def _backtrack(
     able &= (trees.kind == tree.STEP) | (trees.kind == tree.OPEN)
     able &= _fits(trees, config)
     number = jnp.arange(able.shape[1])
-    able &= (number == 0) | (trees.children < _TRIES * config.branches)
+    able &= (number == 0) | (trees.children < TRIES * config.branches)
     fewest = jnp.where(able, trees.children, _NOWHERE)
     latest = jnp.where(fewest == fewest.min(1, keepdims=True), number, -1)
     one = able & (number == latest.max(1, keepdims=True))
@@ -441,7 +441,8 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     it cannot read is noise: kept, it would outlive all that were found wrong.
     So is, where it reads most steps of the problem, one that the token limit
     has cut and that it cannot read at its end or that is cut a second time: a
-    model that has lost the thread writes without end.
+    model that has lost the thread writes without end. A verdict that is late
+    or never came (TIMEOUT, ERROR) does not say that a step cannot be read.
     """
     whole = twigs.kind != tree.OPEN  # else it is not judged yet
     read = whole & ((verdict == tree.VALID) | (verdict == tree.INVALID))
@@ -455,7 +456,8 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     noise = whole & (verdict == tree.UNKNOWN) & valid & most
     reads = (called > 0) & (called >= _READ * steps)
     cut = tree.at(trees.kind, twigs.leaf) == tree.OPEN
-    return (verdict != tree.INVALID) & ~noise & ~(cut & ~read & reads)
+    unread = ~whole | (verdict == tree.UNKNOWN)
+    return (verdict != tree.INVALID) & ~noise & ~(cut & unread & reads)
 
 
 def _worth(
@@ -478,8 +480,9 @@ def _leave(
     """No node of before is extended again, save to have another try.
 
     Where no branch of a `group [B]` wrote a sound step, its leaves stay: other
-    samples may be right. Each is tried as often as in `_TRIES` rounds that
-    share the group's branches among its leaves.
+    samples may be right. Each is tried as often as in `TRIES` rounds that
+    share the group's branches among its leaves. So do nodes that a late verdict
+    has left without a child (`tree.prune`).
     """
     ran = (twigs.leaf >= 0).any(1, keepdims=True)
     group = jnp.broadcast_to(group, twigs.leaf.shape)
@@ -493,12 +496,15 @@ def _leave(
     first = active & ~(pairs(twigs.leaf) & mates & earlier).any(-1)
     leaves = jnp.maximum((mates & first[:, None]).sum(-1), 1)
     tried = tree.at(trees.children, twigs.leaf)
-    again = failed & active & (tried < _TRIES * mates.sum(-1) // leaves)
+    again = failed & active & (tried < TRIES * mates.sum(-1) // leaves)
+    again &= tree.at(trees.kind, twigs.leaf) != tree.DEAD
     stays = tree.put(
         jnp.zeros_like(trees.live),
         jnp.where(again, twigs.leaf, _NOWHERE),
         again,
     )
+    helped = jax.vmap(lambda s, g: jnp.zeros_like(s).at[g].max(s))(sound, group)
+    stays |= tree.bereft(trees) & ~tree.at(helped, trees.group)
     return trees.replace(live=jnp.where(ran, stays, trees.live))
 
 

@@ -15,6 +15,7 @@ FREE, STEP, OPEN, ANSWER, DEAD = 0, 1, 2, 3, 4
 
 # Verdicts, as `jaxlrm.verify.verdict.Verdict` numbers them.
 UNKNOWN, VALID, INVALID = 0, 1, 2
+PENDING = 5  # a verdict that is still to come
 
 
 @struct.dataclass
@@ -39,7 +40,8 @@ class Tree:
         live: `bool`, may be selected for extension.
         alive: `bool`, it or a node below it is live: kept by `refresh`, for
             searches that walk down the tree.
-        first: `int32`, the number of its first child; `N` if it has none.
+        first: `int32`, the number of its first child in the last round that
+            gave it any; `N` if it has none.
         children: `int32`, branches grown from the node so far.
         count: `int32`, branches that wrote it.
         group: `int32`, subtree of a search that keeps several apart.
@@ -262,9 +264,7 @@ def add(
         kind=put(tree.kind, nodes, twigs.kind),
         live=put(tree.live, nodes, live),
         alive=put(tree.alive, nodes, live),
-        first=jax.vmap(lambda first, at, n: first.at[at].min(n, mode="drop"))(
-            tree.first, parent, nodes
-        ),
+        first=jax.vmap(_lowest)(tree.first, parent, nodes),
         count=put(tree.count, nodes, count),
         group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
         prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(length, 1)),
@@ -276,13 +276,27 @@ def add(
     return tree, jnp.where(nodes < capacity, nodes, -1)
 
 
-def prune(tree: Tree, nodes: jax.Array, verdict: jax.Array) -> Tree:
+def _lowest(first: jax.Array, parent: jax.Array, nodes: jax.Array):
+    """`first [N]` anew for each `parent [B]` of `nodes [B]`."""
+    size = first.shape[0]
+    first = first.at[parent].set(size, mode="drop")
+    return first.at[parent].min(nodes, mode="drop")
+
+
+def prune(
+    tree: Tree, nodes: jax.Array, verdict: jax.Array, tries: int = 0
+) -> Tree:
     """Takes note of late verdicts: what one refutes dies, with all below it.
+
+    A step before it of which no child is left is live again: had the verdicts
+    come at once, it would still be.
 
     Args:
         tree: the trees.
         nodes: `[G, B] int32`, nodes that the verdicts are of; -1 for none.
         verdict: `[G, B] int32`.
+        tries: most branches that a node may grow; one that has grown as many
+            is not live again.
     """
     size = tree.parent.shape[1]
     verdicts = put(tree.verdict, jnp.where(nodes < 0, size, nodes), verdict)
@@ -292,18 +306,39 @@ def prune(tree: Tree, nodes: jax.Array, verdict: jax.Array) -> Tree:
 
     refuted = verdicts == INVALID
     dead = jax.lax.fori_loop(0, tree.depth.max(), step, refuted)
+    kind = jnp.where(dead, DEAD, tree.kind)
+    new = (nodes >= 0) & (verdict == INVALID)
+    at_fault = jnp.where(new, nodes, size)
+    again = _is_parent(tree, put(jnp.zeros_like(dead), at_fault, new))
+    again &= ~_is_parent(tree, (kind != FREE) & (kind != DEAD))
+    again &= (kind != DEAD) & (tree.children < tries)
+    again &= has_live_descendant(tree)  # else the cache has let go of it
     tree = tree.replace(
-        verdict=verdicts,
-        kind=jnp.where(dead, DEAD, tree.kind),
-        live=tree.live & ~dead,
+        verdict=verdicts, kind=kind, live=(tree.live & ~dead) | again
     )
-    return refresh(tree, jnp.where(verdict == INVALID, nodes, -1))
+    return refresh(tree, jnp.where(new, nodes, -1))
+
+
+def _is_parent(tree: Tree, nodes: jax.Array) -> jax.Array:
+    """`[G, N] bool`: it has a child among `nodes [G, N] bool`."""
+    size = tree.parent.shape[1]
+    parent = jnp.where(tree.parent < 0, size, tree.parent)
+    return jax.vmap(
+        lambda parent, nodes: (
+            jnp.zeros_like(nodes).at[parent].max(nodes, mode="drop")
+        )
+    )(parent, nodes)
+
+
+def bereft(tree: Tree) -> jax.Array:
+    """`[G, N] bool`: live nodes that `prune` has left without a child."""
+    return tree.live & _is_parent(tree, tree.kind == DEAD)
 
 
 def children_of(
     tree: Tree, nodes: jax.Array, branches: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Children that are alive, of nodes that were extended in one round only.
+    """Children that are alive, where those of a node are of one round.
 
     Args:
         tree: the trees.
@@ -326,7 +361,8 @@ def refresh(tree: Tree, nodes: jax.Array) -> Tree:
     """Brings `alive` up to date above `nodes`, whose `live` may have changed.
 
     Args:
-        tree: the trees, whose nodes are extended in one round each.
+        tree: the trees, in which the living children of a node are of one
+            round.
         nodes: `[G, B] int32`, with all that were kept in a round if one of
             them was; -1 for none.
     """
@@ -336,8 +372,9 @@ def refresh(tree: Tree, nodes: jax.Array) -> Tree:
         trees = tree.replace(alive=alive)
         _, children = children_of(trees, nodes, branches)
         now = at(tree.live, nodes) | children.any(-1)
+        settled = (now & at(alive, nodes)) | (nodes < 0)
         alive = put(alive, jnp.where(nodes < 0, size, nodes), now)
-        return alive, jnp.where(now | (nodes < 0), -1, at(tree.parent, nodes))
+        return alive, jnp.where(settled, -1, at(tree.parent, nodes))
 
     size, branches = tree.parent.shape[1], nodes.shape[1]
     alive, _ = jax.lax.while_loop(
@@ -365,15 +402,20 @@ def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
 
 
 def has_live_descendant(tree: Tree) -> jax.Array:
-    """`[G, N] bool`: the node, or one below it, may still be extended."""
+    """`[G, N] bool`: the node, or one below it, may still be extended.
+
+    What comes before a step that is PENDING may: it is live again if that is
+    refuted.
+    """
     parent = jnp.where(tree.parent < 0, tree.parent.shape[1], tree.parent)
+    maybe = tree.live | _is_parent(tree, tree.verdict == PENDING)
 
     def step(_, alive):
         return jax.vmap(
             lambda alive, parent: alive.at[parent].max(alive, mode="drop")
         )(alive, parent)
 
-    return jax.lax.fori_loop(0, tree.depth.max(), step, tree.live)
+    return jax.lax.fori_loop(0, tree.depth.max(), step, maybe)
 
 
 def first_of_equals(

@@ -653,3 +653,51 @@ def test_sequential_ends_with_its_rounds():
     script = (step("w", 0.9, verdict=INVALID),)
     found = run_scripts(build("sequential", branches=2, rounds=3), [script])
     assert live_branches(found) == [2, 2, 2]
+
+
+# --- Late verdicts ------------------------------------------------------------
+
+STEPWISE_NAMES = ["beam", "dvts", "rebase", "mcts", "uct", "sequential"]
+WRONG = [step(word, 0.9, verdict=INVALID) for word in ("a", "b", "d", "e")]
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["stepped", "fused"])
+@pytest.mark.parametrize("place", ["first", "second", "answer"])
+@pytest.mark.parametrize("name", STEPWISE_NAMES)
+def test_what_is_refuted_late_is_tried_again(name, place, fused):
+    """All branches are wrong at once, and right the next time."""
+    right = answer("c1", 0.95, verdict=VALID)
+    script = {
+        "first": (*WRONG, step("c", 0.95, right, verdict=VALID)),
+        "second": (
+            step("r", 0.5, *WRONG, step("c", 0.95, right, verdict=VALID)),
+        ),
+        "answer": (
+            step(
+                "r",
+                0.5,
+                *(answer(w.text, 0.9, verdict=INVALID) for w in WRONG),
+                right,
+            ),
+        ),
+    }[place]
+    strategy = build(name, rounds=16)
+    at_once = run_scripts(strategy, [script])
+    assert "c1 END 0.95" in at_once.trees[0]
+    late = run_scripts(strategy, [script], late=True, fused=fused)
+    assert "c1 END 0.95" in late.trees[0]
+    dead = [line for line in late.trees[0].splitlines() if "DEAD" in line]
+    assert len(dead) >= 2 and all("INVALID" in line for line in dead)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.TIMEOUT, Verdict.ERROR])
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
+def test_a_cut_step_whose_verdict_does_not_come_is_kept(late, verdict):
+    """Only one that cannot be read is let go, and one cut a second time."""
+    end = step("ger", 0.5, answer("z", verdict=VALID), verdict=verdict)
+    script = (
+        step("a", 0.5, step("b", 0.5, cut("lon", 0.5, end), verdict=VALID),
+             verdict=VALID),
+    )  # fmt: skip
+    found = run_scripts(build("beam", rounds=8), [script], late=late)
+    assert f"ger 0.5 x4 {verdict.name}" in found.trees[0]
