@@ -106,6 +106,7 @@ STRATEGIES = WHOLE + STEPWISE
 _OUTSIDE = r"[\w.]+:\w+"  # a strategy from outside the package
 VERIFIERS = ("both", "learned", "symbolic", "none")
 AGGREGATES = ("last", "min", "product", "mean")
+BACKUPS = ("mean", "max")
 TOOLS = ("auto", "python", "none")
 EXECUTIONS = ("stepped", "fused")
 
@@ -148,6 +149,8 @@ class SearchConfig:
         verifiers: one of `VERIFIERS`: which judges the search listens to.
         aggregate: one of `AGGREGATES`: the score of a chain out of those of
             its steps. A chain written whole has one score.
+        backup: one of `BACKUPS`: what a node of mcts and uct is worth, of what
+            was found through it.
         execution: one of `EXECUTIONS`: `stepped` asks the host between
             rounds, `fused` runs all rounds as one program. The same trees.
         verdict_delay: rounds that verdicts come late, 0 or 1; with 1 the host
@@ -179,6 +182,7 @@ class SearchConfig:
     top_p: float = 1.0
     verifiers: str = "both"
     aggregate: str = "last"
+    backup: str = "mean"
     execution: str = "stepped"
     verdict_delay: int = 0
     trunk: int = 0
@@ -190,6 +194,7 @@ class SearchConfig:
             ("strategy", STRATEGIES),
             ("verifiers", VERIFIERS),
             ("aggregate", AGGREGATES),
+            ("backup", BACKUPS),
             ("tools", TOOLS),
             ("execution", EXECUTIONS),
             ("verdict_delay", (0, 1)),

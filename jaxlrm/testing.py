@@ -300,7 +300,7 @@ def scripted_model(
         rows = jnp.arange(slots)[:, None]
         target = jnp.where(nodes >= 0, nodes, size)
         node = memory.node.at[rows, target].set(memory.twig, mode="drop")
-        alive = tree.has_live_descendant(trees)
+        alive = tree.is_needed(trees)
         return memory.replace(node=jnp.where(alive, node, _FREED)), trees
 
     def _ordinals(parents, keys):

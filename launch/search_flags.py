@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from jaxlrm.config import AGGREGATES, EXECUTIONS, TOOLS, SearchConfig
+from jaxlrm.config import (
+    AGGREGATES,
+    BACKUPS,
+    EXECUTIONS,
+    TOOLS,
+    SearchConfig,
+)
 
 from . import console
 
@@ -43,6 +49,13 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             default.aggregate,
             AGGREGATES,
             "The score of a chain out of those of its steps.",
+        ),
+        "backup": flags.DEFINE_enum(
+            "backup",
+            default.backup,
+            BACKUPS,
+            "What a node of mcts and uct is worth, of what was found through "
+            "it.",
         ),
         "temperature": flags.DEFINE_float(
             "temperature",

@@ -226,8 +226,8 @@ def descend(tree: Tree, branches: int, groups: int, rule: Rule):
     A walk goes to the child that `rule` prefers until no child is alive. A
     node walked through counts as visited and found to be worth nothing (a
     virtual loss), so that the next walk of the round spreads out. A child's
-    value is the mean of what was found through it, its own score before its
-    first visit; its prior the softmax of the children's `prior` and count.
+    value is what `backup` made of it, its own score before its first visit;
+    its prior the softmax of the children's `prior` and count.
 
     The search keeps all children of a node in one round, and calls
     `tree.refresh` for nodes whose `live` it changes.

@@ -316,10 +316,13 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
 
     Each round `B / width` walks down the tree end at leaves, which get `width`
     children each. A simulation that expands a leaf finds the leaf's score, or
-    0 if nothing sound was written; one that ends a chain finds the chain's. A
-    leaf without a sound child may be tried again, but not for ever.
+    0 if nothing sound was written; one that ends a chain finds the chain's. So
+    verdicts guide it from the ends: a proof ends the search, and what only
+    leads to refuted steps is worth 0. A leaf without a sound child may be tried
+    again, but not for ever.
     """
     walks = config.branches // config.width
+    carry = backup.BY_NAME[config.backup]
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
@@ -327,14 +330,14 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         leaders = twigs.leaf[:, :: config.width]
         grown = _any_child(leaders, twigs.leaf, keep)
         found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
-        trees = backup.mean(trees, leaders, found)
+        trees = carry(trees, leaders, found)
         tried = tree.at(trees.children, leaders) >= TRIES * config.width
         over = jnp.where((grown | tried) & (leaders >= 0), leaders, _NOWHERE)
         live = tree.put(trees.live, over, jnp.zeros(over.shape, bool))
         trees = trees.replace(live=live)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         ended = jnp.where(twigs.kind == ANSWER, nodes, -1)
-        trees = backup.mean(trees, ended, twigs.score)
+        trees = carry(trees, ended, twigs.score)
         enough = (trees.kind == ANSWER).sum(1) >= config.branches
         trees = _end(trees, config, enough)
         changed = jnp.where(nodes < 0, twigs.leaf, nodes)

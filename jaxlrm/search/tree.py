@@ -46,7 +46,7 @@ class Tree:
         count: `int32`, branches that wrote it.
         group: `int32`, subtree of a search that keeps several apart.
         visits: `int32`, simulations that went through it.
-        value: `float32`, sum of what they found.
+        value: `float32`, `visits` times what the node is worth, see `backup`.
         prior: `float32`, mean log-probability of its tokens.
         score: `float32`, of the chain up to the node, in (0, 1): see
             `aggregate`.
@@ -312,7 +312,7 @@ def prune(
     again = _is_parent(tree, put(jnp.zeros_like(dead), at_fault, new))
     again &= ~_is_parent(tree, (kind != FREE) & (kind != DEAD))
     again &= (kind != DEAD) & (tree.children < tries)
-    again &= has_live_descendant(tree)  # else the cache has let go of it
+    again &= is_needed(tree)  # else the cache has let go of it
     tree = tree.replace(
         verdict=verdicts, kind=kind, live=(tree.live & ~dead) | again
     )
@@ -402,20 +402,29 @@ def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
 
 
 def has_live_descendant(tree: Tree) -> jax.Array:
+    """`[G, N] bool`: the node, or one below it, is live."""
+    return _with_ancestors(tree, tree.live)
+
+
+def is_needed(tree: Tree) -> jax.Array:
     """`[G, N] bool`: the node, or one below it, may still be extended.
 
-    What comes before a step that is PENDING may: it is live again if that is
-    refuted.
+    What has a live descendant may, and what comes before a PENDING step: it is
+    live again if that is refuted.
     """
+    pending = tree.verdict == PENDING
+    return _with_ancestors(tree, tree.live | _is_parent(tree, pending))
+
+
+def _with_ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
     parent = jnp.where(tree.parent < 0, tree.parent.shape[1], tree.parent)
-    maybe = tree.live | _is_parent(tree, tree.verdict == PENDING)
 
-    def step(_, alive):
+    def step(_, found):
         return jax.vmap(
-            lambda alive, parent: alive.at[parent].max(alive, mode="drop")
-        )(alive, parent)
+            lambda found, parent: found.at[parent].max(found, mode="drop")
+        )(found, parent)
 
-    return jax.lax.fori_loop(0, tree.depth.max(), step, maybe)
+    return jax.lax.fori_loop(0, tree.depth.max(), step, nodes)
 
 
 def first_of_equals(

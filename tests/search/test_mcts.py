@@ -303,3 +303,32 @@ def test_backup_of_means():
     found = backup.mean(trees, nodes, jnp.array([[0.5, 1.0, 9.0, 0.25]]))
     assert found.visits[0].tolist() == [3, 2, 2, 1, 0]
     np.testing.assert_allclose(found.value[0], [1.75, 0.75, 0.75, 1.0, 0])
+
+
+def test_backup_of_the_best():
+    trees = tree.empty(1, 5, 1)
+    trees = trees.replace(
+        parent=jnp.array([[-1, 0, 1, 0, -1]]),
+        depth=jnp.array([[0, 1, 2, 1, 0]]),
+    )
+    nodes = jnp.array([[2, 3, -1, 2]])
+    found = backup.maximum(trees, nodes, jnp.array([[0.5, 0.75, 9, 0.25]]))
+    found = backup.maximum(found, nodes[:, :1], jnp.array([[0.25]]))
+    assert found.visits[0].tolist() == [4, 3, 3, 1, 0]
+    np.testing.assert_allclose(found.value[0], [3.0, 1.5, 1.5, 0.75, 0])
+
+
+def test_a_node_is_worth_the_best_below_it():
+    table = scores(3)
+    found = final_tree(build(backup="max", rounds=20), script(table))
+    size = int(found.size[0])
+    parent, score = np.asarray(found.parent[0]), np.asarray(found.score[0])
+    expanded = np.asarray(found.visits[0]) > 0
+    best = np.where(expanded, score, -np.inf)
+    for node in range(size - 1, 0, -1):
+        best[parent[node]] = max(best[parent[node]], best[node])
+    worth = found.value[0][expanded] / found.visits[0][expanded]
+    assert expanded.sum() > 10
+    np.testing.assert_allclose(worth, best[expanded], rtol=1e-5)
+    means = final_tree(build(rounds=20), script(table))
+    assert means.visits[0].tolist() != found.visits[0].tolist()
