@@ -47,7 +47,12 @@ def plan(
     chain = config.chain_tokens
     stem = _round_up(chain if fused else min(chain, _STEM))
     coming = chain if fused else min(chain, _STEPS * strategy.step_tokens)
-    trunk = _limit(config, _round_up(strategy.groups * coming))
+    coming *= strategy.groups
+    if fused:
+        # A tree search keeps what it does not extend.
+        most = (strategy.nodes - 1) * strategy.step_tokens
+        coming = most if strategy.keeps_all else min(coming, most)
+    trunk = _limit(config, _round_up(coming))
     gather = lockstep.prefers_stem(
         generator,
         branches=strategy.branches,

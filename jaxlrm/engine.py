@@ -136,6 +136,13 @@ class Engine:
                     f"the {what} has no value head (value_head=False); "
                     "train one, or leave it out of the rewards"
                 )
+        for model in separate:
+            if text.vocab_size > model.config.vocab_size:
+                raise ValueError(
+                    f"the tokenizer has {text.vocab_size} tokens and a reward "
+                    f"model {model.config.vocab_size}; a reward model needs "
+                    "the tokenizer of the generator"
+                )
         for checker in checkers:
             module, name = checker.__module__, checker.__qualname__
             if module == "__main__" or not name.isidentifier():
@@ -255,14 +262,14 @@ class Engine:
         config = dataclasses.replace(config or SearchConfig(), **changes)
         config = self._resolve(config, problems)
         strategy = strategies.build(config)
-        room = self._generator.max_position_embeddings - config.chain_tokens
+        context = self._context(config)
+        room = context - config.chain_tokens
         if not strategy.whole:
             room -= strategy.step_tokens * config.lookahead
         if room <= 0:
             raise ValueError(
                 f"chain_tokens {config.chain_tokens} leaves no room for a "
-                "problem: the model has "
-                f"{self._generator.max_position_embeddings} positions"
+                f"problem: the models have {context} positions"
             )
         journal = Journal(
             problems,
@@ -331,8 +338,15 @@ class Engine:
             )
             tools = "python" if programs else "none"
             config = dataclasses.replace(config, tools=tools)
+        ways = self._mesh.shape["data"]
+        if config.adaptive and config.execution == "fused" and ways > 1:
+            raise ValueError(
+                f"adaptive is True and a fused search is shared by {ways} "
+                "devices, which would take of the tokens left in no order; "
+                "use execution stepped"
+            )
         if not config.chain_tokens:
-            context = self._generator.max_position_embeddings
+            context = self._context(config)
             longest = max(min(context // 2, _CHAIN_TOKENS), 1)
             config = dataclasses.replace(
                 config,
@@ -340,6 +354,13 @@ class Engine:
                 step_tokens=min(config.step_tokens, longest),
             )
         return config
+
+    def _context(self, config: SearchConfig) -> int:
+        """Positions that all models have that read a chain."""
+        models = [self._generator]
+        if config.verifiers in ("learned", "both"):
+            models += [j.config for j in self._judges if j.config is not None]
+        return min(model.max_position_embeddings for model in models)
 
     def _read(
         self,
@@ -518,13 +539,8 @@ class Engine:
         for _, lane in rounds:
             if callback is not None and callback.failure is not None:
                 raise callback.failure
-            cache = lane.state.cache.generator
-            journal.measure(
-                lane.first,
-                np.asarray((cache.owner >= 0).sum(1)),
-                size_in_bytes(cache) // slots,
-            )
-            del cache
+            cache_bytes = size_in_bytes(lane.state.cache.generator)
+            journal.measure(cache_bytes // slots)
             if keeper is not None and callback is None:
                 keeper.offer(lambda: _saved(progress, journal))
 

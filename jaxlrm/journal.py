@@ -246,19 +246,13 @@ class Journal:
             if number not in self._solutions:
                 self._end(number, solution)
 
-    def measure(self, first: int, slots: np.ndarray, cache_bytes: int) -> None:
-        """Called after each round with the trunk slots `[G]` in use.
+    def measure(self, cache_bytes: int) -> None:
+        """Called after each round with what the cache has grown to.
 
         Args:
-            first: number of the first of these slots.
-            slots: `[G]` in use.
             cache_bytes: keys and values allocated for a problem.
         """
         self._cache_bytes = cache_bytes
-        for row, used in enumerate(slots, first):
-            if row in self._pages:
-                page = self._pages[row]
-                page.peak_slots = max(page.peak_slots, int(used))
 
     def ask(self, seen: Round) -> Reply:
         """Takes note of a round, judges what it wrote, and runs its tools.
@@ -321,6 +315,7 @@ class Journal:
             page = self._page(row, self._numbers[number])
             page.model_seconds += written - self._mark
             page.dropped = int(seen.dropped[place])
+            page.peak_slots = int(seen.peak[place])
             page.settle(seen.nodes[place])
             if seen.finished[place]:
                 ended.append(row)

@@ -192,7 +192,9 @@ def bind(
                 weights, context, written, start, keys, trees, leaf, forced
             )
             ahead = seen.valid.sum(-1) - written.valid.sum(-1)
-        memory, score = judge(weights, memory, trees, leaf, start, seen, forced)
+        memory, score = judge(
+            weights, memory, trees, leaf, start, seen, forced, ahead
+        )
         ended = jnp.where(written.answered, tree.ANSWER, tree.STEP)
         kind = jnp.where(written.ended, ended, tree.OPEN)
         twigs = Twigs(
@@ -216,6 +218,7 @@ def bind(
         start,
         seen: Written,
         forced,
+        ahead,
     ):
         """The memory with what the reward models read, and the scores."""
         if not judges:
@@ -231,7 +234,7 @@ def bind(
             cache, values = memory.rewards[number], weights.rewards[number]
             number += 1
             cache, context = _context(cache, trees, leaf)
-            hidden, twig, said = read_step(
+            hidden, end, twig, said = read_step(
                 config,
                 values,
                 seen.tokens,
@@ -244,10 +247,11 @@ def bind(
                 strategy.groups,
                 tree.at(cache.hidden, leaf) if likelihood else None,
                 forced if strategy.output_tokens else None,
+                seen.valid.sum(-1) - ahead if longer else None,
             )
             if longer:
                 twig = twig.first(strategy.step_tokens)
-            caches.append(cache.replace(twig=twig, twig_hidden=hidden))
+            caches.append(cache.replace(twig=twig, twig_hidden=end))
             logits.append(value_logit(values, hidden) + likelihood * said)
         shares = [judge.weight for judge in judges]
         mean = sum(
@@ -294,6 +298,8 @@ def bind(
     def commit(memory: Memory, trees: Tree, twigs: Twigs, nodes):
         trees = _drop_what_does_not_fit(memory.generator, trees, twigs, nodes)
         alive = tree.is_needed(trees)
+        held = jnp.where(alive, trees.length, 0).sum(1)
+        trees = trees.replace(peak=jnp.maximum(trees.peak, held))
         memory = jax.tree.map(
             lambda cache: cache_lib.commit(cache, nodes, twigs.valid, alive),
             memory,
@@ -317,10 +323,15 @@ def _drop_what_does_not_fit(
     new = (nodes >= 0) & tree.at(trees.live, nodes)
     length = jnp.where(new, twigs.length, 0)
     order = jnp.argsort(-jnp.where(new, twigs.score, -1), axis=1, stable=True)
-    taken = jnp.cumsum(jnp.take_along_axis(length, order, 1), 1)
+
+    def place(free, length):  # [G], of one branch after another
+        fits = length <= free
+        return free - jnp.where(fits, length, 0), fits
+
+    lengths = jnp.take_along_axis(length, order, 1)
+    _, fits = jax.lax.scan(place, free, lengths.T)
     rank = jnp.argsort(order, axis=1)
-    fits = jnp.take_along_axis(taken, rank, 1) <= free[:, None]
-    dropped = new & ~fits
+    dropped = new & ~jnp.take_along_axis(fits.T, rank, 1)
     target = jnp.where(dropped, nodes, size)
     trees = trees.replace(
         live=tree.put(trees.live, target, jnp.zeros_like(dropped)),

@@ -483,6 +483,22 @@ def test_a_reward_model_needs_a_head():
         jaxlrm.Engine(testing.learned(), testing.text(), rewards=[bare])
 
 
+def test_a_reward_model_needs_the_tokens_of_the_generator():
+    small = testing.learned(vocab_size=64)
+    with pytest.raises(ValueError, match="100 tokens and a reward model 64"):
+        jaxlrm.Engine(testing.learned(), testing.text(), rewards=[small])
+
+
+def test_the_shortest_context_is_that_of_all():
+    short = testing.learned(max_position_embeddings=128)
+    with jaxlrm.Engine(
+        testing.learned(), testing.text(), rewards=[short]
+    ) as engine:
+        for verifiers, positions in (("learned", 128), ("none", 256)):
+            with pytest.raises(ValueError, match=f"{positions} positions"):
+                engine.solve(["1"], verifiers=verifiers, chain_tokens=256)
+
+
 @pytest.mark.parametrize("strategy", ["majority", "beam"])
 def test_chains_must_leave_room_for_a_problem(tiny, strategy):
     with pytest.raises(ValueError, match="256 positions"):
@@ -750,6 +766,13 @@ def test_time_ends_a_search(tiny):
     assert ended.tree["rounds"] == 1 < free.tree["rounds"]
 
 
+def test_the_time_of_a_problem_is_not_that_of_the_next(tiny):
+    problems = ["What is 1 + 2?", "Is it?", "Solve 2*x = 10 for x."]
+    alone = dataclasses.replace(STEPWISE, batch=1)
+    for solution in tiny.solve(problems, alone, seconds=1e-6):
+        assert solution.tree["rounds"] == 1 and solution.thoughts
+
+
 def test_confidence_ends_a_search():
     """Half of the branches answer at once, the others would talk on."""
     follow = {**TALK, "?": ["x = 1", "so\n"]}
@@ -805,6 +828,31 @@ def test_fused_on_eight_devices_is_stepped_on_one(tiny, spread_out, delay):
     found = spread_out.solve(EIGHT, config, execution="fused")
     for one, other in zip(expected, found, strict=True):
         assert_same_tree(one, other)
+
+
+def test_a_fused_tree_search_has_room_for_what_it_keeps(tiny):
+    """Its cache cannot grow: more than a chain of each leaf of a round."""
+    config = dataclasses.replace(
+        STEPWISE,
+        strategy="mcts",
+        branches=4,
+        width=2,
+        step_tokens=16,
+        chain_tokens=64,
+    )
+    expected = tiny.solve(EIGHT[:3], config)
+    found = tiny.solve(EIGHT[:3], config, execution="fused")
+    for one, other in zip(expected, found, strict=True):
+        assert_same_tree(one, other)
+        assert one.cache["peak_slots"] == other.cache["peak_slots"]
+    assert expected[0].cache["peak_slots"] > 2 * config.chain_tokens
+
+
+def test_a_shared_budget_needs_an_order(spread_out):
+    with pytest.raises(ValueError, match="4 devices.*stepped"):
+        spread_out.solve(
+            EIGHT, STEPWISE, execution="fused", tokens=99, adaptive=True
+        )
 
 
 @pytest.mark.parametrize("devices", [1, 8])

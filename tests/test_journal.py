@@ -99,6 +99,7 @@ class Play:
         self.begin(self.journal)
         self.slots = slots
         self.nodes = np.full((slots, B), -1)
+        self.peak = 0
 
     def go_on(self) -> None:
         """A new journal takes over, from what the other has saved."""
@@ -138,7 +139,12 @@ class Play:
         )
         finished = (leaf < 0).all(1)
         seen = Round(
-            np.array(problems), self.nodes, twigs, finished, nothing[:, 0]
+            np.array(problems),
+            self.nodes,
+            twigs,
+            finished,
+            nothing[:, 0],
+            nothing[:, 0] + self.peak,
         )
         self.reply = self.journal.ask(seen)
         verdicts = self.reply.verdict
@@ -571,8 +577,8 @@ def test_the_queue_may_skip_problems():
 def test_cache_figures():
     play = Play()
     play.round([(0, "2*x = 6", STEP)], keep=[[1]])
-    for used in (8, 20, 12):
-        play.journal.measure(0, np.array([used]), 2000)
+    play.journal.measure(2000)
+    play.peak = 20
     play.round([])
     assert play.solution().cache == {
         "bytes": 2000,
@@ -647,8 +653,9 @@ def late_play(between=lambda play: None) -> Play:
         *(nothing - 1, None, blank, blank > 0),
         *(nothing, nothing, nothing, nothing, nothing),
     )
+    zeros = nothing[:, 0]
     seen = Round(
-        np.array([0]), play.nodes, idle, np.array([False]), nothing[:, 0]
+        np.array([0]), play.nodes, idle, np.array([False]), zeros, zeros
     )
     third = play.journal.ask(seen).verdict
     assert third.tolist() == [[INVALID, VALID, UNKNOWN, UNKNOWN]]
@@ -785,7 +792,14 @@ def test_what_is_left_is_given_once():
         nodes = np.full((2, B), -1)
         nodes[1, 0] = 1
         return play.journal.ask(
-            Round(np.array([number, 1]), nodes, twigs, finished, zeros[:, 0])
+            Round(
+                np.array([number, 1]),
+                nodes,
+                twigs,
+                finished,
+                zeros[:, 0],
+                zeros[:, 0],
+            )
         ).extra.tolist()
 
     assert show(0, False) == [0, 0]

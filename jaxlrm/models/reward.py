@@ -37,7 +37,8 @@ def read_step(
     groups: int,
     before: jax.Array | None = None,
     given: jax.Array | None = None,
-) -> tuple[jax.Array, Segment, jax.Array]:
+    own: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array, Segment, jax.Array]:
     """A reward model's pass over the new tokens of each branch.
 
     The prefix is not read again: it is in `context`. The tokens of a step are
@@ -58,13 +59,17 @@ def read_step(
             asks for no likelihood.
         given: `[G, B] int32`, first tokens that nobody was free to choose,
             such as those of a tool: the likelihood leaves them out. None is 0.
+        own: `[G, B] int32`, tokens of the step itself, where others follow
+            that are only looked ahead at; None is all of them.
 
     Returns:
-        `(hidden, twig, likelihood)`: the hidden state `[G, B, E]` of the last
-        token, the keys and values of the tokens, and their log-likelihood
-        `[G, B] float32`, or 0.
+        `(hidden, end, twig, likelihood)`: the hidden states `[G, B, E]` of the
+        last token and of the step's last, the keys and values of the tokens,
+        and their log-likelihood `[G, B] float32`, or 0.
     """
     problems, branches, steps = tokens.shape
+    length = valid.sum(-1)
+    own = length if own is None else own
     chosen = valid
     if given is not None:
         chosen = valid & (jnp.arange(steps) >= given[..., None])
@@ -92,20 +97,27 @@ def read_step(
             jnp.tri(steps, dtype=bool),
             [part.branches(first, size, branches) for part in context],
         )
-        last = jnp.maximum(cut(valid).sum(-1) - 1, 0)
-        last = jnp.take_along_axis(hidden, last[..., None, None], axis=2)
+        last, end = (
+            jnp.take_along_axis(
+                hidden,
+                jnp.maximum(cut(number) - 1, 0)[..., None, None],
+                axis=2,
+            )[:, :, 0]
+            for number in (length, own)
+        )
         said = jnp.zeros(last.shape[:2], jnp.float32)
         if before is not None:
             said = _likelihood(
                 params, cut(before), hidden, cut(tokens), cut(chosen)
             )
-        return jax.tree.map(put, carry, (last[:, :, 0], segment, said))
+        return jax.tree.map(put, carry, (last, end, segment, said))
 
     hidden = jnp.zeros(
         (problems, branches, config.hidden_size), params.embedding.dtype
     )
     said = jnp.zeros((problems, branches), jnp.float32)
-    return jax.lax.fori_loop(0, branches // size, read, (hidden, twig, said))
+    carry = (hidden, hidden, twig, said)
+    return jax.lax.fori_loop(0, branches // size, read, carry)
 
 
 def _likelihood(params: Transformer, before, hidden, tokens, valid):

@@ -90,6 +90,7 @@ class Round(NamedTuple):
         twigs: of this round, as numpy arrays, without keys.
         finished: `[G] bool`, nothing is left to extend, or to be judged.
         dropped: `[G]`, steps let go so far because the cache was full.
+        peak: `[G]`, most tokens of kept steps that the cache has held so far.
         first: number of the first slot, where slots are asked about in parts.
     """
 
@@ -98,6 +99,7 @@ class Round(NamedTuple):
     twigs: Twigs
     finished: np.ndarray
     dropped: np.ndarray
+    peak: np.ndarray
     first: int = 0
 
 
@@ -402,17 +404,18 @@ def _finish(
 
 
 def _round(
-    problems, nodes, twigs: Twigs, dropped, *, late: bool, first: int = 0
+    problems, nodes, twigs, dropped, peak, *, late: bool, first: int = 0
 ) -> Round:
     finished = (twigs.leaf < 0).all(1)
     if late:  # the verdicts of the last steps are still to come
         finished &= (nodes < 0).all(1)
-    return Round(problems, nodes, twigs, finished, dropped, first)
+    return Round(problems, nodes, twigs, finished, dropped, peak, first)
 
 
 def _shown(state: State):
     """What the host is shown of a state."""
-    return state.nodes, state.twigs.replace(key=None), state.tree.dropped
+    tree = state.tree
+    return state.nodes, state.twigs.replace(key=None), tree.dropped, tree.peak
 
 
 @dataclasses.dataclass

@@ -129,9 +129,9 @@ def by_chain(
 ) -> tuple[jax.Array, jax.Array]:
     """Each branch goes on with its own chain, the newest node of its group.
 
-    One that a late verdict has refuted is none. A branch without a node starts from the root; one whose newest node is not
-    live does so too if it has written fewer than `least` tokens, else it is
-    idle.
+    One that a late verdict has refuted is none. A branch without a node starts
+    from the root; one whose newest node is not live does so too if it has
+    written fewer than `least` tokens, else it is idle.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.

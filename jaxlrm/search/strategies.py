@@ -69,6 +69,8 @@ class Strategy(NamedTuple):
         votes: most chains that can end, duplicates counted; 0 if it is not
             known.
         aggregate: the score of a chain out of those of its steps.
+        keeps_all: every node may be extended until the search ends, so a cache
+            that cannot grow has to hold them all.
     """
 
     branches: int
@@ -85,6 +87,7 @@ class Strategy(NamedTuple):
     vote: vote.Weigh
     votes: int = 0
     aggregate: Aggregate = aggregate.last
+    keeps_all: bool = False
 
 
 def build(config: SearchConfig) -> Strategy:
@@ -349,6 +352,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         nodes=1 + config.branches * config.rounds,
         select=lambda tree: select.descend(tree, config.branches, walks, rule),
         update=update,
+        keeps_all=True,
     )
 
 

@@ -29,6 +29,7 @@ class Tree:
         allowance: `[G] int32`, tokens that it may write in all; 0 is any
             number.
         dropped: `[G] int32`, steps let go because the cache was full.
+        peak: `[G] int32`, most tokens of kept steps that the cache has held.
         parent: `int32`, -1 for the root.
         depth: `int32`, steps since the prompt.
         end: `int32`, position of the node's last token.
@@ -47,7 +48,7 @@ class Tree:
         group: `int32`, subtree of a search that keeps several apart.
         visits: `int32`, simulations that went through it.
         value: `float32`, `visits` times what the node is worth, see `backup`.
-        prior: `float32`, mean log-probability of its tokens.
+        prior: `float32`, mean log-probability of its tokens, without a tool's.
         score: `float32`, of the chain up to the node, in (0, 1): see
             `aggregate`.
         verdict: `int32`.
@@ -64,6 +65,7 @@ class Tree:
     spent: jax.Array
     allowance: jax.Array
     dropped: jax.Array
+    peak: jax.Array
     parent: jax.Array
     depth: jax.Array
     end: jax.Array
@@ -141,6 +143,7 @@ def empty(
         spent=nothing,
         allowance=nothing + allowance,
         dropped=nothing,
+        peak=nothing,
         parent=integers - 1,
         depth=integers,
         end=integers,
@@ -253,6 +256,7 @@ def add(
     nodes = tree.size[:, None] + jnp.cumsum(keep, 1, dtype=jnp.int32) - 1
     nodes = jnp.where(keep & (nodes < capacity), nodes, capacity)
     length = twigs.length
+    chosen = length - twigs.forced
     live = twigs.kind != ANSWER
     parent = jnp.where(nodes < capacity, twigs.leaf, capacity)
     tree = tree.replace(
@@ -267,7 +271,7 @@ def add(
         first=jax.vmap(_lowest)(tree.first, parent, nodes),
         count=put(tree.count, nodes, count),
         group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
-        prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(length, 1)),
+        prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(chosen, 1)),
         score=put(tree.score, nodes, twigs.score),
         verdict=put(tree.verdict, nodes, verdict),
         key=put(tree.key, nodes, twigs.key),

@@ -68,7 +68,8 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
     before = jnp.asarray(rng.normal(size=(G, B, config.hidden_size)), "f")
     given = rng.integers(0, S, (G, B))
     read = jax.jit(reward.read_step, static_argnums=(0, 7))
-    hidden, twig, said = read(
+    own = rng.integers(0, number + 1)  # what follows is looked ahead at
+    hidden, end, twig, said = read(
         config,
         values,
         written,
@@ -79,6 +80,7 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
         groups,
         before,
         given,
+        jnp.asarray(own),
     )
     states, segment = forward(
         config,
@@ -88,9 +90,10 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
         jnp.tri(S, dtype=bool),
         context,
     )
-    last = np.maximum(number - 1, 0)[..., None, None]
-    wanted = np.take_along_axis(np.asarray(states), last, axis=2)[:, :, 0]
-    np.testing.assert_allclose(hidden, wanted, atol=1e-5)
+    for found, tokens in ((hidden, number), (end, own)):
+        last = np.maximum(tokens - 1, 0)[..., None, None]
+        wanted = np.take_along_axis(np.asarray(states), last, axis=2)[:, :, 0]
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), twig, segment
     )
