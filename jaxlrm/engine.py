@@ -305,6 +305,21 @@ class Engine:
         return {
             "problems": digest(problems),
             "tokenizer": digest(prompts),
+            **self.identity(),
+            "devices": f"{jax.default_backend()} {ways}",
+            **to_json(config),
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """What the engine is made of, as JSON, to tell its results apart.
+
+        Returns:
+            `model`, 16 digits that stand for all weights, calibrated heads and
+            reward models among them; `rewards`, for each learned verifier
+            whether it is the generator's own, its weight and its share of the
+            likelihood; the names of the `checkers` and the `extensions`.
+        """
+        return {
             "model": fingerprint(self._weights),
             "rewards": [
                 [judge.config is None, *judge[1:]] for judge in self._judges
@@ -314,8 +329,6 @@ class Engine:
                 for checker in self._checkers
             ],
             "extensions": list(self._extensions),
-            "devices": f"{jax.default_backend()} {ways}",
-            **to_json(config),
         }
 
     def _resolve(

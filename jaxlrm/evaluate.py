@@ -104,6 +104,7 @@ def resolve(engine: Engine, config: SearchConfig) -> dict[str, Any]:
         "search": to_json(config),
         "model": engine.name,
         "weights": engine.weights_hash,
+        "engine": engine.identity(),
         "jaxlrm": version,
     }
 
@@ -149,14 +150,16 @@ def _read_records(
         try:
             record = json.loads(line)
             key = record["id"]
-            asked = (record["problem"], record["gold"])
+            # The task picks the checker.
+            asked = (record["problem"], record["gold"], record["task"])
         except (ValueError, KeyError, TypeError):
             raise ValueError(
                 f"{where}: not a record; delete the line, and its problem is "
                 "solved again"
             ) from None
         example = known.get(key)
-        if example is None or asked != (example.problem, example.answer):
+        expected = example and (example.problem, example.answer, example.task)
+        if asked != expected:
             raise ValueError(
                 f"{where}: problem {key!r} is not that of this dataset; choose "
                 "another output folder"
@@ -180,10 +183,13 @@ def _check_same(path: pathlib.Path, resolved: Mapping[str, Any]) -> None:
     now = _flat(resolved)
     for name in now | before:
         if now.get(name) != before.get(name):
+            was, is_now = (
+                repr(values[name]) if name in values else "not recorded"
+                for values in (before, now)
+            )
             raise ValueError(
                 f"{path.parent} holds records of another run: {name} was "
-                f"{before.get(name)!r} and is {now.get(name)!r} now; choose "
-                "another output folder"
+                f"{was} and is {is_now} now; choose another output folder"
             )
 
 

@@ -558,6 +558,29 @@ def test_several_rewards_are_weighed():
     assert np.ptp(alone, axis=0).max() > 0.05
 
 
+def test_an_engine_says_what_it_is_made_of():
+    def identity(*rewards, **options):
+        with jaxlrm.Engine(
+            testing.learned(), testing.text(), rewards=rewards, **options
+        ) as made:
+            return made.identity()
+
+    own = identity()
+    assert own == identity(engine_lib.Own())
+    assert own["rewards"] == [[True, 1.0, 0.0]]
+    assert json.loads(json.dumps(own)) == own
+    apart = identity(testing.learned(1))
+    assert apart["rewards"] == [[False, 1.0, 0.0]]
+    # Another head, with the same generator.
+    assert apart["model"] != identity(testing.learned(2))["model"]
+    checked = identity(checkers=[refuse_sevens], extensions=["json"])
+    assert checked == {
+        **own,
+        "checkers": ["tests.test_engine:refuse_sevens"],
+        "extensions": ["json"],
+    }
+
+
 def refuse_sevens(problem, steps, ended):
     """A checker; the workers import this module by its name."""
     del problem, ended

@@ -114,10 +114,41 @@ def test_another_run_is_refused(tmp_path):
     engine.weights_hash = "1" * 64
     with pytest.raises(ValueError, match="weights was '000"):
         evaluate.evaluate(engine, examples_of("a"), CONFIG, tmp_path)
-    for examples in (examples_of("b"), [Example("id0", "a", "6")]):
+    for examples in (
+        examples_of("b"),
+        [Example("id0", "a", "6")],
+        [Example("id0", "a", "5", "linear")],
+    ):
         with pytest.raises(ValueError, match="records.jsonl:1: problem 'id0'"):
             evaluate.evaluate(fakes.Engine(), examples, CONFIG, tmp_path)
     assert (tmp_path / "records.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", "1" * 16),
+        ("rewards", [[False, 2.0, 0.0]]),
+        ("checkers", ["signs:flip"]),
+        ("extensions", ["kinship"]),
+    ],
+)
+def test_records_of_other_verifiers_are_refused(tmp_path, name, value):
+    engine = fakes.Engine()
+    evaluate.evaluate(engine, examples_of("a"), CONFIG, tmp_path)
+    engine.identity = lambda: {**fakes.Engine().identity(), name: value}
+    with pytest.raises(ValueError, match=f"run: engine.{name} was .* now"):
+        evaluate.evaluate(engine, examples_of("a", "b"), CONFIG, tmp_path)
+
+
+def test_records_of_an_older_version_are_refused(tmp_path):
+    evaluate.evaluate(fakes.Engine(), examples_of("a"), CONFIG, tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    del config["engine"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="engine.model was not recorded"):
+        evaluate.evaluate(fakes.Engine(), examples_of("a"), CONFIG, tmp_path)
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"3\n", b'{"id": "id0"}\n'])
