@@ -25,7 +25,7 @@ OWN = "own"  # the generator's value head, among reward models
 def load(
     name: str | os.PathLike = DEFAULT,
     *,
-    reward: str | os.PathLike | Mapping[str, float] | None = None,
+    reward: str | os.PathLike | Mapping[str | os.PathLike, float] | None = None,
     mesh: jax.sharding.Mesh | None = None,
     **options: Any,
 ) -> Engine:
@@ -33,7 +33,7 @@ def load(
 
     Args:
         name: a shipped model, or a folder with config.json,
-            model.safetensors, tokenizer.json and text.json.
+            model.safetensors, tokenizer.json and text.json; see `find`.
         reward: the same for a separate reward model; or several, each with
             the weight of its logit, among which `OWN` is the value head of
             the generator itself: `{"own": 1.0, "prm": 2.0}`.
@@ -49,7 +49,7 @@ def load(
     if reward is None:
         reward = {}
     elif not isinstance(reward, Mapping):
-        reward = {os.fspath(reward): 1.0}
+        reward = {reward: 1.0}
     rewards = [
         Own(weight)
         if judge == OWN
@@ -88,13 +88,18 @@ def _read(folder: pathlib.Path) -> Learned:
 def find(name: str | os.PathLike) -> pathlib.Path:
     """The folder of a model.
 
+    Args:
+        name: of a shipped model, as a string; anything else is a folder.
+            One's own folder `mini` is `./mini` or a `Path`.
+
     Raises:
         FileNotFoundError: it is neither shipped nor a folder.
     """
-    for folder in (SHIPPED / str(name), pathlib.Path(name)):
-        if folder.is_dir():
-            return folder
     shipped = sorted(p.name for p in SHIPPED.glob("*") if p.is_dir())
+    if isinstance(name, str) and name in shipped:
+        return SHIPPED / name
+    if name and pathlib.Path(name).is_dir():  # an empty path is no folder
+        return pathlib.Path(name)
     raise FileNotFoundError(
         f"no model {str(name)!r}; give a folder or one of the shipped "
         f"models: {', '.join(shipped)}"

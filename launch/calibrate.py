@@ -13,6 +13,7 @@ Use chains that the model was not trained on; see `launch.rollouts`.
 from __future__ import annotations
 
 import json
+import pathlib
 import sys
 import zlib
 
@@ -47,12 +48,17 @@ def main(argv: list[str]) -> int:
 
 
 def _calibrate() -> None:
-    from jaxlrm import calibrate, loading
+    from jaxlrm import calibrate
     from jaxlrm.models import hf
     from jaxlrm.text import Text
     from jaxlrm.train import data, grade
 
-    folder = loading.find(_MODEL.value)
+    folder = pathlib.Path(_MODEL.value)  # never a shipped model, by its name
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"no folder {_MODEL.value!r}; give a model folder, and to "
+            "calibrate a shipped model a copy of its own"
+        )
     config, params = hf.load(folder)
     halves = ([], [])
     documents = data.read_rollouts(_ROLLOUTS.value, Text.load(folder))

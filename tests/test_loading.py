@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import random
 import shutil
 
@@ -34,6 +35,21 @@ def test_a_folder_is_loaded(folder):
 def test_an_unknown_model():
     with pytest.raises(FileNotFoundError, match="'maxi'.*mini"):
         jaxlrm.load("maxi")
+
+
+def test_only_a_bare_name_is_that_of_a_shipped_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / fakes.SMALL
+    for name in (f"./{fakes.SMALL}", pathlib.Path(fakes.SMALL), "", "mini/.."):
+        with pytest.raises(FileNotFoundError, match="no model"):
+            loading.find(name)
+    own.mkdir()
+    for name in (f"./{fakes.SMALL}", pathlib.Path(fakes.SMALL), str(own)):
+        assert loading.find(name).resolve() == own
+    assert loading.find(".").resolve() == tmp_path
+    assert loading.find(fakes.SMALL) == loading.SHIPPED / fakes.SMALL
+    with pytest.raises(FileNotFoundError, match=r"mini-linear.config\.json"):
+        jaxlrm.load("mini", reward=pathlib.Path(fakes.SMALL))
 
 
 @pytest.mark.parametrize(

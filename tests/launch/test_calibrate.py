@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from jaxlrm import calibrate, testing
+from jaxlrm import calibrate, loading, testing
 from jaxlrm.models import hf
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -58,8 +58,6 @@ def test_a_fit_is_written_and_used(model, tmp_path):
     # The problems differ, and with them all that a step follows.
     assert found["siblings"] is None and found["pairs"] == 0
     # The engine's scores are those of the fitted line.
-    from jaxlrm import loading
-
     plain = hf.load(model)[1].value_head
     loaded = loading._read(model).params.value_head
     np.testing.assert_allclose(
@@ -85,6 +83,14 @@ def test_siblings_are_counted(model, tmp_path):
     assert found["pairs"] == 2 * found["steps"] / 3
     assert 0 <= found["siblings"] <= 1
     assert f"of {found['pairs']} pairs of siblings" in result.stdout
+
+
+def test_a_shipped_model_is_left_as_it_is(tmp_path):
+    chains = write_chains(tmp_path / "chains.jsonl", 2)
+    result = run("--model=mini-linear", f"--rollouts={chains}")
+    assert result.returncode == 2
+    assert "no folder 'mini-linear'; give a model folder" in result.stderr
+    assert not (loading.SHIPPED / "mini-linear" / calibrate.FILE).exists()
 
 
 def test_bad_input_gets_one_message(model, tmp_path):
