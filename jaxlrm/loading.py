@@ -42,10 +42,11 @@ def load(
 
     Raises:
         FileNotFoundError: no such model, or a file of it is missing.
-        ValueError: a file cannot be read, or is of another model.
+        ValueError: a file cannot be read, or is of another model, or a reward
+            model has another tokenizer than the generator.
     """
     folder = find(name)
-    generator = _read(folder)
+    generator, text = _read(folder), Text.load(folder)
     if reward is None:
         reward = {}
     elif not isinstance(reward, Mapping):
@@ -53,13 +54,13 @@ def load(
     rewards = [
         Own(weight)
         if judge == OWN
-        else dataclasses.replace(_read(find(judge)), weight=weight)
+        else _read_judge(find(judge), weight, folder, text)
         for judge, weight in reward.items()
     ]
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes())
     return Engine(
         generator,
-        Text.load(folder),
+        text,
         rewards=rewards,
         mesh=mesh,
         name=str(name),
@@ -83,6 +84,29 @@ def _read(folder: pathlib.Path) -> Learned:
     return dataclasses.replace(
         learned, params=values, likelihood=line.likelihood
     )
+
+
+def _read_judge(
+    folder: pathlib.Path, weight: float, generator: pathlib.Path, text: Text
+) -> Learned:
+    """A reward model, which is given the tokens of the generator's `text`.
+
+    Raises:
+        ValueError: to the reward model they are other tokens.
+    """
+    learned = _read(folder)
+    differ = []
+    if any((folder / name).exists() for name in Text.FILES):
+        differ = text.differences(Text.load(folder))
+    if learned.config.vocab_size < text.vocab_size:
+        differ.append(f"vocab_size {learned.config.vocab_size}")
+    if differ:
+        raise ValueError(
+            f"the reward model in {folder} has another tokenizer than the "
+            f"generator in {generator} ({', '.join(differ)}); train it with "
+            "config.init set to the generator's folder"
+        )
+    return dataclasses.replace(learned, weight=weight)
 
 
 def find(name: str | os.PathLike) -> pathlib.Path:

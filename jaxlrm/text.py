@@ -46,6 +46,8 @@ class Text:
             empty for a model without such a limit.
     """
 
+    FILES = ("tokenizer.json", "text.json")  # of a model folder
+
     def __init__(
         self,
         tokenizer,
@@ -91,7 +93,7 @@ class Text:
         import tokenizers
 
         folder = pathlib.Path(folder)
-        for name in ("tokenizer.json", "text.json"):
+        for name in cls.FILES:
             if not (folder / name).is_file():
                 raise FileNotFoundError(
                     f"{folder / name} is missing; a model folder holds "
@@ -121,6 +123,16 @@ class Text:
             "tasks": list(self.tasks),
         }
         (folder / "text.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+    def differences(self, other: Text) -> list[str]:
+        """What a model of `other` would read otherwise; empty if nothing."""
+        mine, others = self._tokenizer, other._tokenizer
+        found = {
+            "vocabulary": mine.get_vocab() != others.get_vocab(),
+            "end tokens": self.end != other.end,
+            "step delimiter": self.step != other.step,
+        }
+        return [name for name, differs in found.items() if differs]
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text` as it stands: no template, no special tokens."""

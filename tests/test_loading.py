@@ -103,6 +103,31 @@ def test_a_tokenizer_without_the_end_token(folder):
         jaxlrm.load(folder)
 
 
+def test_a_reward_model_with_another_tokenizer():
+    with pytest.raises(
+        ValueError,
+        match="in .*mini-linear has another.* in .*mini-xs .vocabulary",
+    ):
+        jaxlrm.load("mini-xs", reward="mini-linear")
+
+
+def test_a_reward_model_with_another_delimiter(folder):
+    settings = json.loads((folder / "text.json").read_text())
+    (folder / "text.json").write_text(json.dumps({**settings, "step": ";"}))
+    with pytest.raises(ValueError, match=r"\(step delimiter\)"):
+        jaxlrm.load(fakes.SMALL, reward={"own": 1.0, folder: 2.0})
+
+
+def test_a_reward_model_without_a_tokenizer(folder, tmp_path):
+    for name in Text.FILES:
+        (folder / name).unlink()
+    jaxlrm.load(fakes.SMALL, reward=folder).close()
+    few = testing.learned(vocab_size=64)
+    hf.save(tmp_path / "few", few.config, few.params)
+    with pytest.raises(ValueError, match=r"few has.*\(vocab_size 64\)"):
+        jaxlrm.load(fakes.SMALL, reward=tmp_path / "few")
+
+
 def test_what_is_saved_is_loaded(tmp_path):
     model = testing.learned()
     hf.save(tmp_path, model.config, model.params)
