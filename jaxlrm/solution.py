@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jaxlrm.verify.verdict import Verdict
@@ -101,9 +101,7 @@ class Solution:
     @property
     def best_trace(self) -> list[str]:
         """The winning chain of thought, a string a step."""
-        chain = [self.thoughts[i] for i in self.best_chain]
-        lines = [text for t in chain for text in (t.text, t.output)]
-        return [line for text in lines for line in text.splitlines() if line]
+        return steps_of([self.thoughts[i] for i in self.best_chain])
 
     def to_json(self, correct: bool | None = None) -> dict[str, Any]:
         """One JSON object, as `solve --format=json` prints it.
@@ -134,6 +132,19 @@ class Solution:
             "tree": self.tree,
             "note": self.note,
         }
+
+
+def steps_of(chain: Iterable[Thought]) -> list[str]:
+    """The steps of a chain of thoughts, and what tools wrote after them.
+
+    One that the token limit cut is joined with what goes on from it.
+    """
+    texts = [""]
+    for thought in chain:
+        texts[-1] += thought.text
+        if thought.kind != "open":
+            texts += [thought.output, ""]
+    return [line for text in texts for line in text.split("\n") if line]
 
 
 @dataclasses.dataclass(frozen=True)

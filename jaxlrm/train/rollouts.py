@@ -28,7 +28,7 @@ from typing import NamedTuple, TextIO
 from jaxlrm import tasks
 from jaxlrm.config import WHOLE, SearchConfig
 from jaxlrm.engine import Engine
-from jaxlrm.solution import Solution
+from jaxlrm.solution import Solution, Thought, steps_of
 from jaxlrm.verify.steps import check_answer, check_chain
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool
@@ -125,19 +125,18 @@ def sample(
 def paths(solution: Solution) -> list[Chain]:
     """The chains of a search, from the problem to each last thought.
 
-    One that the token limit cut is left out.
+    One whose last step the token limit cut is left out.
     """
-    steps: list[tuple[str, ...]] = []
+    chains: list[tuple[Thought, ...]] = []
     parents = {thought.parent for thought in solution.thoughts}
     found = []
     for number, thought in enumerate(solution.thoughts):
-        before = steps[thought.parent] if thought.parent >= 0 else ()
-        lines = [*thought.text.split("\n"), *thought.output.split("\n")]
-        steps.append((*before, *(line for line in lines if line)))
+        before = chains[thought.parent] if thought.parent >= 0 else ()
+        chains.append((*before, thought))
         last = number not in parents and thought.kind != "open"
-        if last and steps[number]:
+        if last and (steps := steps_of(chains[number])):
             ended = thought.kind == "answer"
-            found.append(Chain(steps[number], ended, thought.count))
+            found.append(Chain(tuple(steps), ended, thought.count))
     return found
 
 

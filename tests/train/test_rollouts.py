@@ -120,6 +120,25 @@ def test_paths_of_a_tree_end_where_nothing_follows():
     ]
 
 
+def test_a_step_that_the_token_limit_cut_is_one_step():
+    thoughts = (
+        thought(-1, "2*x =", "open"),
+        thought(0, " 13 ", "open"),
+        thought(1, "- 3"),
+        thought(1, "+ 3"),
+        dataclasses.replace(thought(2, "x = 5", "answer"), output="right"),
+    )
+    solution = dataclasses.replace(
+        SOLUTION, best_chain=(0, 1, 2, 4), thoughts=thoughts
+    )
+    steps = ("2*x = 13 - 3", "x = 5", "right")
+    assert solution.best_trace == list(steps)
+    assert rollouts.paths(solution) == [
+        Chain(("2*x = 13 + 3",), ended=False),
+        Chain(steps),
+    ]
+
+
 def test_paths_of_whole_chains_are_their_lines():
     thoughts = (thought(-1, "a\nb", "answer"), thought(-1, "a\nc", "open"))
     solution = dataclasses.replace(SOLUTION, thoughts=thoughts)
