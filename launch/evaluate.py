@@ -82,6 +82,7 @@ def main(argv: list[str]) -> int:
 def _evaluate() -> None:
     from jaxlrm import summary
 
+    _LOAD.extend()  # the dataset may be of their families
     examples = _read()
     pairs = summary.combinations(_STRATEGY.value, _VERIFIERS.value)
     configs = {pair: _CONFIG(*pair) for pair in pairs}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import re
+import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -169,7 +171,9 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
     Returns:
         A function that loads the model, or the one it is given the name of;
         FileNotFoundError or ValueError if it cannot. Its `names()` are the
-        models that were asked for.
+        models that were asked for. Its `extend()`, to be called first, imports
+        the extensions, which reading a dataset may need; ValueError if it
+        cannot.
     """
     say = "Name of a shipped model, or a model folder"
     if several:
@@ -200,6 +204,11 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
         "weights over MODEL.",
     )
 
+    def extend() -> None:
+        with console.interruptible():
+            for name in extensions.value:
+                _import("extension", name, name)
+
     def load(name: str | None = None) -> Engine:
         ways = _mesh(mesh.value)
         rewards = _weights(reward.value)
@@ -217,6 +226,7 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
             )
 
     load.names = lambda: list(dict.fromkeys(model.value))
+    load.extend = extend
     return load
 
 
@@ -248,10 +258,21 @@ def _weights(values: Sequence[str]) -> dict[str, float]:
 
 def _function(value: str) -> Callable:
     module, _, name = value.partition(":")
-    try:
-        return getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    found = getattr(_import("checker", value, module), name, None)
+    if not inspect.isroutine(found):
         raise ValueError(
-            f"checker {value!r} cannot be imported: {error}; write "
-            "MODULE:FUNCTION, of a module on PYTHONPATH"
+            f"checker {value!r} is no function at the top level of a module; "
+            "write MODULE:FUNCTION"
+        )
+    return found
+
+
+def _import(kind: str, value: str, module: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(module)
+    except Exception as error:  # whatever the module does
+        raise ValueError(
+            f"{kind} {value!r} cannot be imported: {type(error).__name__}: "
+            f"{error}; name a module on PYTHONPATH, which `python -c 'import "
+            "MODULE'` imports"
         ) from error

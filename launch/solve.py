@@ -81,6 +81,7 @@ def _solve(argv: list[str]) -> int:
     from jaxlrm import view
 
     # Everything that can be refused is, before the model is loaded.
+    _LOAD.extend()  # the problems may be of their families
     examples = _read(argv)
     config = _CONFIG(_STRATEGY.value, _VERIFIERS.value)
     page = _HTML.value and _writable(pathlib.Path(_HTML.value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import random
@@ -47,9 +48,9 @@ def folder(tmp_path_factory):
     return path
 
 
-def run(command, folder, **options) -> str:
+def start(command, folder, **options) -> subprocess.CompletedProcess:
     places = [str(folder), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    result = subprocess.run(
+    return subprocess.run(
         command,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
@@ -58,6 +59,10 @@ def run(command, folder, **options) -> str:
         timeout=300,
         **options,
     )
+
+
+def run(command, folder, **options) -> str:
+    result = start(command, folder, **options)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -134,6 +139,22 @@ def test_a_registered_family_is_solved(parity, execution):
     assert found.solved and found.confidence == 1.0
     verdicts = {t.text: t.verdict for t in found.thoughts}
     assert verdicts["odd"] is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("program", "flags"),
+    [
+        ("evaluate", ["--dataset=tasks:parity", "--limit=3", "--output=out"]),
+        ("evaluate", ["--dataset=problems.jsonl", "--output=out_of_file"]),
+        ("solve", ["--problems=problems.jsonl"]),
+    ],
+)
+def test_a_dataset_of_the_family_is_read(folder, program, flags):
+    problem = {"problem": PROBLEM, "answer": "even", "task": "parity"}
+    (folder / "problems.jsonl").write_text(json.dumps(problem))
+    command = [sys.executable, "-m", "tests.fakes", program, *flags]
+    result = start([*command, "--extensions=parity"], folder)
+    assert result.returncode == 0, result.stderr
 
 
 def test_worked_chains_of_the_family_are_valid(parity):

@@ -140,6 +140,7 @@ def test_a_table_is_made_by_one_command(tmp_path):
         ("--dataset=tasks:lin", "unknown task 'lin'; known tasks: linear"),
         ("--dataset=tasks:", "no tasks to draw from"),
         ("--limit=0", "limit"),
+        ("--extensions=no.where", "extension 'no.where' cannot be imported"),
         ("--strategy=beam,bfs", "'bfs' is unknown"),
         ("--strategy=", "at least one strategy"),
         ("--verifiers=x", "verifiers 'x' is"),
