@@ -149,7 +149,10 @@ def table(
 
 
 def _table(title: str, summaries, branches: int) -> str:
-    strategies = [s for s in STRATEGIES if any(s == k[0] for k in summaries)]
+    found = [strategy for strategy, _ in summaries]
+    # One's own, MODULE:FUNCTION, come last.
+    strategies = [s for s in STRATEGIES if s in found]
+    strategies += dict.fromkeys(s for s in found if s not in STRATEGIES)
     columns = [c for c in COLUMNS if any(c == k[1] for k in summaries)]
     rows = [["strategy", *(COLUMNS[column] for column in columns)]]
     for strategy in strategies:

@@ -116,6 +116,15 @@ def test_table_shows_a_dash_where_nothing_was_run():
     assert len({len(row) for row in rows}) == 1
 
 
+def test_table_has_strategies_of_ones_own():
+    found = summary.summarise([record("linear", True, 1, 1.0)])
+    names = ["own:second", "beam", "own:first"]
+    pairs = [(name, v) for name in names for v in ("learned", "both")]
+    text = summary.table(dict.fromkeys(pairs, found), branches=8)
+    rows = [row.split("|")[1].strip() for row in text.splitlines()[4:]]
+    assert rows == ["beam@8", "own:second@8", "own:first@8"]
+
+
 def test_table_of_several_tasks_has_a_part_for_each():
     found = summary.summarise(
         [record("linear", True, 1, 1.0), record("arithmetic", False, 1, 1.0)]
