@@ -319,7 +319,7 @@ class TrainConfig:
         long: tokens a row of the batches of longer documents, a multiple of
             `length`; those batches have fewer rows, and as many tokens. 0
             leaves longer documents out.
-        steps: optimiser steps in all.
+        steps: optimiser steps in all, warm-up and decay among them.
         value_weight: weight of the value head's loss beside the language
             model's.
         optimiser: how the parameters move.
@@ -364,6 +364,12 @@ class TrainConfig:
             raise ValueError(
                 f"rows {self.rows} is not a multiple of data {self.data}; "
                 "every device takes equally many rows"
+            )
+        warmup, decay = self.optimiser.warmup, self.optimiser.decay
+        if warmup + decay > self.steps:
+            raise ValueError(
+                f"optimiser.warmup {warmup} and optimiser.decay {decay} are "
+                f"more than steps {self.steps}; lower them as well"
             )
         for name in ("easy", "rollout_share"):
             if not 0 <= getattr(self, name) <= 1:

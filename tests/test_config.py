@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm import config as config_lib
-from jaxlrm.config import ModelConfig, TrainConfig
+from jaxlrm.config import ModelConfig, OptimiserConfig, TrainConfig
 
 MODEL = ModelConfig(
     vocab_size=32,
@@ -94,6 +94,16 @@ def test_train_config_refuses_what_cannot_be_drawn(changes, message):
     small = {"rows": 4, "length": 64, "data": 1}
     with pytest.raises(ValueError, match=message):
         TrainConfig(MODEL, **{**small, **changes})
+
+
+def test_the_schedule_must_fit_the_steps():
+    run = TrainConfig(
+        MODEL, steps=24, optimiser=OptimiserConfig(warmup=4, decay=20)
+    )
+    with pytest.raises(ValueError, match="warmup 4 .*decay 20 .* steps 23;"):
+        config_lib.replace_path(run, "steps", "23")
+    short = {"steps": "6", "optimiser.decay": "2"}
+    assert config_lib.replace_paths(run, short).steps == 6
 
 
 def test_train_config_takes_levels_and_long_rows():
