@@ -38,6 +38,13 @@ class Calibration(NamedTuple):
     bias: float = 0.0
     likelihood: float = 0.0
 
+    @property
+    def is_ordered(self) -> bool:
+        """Whether a step that the model likes better scores higher."""
+        if self.likelihood:
+            return self.likelihood > 0
+        return self.scale > 0
+
     def __call__(self, logits, likelihoods=0.0):
         """Calibrated logits."""
         line = self.scale * np.asarray(logits) + self.bias
@@ -191,10 +198,7 @@ def read(folder: str | pathlib.Path) -> Calibration:
         raise ValueError(
             f'{path}: {error!r}; it holds {{"scale": number, "bias": number}}'
         ) from None
-    ordered = found.likelihood > 0 or (
-        found.scale > 0 and found.likelihood == 0
-    )
-    if not ordered or not np.isfinite(found).all():
+    if not found.is_ordered or not np.isfinite(found).all():
         raise ValueError(f"{path}: {found} would not keep the order of scores")
     return found
 

@@ -13,6 +13,7 @@ Use chains that the model was not trained on; see `launch.rollouts`.
 from __future__ import annotations
 
 import json
+import math
 import pathlib
 import sys
 import zlib
@@ -72,30 +73,43 @@ def _calibrate() -> None:
         seen.labels,
         seen.likelihoods if _LIKELIHOOD.value else None,
     )
+    if not line.is_ordered:
+        raise ValueError(
+            f"of {len(seen.labels)} steps those that the model scores higher "
+            f"are right less often (scale {line.scale:.3g}, likelihood "
+            f"{line.likelihood:.3g}); give more chains"
+            f"{'' if _LIKELIHOOD.value else ', or --likelihood'}"
+        )
     held_out = grade.grade(config, params, halves[1])
     labels = held_out.labels
     before = calibrate.sigmoid(held_out.logits)
     fitted = line(held_out.logits, held_out.likelihoods)
     after = calibrate.sigmoid(fitted)
+    auroc = calibrate.auroc(fitted, labels)
     order, pairs = calibrate.siblings(fitted, labels, held_out.parents)
     found = {
         **line._asdict(),
         "steps": len(labels),
-        "auroc": calibrate.auroc(fitted, labels),
+        "auroc": None if math.isnan(auroc) else auroc,
         "siblings": order if pairs else None,
         "pairs": pairs,
         "error_before": calibrate.expected_error(before, labels),
         "error_after": calibrate.expected_error(after, labels),
     }
-    (folder / calibrate.FILE).write_text(json.dumps(found, indent=2) + "\n")
+    (folder / calibrate.FILE).write_text(
+        json.dumps(found, indent=2, allow_nan=False) + "\n"
+    )
     print("score  steps  mean score  right")
     for row in calibrate.reliability(after, labels, 10):
         means = f"{row.score:10.3f}  {row.right:5.3f}"
         print(f"{row.low:5.1f}  {row.steps:5}  {means}")
     if pairs:
         print(f"of {pairs} pairs of siblings {order:.4f} are in order")
+    told = f"{auroc:.4f}"
+    if math.isnan(auroc):
+        told = "unknown, all labels are alike"
     print(
-        f"AUROC {found['auroc']:.4f}, calibration error "
+        f"AUROC {told}, calibration error "
         f"{found['error_before']:.4f} before and {found['error_after']:.4f} "
         f"after, on {len(labels)} held-out steps; {folder / calibrate.FILE}"
     )

@@ -7,6 +7,7 @@ import pathlib
 import random
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -83,6 +84,44 @@ def test_siblings_are_counted(model, tmp_path):
     assert found["pairs"] == 2 * found["steps"] / 3
     assert 0 <= found["siblings"] <= 1
     assert f"of {found['pairs']} pairs of siblings" in result.stdout
+
+
+def test_held_out_labels_that_are_all_alike(model, tmp_path):
+    chains = tmp_path / "chains.jsonl"
+    with chains.open("w") as file:
+        for i in range(40):
+            problem = f"{i}*x = {i}"
+            seen = zlib.crc32(problem.encode()) % 2 == 0
+            for step, label in (("x = 2", 1), ("x = 1", int(not seen))):
+                line = {"problem": problem, "steps": [step], "labels": [label]}
+                file.write(json.dumps(line) + "\n")
+    result = run(f"--model={model}", f"--rollouts={chains}")
+    assert result.returncode == 0, result.stderr
+    text = (model / calibrate.FILE).read_text()
+    assert json.loads(text)["auroc"] is None and "NaN" not in text
+    assert "AUROC unknown, all labels are alike" in result.stdout
+
+
+def test_a_head_that_prefers_wrong_steps_is_refused(model, tmp_path):
+    """Before anything is written; the same labels the other way round fit."""
+    codes = []
+    for better in (1, 2):
+        chains = tmp_path / "chains.jsonl"
+        with chains.open("w") as file:
+            for i in range(40):
+                for x in (1, 2):
+                    line = {"problem": f"{i}*x = {i}", "steps": [f"x = {x}"]}
+                    line["labels"] = [int(x == better)]
+                    file.write(json.dumps(line) + "\n")
+        (model / calibrate.FILE).unlink(missing_ok=True)
+        result = run(f"--model={model}", f"--rollouts={chains}")
+        codes.append(result.returncode)
+        assert (model / calibrate.FILE).exists() == (codes[-1] == 0)
+        if codes[-1]:
+            assert "steps those that the model scores higher" in result.stderr
+            assert "--likelihood" in result.stderr
+            assert "Traceback" not in result.stderr
+    assert sorted(codes) == [0, 2]
 
 
 def test_a_shipped_model_is_left_as_it_is(tmp_path):
