@@ -9,8 +9,6 @@ The output folder holds `config.json` (the resolved configuration),
 
 from __future__ import annotations
 
-import json
-import pathlib
 import sys
 
 from absl import flags
@@ -25,26 +23,10 @@ flags.mark_flag_as_required("output")
 def main(argv: list[str]) -> int:
     """Runs the training; 0 when it is complete."""
     del argv
-    from jaxlrm.config import to_json
     from jaxlrm.train import trainer
 
-    config, folder = _CONFIG.value, pathlib.Path(_OUTPUT.value)
-    resolved = json.dumps(to_json(config), indent=2) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "config.json"
-        if not path.exists():
-            whole = path.with_suffix(".tmp")  # never half a config
-            whole.write_text(resolved)
-            whole.replace(path)
-        elif path.read_text() != resolved:
-            print(
-                f"{path} is of another run; choose another --output, or "
-                "delete it to go on from its checkpoint with this config",
-                file=sys.stderr,
-            )
-            return 2
-        trainer.train(config, folder)
+        trainer.train(_CONFIG.value, _OUTPUT.value)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

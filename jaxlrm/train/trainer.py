@@ -27,7 +27,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxlrm import sharding
 from jaxlrm.checkpoint import Checkpoints
-from jaxlrm.config import TrainConfig
+from jaxlrm.config import TrainConfig, to_json
 from jaxlrm.models import attention, hf, params
 from jaxlrm.text import Text
 from jaxlrm.train import data, losses, optimiser
@@ -154,17 +154,28 @@ def _read_init(config: TrainConfig) -> params.Transformer:
 def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
     """Runs, or goes on with, a training run in `folder`.
 
-    Writes `text/` (the tokenizer; one that is there already is used),
-    `checkpoints/`, `metrics.jsonl` (a line every `log_every` steps) and, at
-    the end, `model/` with weights, configuration and tokenizer.
+    Writes `config.json`, `text/` (the tokenizer), `checkpoints/`,
+    `metrics.jsonl` (a line every `log_every` steps) and, at the end, `model/`
+    with weights, configuration and tokenizer. Without a checkpoint there is
+    nothing to go on with, and what an attempt has left is written again.
     Progress goes to standard error. Ctrl-C or SIGTERM saves a checkpoint and
     stops.
 
     Returns:
         The last metrics.
+
+    Raises:
+        ValueError: the folder is of another run, the tokenizer has more tokens
+            than the model, no document fits a row, or a file that the
+            configuration names cannot be read.
+        OSError: such a file is missing, or the folder cannot be written.
     """
     folder = pathlib.Path(folder)
-    text = _text(config, folder / "text")
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    begin = checkpoints.latest() or 0
+    _keep_config(config, folder / "config.json", begin)
+    text = _text(config, folder / "text", begin)
     mesh = sharding.make_mesh(config.data, config.model_parallel)
     stream = data.Stream(
         text,
@@ -180,10 +191,8 @@ def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
         ),
         rollout_share=config.rollout_share,
     )
-    checkpoints = Checkpoints(folder / "checkpoints")
     with jax.set_mesh(mesh):
         state = initial_state(config, mesh)
-        begin = checkpoints.latest() or 0
         if begin:
             state = checkpoints.restore(begin, state)
             _say(f"resumed at step {begin} of {config.steps}")
@@ -192,11 +201,31 @@ def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
     return metrics
 
 
-def _text(config: TrainConfig, folder: pathlib.Path) -> Text:
+def _keep_config(config: TrainConfig, path: pathlib.Path, begin: int) -> None:
+    """Writes the configuration, or checks that the checkpoint is of it."""
+    resolved = json.dumps(to_json(config), indent=2) + "\n"
+    if not begin or not path.exists():
+        whole = path.with_suffix(".tmp")  # never half a config
+        whole.write_text(resolved)
+        whole.replace(path)
+    elif path.read_text() != resolved:
+        raise ValueError(
+            f"{path} is of another run; choose another --output, or delete it "
+            "to go on from its checkpoint with this config"
+        )
+
+
+def _text(config: TrainConfig, folder: pathlib.Path, begin: int) -> Text:
     """The run's tokenizer: kept, since its families may change meanwhile."""
-    if not (folder / "text.json").exists():
+    if not begin:
         data.tokenizer(config).save(folder)
-    return Text.load(folder)
+    text = Text.load(folder)
+    if text.vocab_size > config.model.vocab_size:
+        raise ValueError(
+            f"the tokenizer has {text.vocab_size} tokens and model.vocab_size "
+            f"is {config.model.vocab_size}; raise it to that"
+        )
+    return text
 
 
 def _loop(config, mesh, stream, state, begin, checkpoints, folder):

@@ -20,6 +20,7 @@ from jaxlrm.checkpoint import Checkpoints
 from jaxlrm.config import OptimiserConfig, TrainConfig
 from jaxlrm.models import hf, params
 from jaxlrm.testing import learned, model_config, text
+from jaxlrm.text import Text
 from jaxlrm.train import data, trainer
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -259,7 +260,6 @@ def test_the_loss_falls_and_a_finished_run_stays_finished(tmp_path, capsys):
         log_every=8,
         checkpoint_every=50,
     )
-    text().save(tmp_path / "text")
     last = trainer.train(config, tmp_path)
     lines = metrics(tmp_path)
     assert [line["step"] for line in lines] == [8, 16, 20]
@@ -278,6 +278,37 @@ def saved(folder, **changes):
     hf.save(folder, model.config, model.params)
     text().save(folder)
     return model
+
+
+@pytest.mark.parametrize("mistake", ["tokenizer.json", "model.safetensors"])
+def test_a_start_that_failed_is_corrected(tmp_path, mistake):
+    """What it left would be another run's, or keep the wrong tokenizer."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        saved(folder, value_head=False)
+    other = data.tokenizer(CONFIG)
+    if mistake == "model.safetensors":
+        other.save(broken)
+    (broken / mistake).unlink()
+    config = dataclasses.replace(
+        CONFIG, init=str(broken), steps=10, data=1, model_parallel=1
+    )
+    output = tmp_path / "output"
+    with pytest.raises(FileNotFoundError, match=mistake):
+        trainer.train(config, output)
+    trainer.train(dataclasses.replace(config, init=str(whole)), output)
+    resolved = json.loads((output / "config.json").read_text())
+    assert resolved["init"] == str(whole)
+    model = Text.load(output / "model")
+    assert not model.differences(text()) and model.differences(other)
+
+
+def test_a_tokenizer_that_is_too_large_is_refused(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, model=model_config(value_head=False, vocab_size=64)
+    )
+    with pytest.raises(ValueError, match=r"model\.vocab_size is 64; raise"):
+        trainer.train(config, tmp_path)
 
 
 def test_training_goes_on_from_a_model(tmp_path):
