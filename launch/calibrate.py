@@ -62,11 +62,10 @@ def _calibrate() -> None:
         )
     config, params = hf.load(folder)
     halves = ([], [])
-    documents = data.read_rollouts(_ROLLOUTS.value, Text.load(folder))
-    with open(_ROLLOUTS.value, encoding="utf-8") as lines:
-        for line, document in zip(lines, documents, strict=True):
-            problem = json.loads(line)["problem"].encode()
-            halves[zlib.crc32(problem) % 2].append(document)
+    text = Text.load(folder)
+    for chain in data.read_chains(_ROLLOUTS.value):
+        half = halves[zlib.crc32(chain.problem.encode()) % 2]
+        half.append(data.labelled(text, chain))
     seen = grade.grade(config, params, halves[0])
     line = calibrate.fit(
         seen.logits,

@@ -87,6 +87,24 @@ class Stream:
         rollouts: Sequence[Document] = (),
         rollout_share: float = 0.0,
     ):
+        """Reads nothing yet.
+
+        Args:
+            text: the tokenizer.
+            names: families of problems, in equal parts.
+            rows: rows a batch.
+            length: tokens a row.
+            seed: of the draw.
+            long: tokens a row of the batches of longer documents; 0 leaves
+                those out.
+            levels: of difficulty, in equal parts.
+            easy_steps: first batches, which leave out the harder levels.
+            rollouts: sampled chains.
+            rollout_share: share of documents that are sampled chains.
+
+        Raises:
+            ValueError: an unknown family, or no document fits a long row.
+        """
         self.text = text
         self._tasks = [tasks.get(name) for name in names]
         self._rows, self._length, self._seed = rows, length, seed
@@ -102,7 +120,11 @@ class Stream:
         self._all = (self._levels, self._measure_long(self._levels))
 
     def batch(self, step: int) -> Batch:
-        """The batch of one optimiser step."""
+        """The batch of one optimiser step.
+
+        Raises:
+            ValueError: no document fits a row.
+        """
         rng = random.Random(f"{self._seed}/{step}")
         easy = step < self._easy_steps
         levels, share = self._easy if easy else self._all
@@ -135,7 +157,14 @@ class Stream:
         rng = random.Random(f"{self._seed}/long")
         drawn = [self._draw(rng, levels) for _ in range(_SAMPLE)]
         sizes = [len(d.tokens) for d in drawn if len(d.tokens) <= self._long]
-        return sum(n for n in sizes if n > self._length) / max(1, sum(sizes))
+        if not sizes:  # a batch would draw for ever
+            shortest = min(len(d.tokens) for d in drawn)
+            raise ValueError(
+                f"none of {_SAMPLE} documents fits a row of long "
+                f"{self._long}, the shortest has {shortest} tokens; lengthen "
+                "the rows"
+            )
+        return sum(n for n in sizes if n > self._length) / sum(sizes)
 
 
 def tokenizer(config: TrainConfig) -> Text:
@@ -180,56 +209,125 @@ def worked(text: Text, problem: tasks.Problem) -> Document:
     return Document([*tokens, text.end[0]], start, given=given)
 
 
-def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
-    """Sampled chains with step labels.
+class Labelled(NamedTuple):
+    """A sampled chain with step labels, a line of a file of rollouts.
 
-    Each line is `{"problem": str, "steps": [str], "labels": [0 to 1, or null],
-    "ended": bool?, "count": int?}`, one label a step, null where nobody knows.
-    The last step of a chain that has not `ended` has a step's delimiter.
+    Attributes:
+        problem: its text.
+        steps: one text each.
+        labels: of each step, in [0, 1]; None where nobody knows.
+        ended: whether the last step is an answer; else it has a step's
+            delimiter.
+        count: how often the chain was sampled.
+    """
+
+    problem: str
+    steps: Sequence[str]
+    labels: Sequence[float | None]
+    ended: bool = True
+    count: int = 1
+
+
+_FORM = (
+    '{"problem": str, "steps": [str], "labels": [0 to 1, or null], '
+    '"ended": bool?, "count": 1 or more?}'
+)
+
+
+def read_chains(path: str | pathlib.Path) -> list[Labelled]:
+    """The lines of a file of rollouts, each an object as `Labelled`.
 
     Raises:
-        ValueError: a line lacks a field or has another number of labels, or
-            there is none.
+        OSError: the file cannot be read.
+        ValueError: it has no lines, or a line is not UTF-8, lacks a field or
+            has a wrong one, or another number of labels than of steps; names
+            the file and the line.
     """
-    documents = []
-    with open(path, encoding="utf-8") as lines:
+    chains = []
+    with open(path, "rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                record = json.loads(line)
-                problem = record["problem"]
-                steps, labels = record["steps"], record["labels"]
-                ended = record.get("ended", True)
-                count = record.get("count", 1)
-            except (ValueError, KeyError, TypeError) as error:
+                # Some editors begin a file with a mark.
+                line = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                chains.append(_labelled(json.loads(line)))
+            except UnicodeError as error:
                 raise ValueError(
-                    f"{path}:{number}: {error!r}; a line is "
-                    '{"problem": str, "steps": [str], "labels": [0 to 1]}'
-                ) from error
-            if not steps or len(steps) != len(labels):
+                    f"{path}:{number}: not UTF-8 text: {error.reason}"
+                ) from None
+            except (ValueError, RecursionError) as error:
                 raise ValueError(
-                    f"{path}:{number}: {len(steps)} steps, {len(labels)} "
-                    "labels; each step needs one"
-                )
-            tokens = text.encode_prompt(problem)
-            begins, ends, known = [], [], []
-            for index, (step, label) in enumerate(
-                zip(steps, labels, strict=True), 1
-            ):
-                begin = len(tokens)
-                tokens += text.encode(step)
-                last = ended and index == len(steps)
-                tokens += [text.end[0]] if last else text.encode(text.step)
-                if label is not None:
-                    begins.append(begin)
-                    ends.append(len(tokens) - 1)
-                    known.append(label)
-            document = Document(
-                tokens, len(tokens), ends, known, count, begins=begins
-            )
-            documents.append(document)
-    if not documents:
+                    f"{path}:{number}: {error}; a line is {_FORM}"
+                ) from None
+    if not chains:
         raise ValueError(f"{path} has no lines; sample chains first")
-    return documents
+    return chains
+
+
+def _labelled(record) -> Labelled:
+    """Raises ValueError, UnicodeError among them, for what is no chain."""
+    if not isinstance(record, dict):
+        raise ValueError(f"not an object but {record!r:.40}")
+
+    def is_text(value) -> bool:
+        return isinstance(value, str)
+
+    def is_label(value) -> bool:
+        known = isinstance(value, int | float) and 0 <= value <= 1
+        return known or value is None
+
+    def is_list(value, is_item) -> bool:
+        return isinstance(value, list) and all(map(is_item, value))
+
+    fits = {
+        "problem": is_text,
+        "steps": lambda value: is_list(value, is_text),
+        "labels": lambda value: is_list(value, is_label),
+        "ended": lambda value: isinstance(value, bool),
+        "count": lambda value: type(value) is int and value > 0,
+    }
+    record = Labelled._field_defaults | record
+    for name, fit in fits.items():
+        if name not in record:
+            raise ValueError(f"{name!r} is missing")
+        if not fit(record[name]):
+            raise ValueError(f"{name!r} is {record[name]!r:.40}")
+    chain = Labelled(*(record[name] for name in fits))
+    "".join((chain.problem, *chain.steps)).encode()  # no half characters
+    if not chain.steps or len(chain.steps) != len(chain.labels):
+        raise ValueError(
+            f"{len(chain.steps)} steps, {len(chain.labels)} labels, where each "
+            "step has one"
+        )
+    return chain
+
+
+def read_rollouts(path: str | pathlib.Path, text: Text) -> list[Document]:
+    """The chains of `read_chains` as documents, which nobody imitates.
+
+    Raises:
+        OSError, ValueError: as of `read_chains`.
+    """
+    return [labelled(text, chain) for chain in read_chains(path)]
+
+
+def labelled(text: Text, chain: Labelled) -> Document:
+    """A chain to be judged."""
+    tokens = text.encode_prompt(chain.problem)
+    begins, ends, known = [], [], []
+    for index, (step, label) in enumerate(
+        zip(chain.steps, chain.labels, strict=True), 1
+    ):
+        begin = len(tokens)
+        tokens += text.encode(step)
+        last = chain.ended and index == len(chain.steps)
+        tokens += [text.end[0]] if last else text.encode(text.step)
+        if label is not None:
+            begins.append(begin)
+            ends.append(len(tokens) - 1)
+            known.append(label)
+    return Document(
+        tokens, len(tokens), ends, known, chain.count, begins=begins
+    )
 
 
 def pack(draw, rows: int, length: int) -> Batch:

@@ -327,6 +327,11 @@ def test_rollouts(tmp_path):
     assert tokens == list(worked.tokens)  # what the model will have written
 
 
+def chain_line(**changes):
+    line = {"problem": "1 + 2", "steps": ["3 + 0", "3"], "labels": [1, None]}
+    return json.dumps(line | changes)
+
+
 @pytest.mark.parametrize(
     ("lines", "match"),
     [
@@ -344,11 +349,33 @@ def test_rollouts(tmp_path):
             ":2: 1 steps, 2 labels",
         ),
         ([], "no lines"),
+        ([chain_line(problem=3)], ":1: 'problem' is 3; a line is"),
+        ([chain_line(), chain_line(steps="23")], ":2: 'steps' is '23'"),
+        ([chain_line(steps=["2", 3])], ":1: 'steps' is"),
+        ([chain_line(labels=[1, 2])], r":1: 'labels' is \[1, 2\]"),
+        ([chain_line(labels=[1, -0.5])], ":1: 'labels' is"),
+        ([chain_line(labels=[1, "1"])], ":1: 'labels' is"),
+        ([chain_line(labels=[1, float("nan")])], ":1: 'labels' is"),
+        ([chain_line(ended="no")], ":1: 'ended' is 'no'"),
+        ([chain_line(count=0)], ":1: 'count' is 0"),
+        ([chain_line(count=1.5)], ":1: 'count' is 1.5"),
+        ([chain_line(problem="\ud800")], ":1: not UTF-8 text"),
+        (["[" * 100_000], ":1: "),
     ],
 )
 def test_errors_of_rollouts(tmp_path, lines, match):
     with pytest.raises(ValueError, match=match):
         data.read_rollouts(write(tmp_path / "r.jsonl", *lines), text())
+
+
+def test_rollouts_are_utf8(tmp_path):
+    path = tmp_path / "r.jsonl"
+    line = chain_line(problem="2 × 3").encode() + b"\n"
+    path.write_bytes(b"\xef\xbb\xbf" + 2 * line)
+    assert [c.problem for c in data.read_chains(path)] == 2 * ["2 × 3"]
+    path.write_bytes(line + line.replace(b"3", b"\xff"))
+    with pytest.raises(ValueError, match=r"r\.jsonl:2: not UTF-8"):
+        data.read_rollouts(path, text())
 
 
 def test_missing_rollouts(tmp_path):
@@ -377,6 +404,14 @@ def test_a_new_tokenizer_is_of_the_families_of_the_configuration():
     )
     assert found.tasks == names
     assert found.decode(found.encode("2 × 2 × 3")) == "2 × 2 × 3"
+
+
+def test_rows_that_no_document_fits():
+    names = ("arithmetic",)
+    with pytest.raises(ValueError, match="none of 2000 .* long 4, the short"):
+        data.Stream(text(), names, rows=2, length=2, long=4, seed=0)
+    with pytest.raises(ValueError, match="over 4 tokens"):
+        data.Stream(text(), names, rows=2, length=4, seed=0).batch(0)
 
 
 def test_unknown_task():
