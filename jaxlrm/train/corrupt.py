@@ -13,7 +13,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from jaxlrm import tasks
-from jaxlrm.train.rollouts import Chain, judge, write
+from jaxlrm.train.rollouts import (
+    Chain,
+    judge,
+    open_to_append,
+    write,
+)
 from jaxlrm.verify.workers import Pool
 
 _BLOCK = 2048  # problems that are judged together
@@ -43,7 +48,7 @@ def sample(
     """
     rng = random.Random(f"{seed}/corrupt")
     written = 0
-    with open(path, "a", encoding="utf-8") as file, Pool() as pool:
+    with open_to_append(path) as file, Pool() as pool:
         for start in range(0, problems, _BLOCK):
             drawn = [
                 tasks.get(names[i % len(names)]).sample(

@@ -82,7 +82,7 @@ def sample(
     )
     written = 0
     right, steps_of = collections.Counter(), collections.Counter()
-    with open(path, "a", encoding="utf-8") as file, Pool() as pool:
+    with rollouts.open_to_append(path) as file, Pool() as pool:
         for start in range(0, problems, _BLOCK):
             drawn, beginnings = [], []
             for i in range(start, min(start + _BLOCK, problems)):

@@ -20,6 +20,7 @@ from __future__ import annotations
 import collections
 import functools
 import json
+import os
 import pathlib
 import random
 from collections.abc import Callable, Sequence
@@ -96,7 +97,7 @@ def sample(
         seed=seed,
     )
     written = 0
-    with open(path, "a", encoding="utf-8") as file, Pool() as pool:
+    with open_to_append(path) as file, Pool() as pool:
         for start in range(0, problems, 256):
             drawn = [
                 tasks.get(names[i % len(names)]).sample(
@@ -138,6 +139,26 @@ def paths(solution: Solution) -> list[Chain]:
             ended = thought.kind == "answer"
             found.append(Chain(tuple(steps), ended, thought.count))
     return found
+
+
+def open_to_append(path: str | pathlib.Path) -> TextIO:
+    """The file for `write`; a last line that a kill cut off is removed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path = pathlib.Path(path)
+    last = path.read_bytes().rpartition(b"\n")[2] if path.is_file() else b""
+    missing = ""
+    if last:
+        try:
+            json.loads(last)
+            missing = "\n"  # and nothing else, as editors leave it
+        except ValueError:
+            os.truncate(path, path.stat().st_size - len(last))
+    file = path.open("a", encoding="utf-8")
+    file.write(missing)
+    return file
 
 
 def write(

@@ -145,6 +145,26 @@ def test_paths_of_whole_chains_are_their_lines():
     assert rollouts.paths(solution) == [Chain(("a", "b"))]
 
 
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        (None, ""),
+        ("", ""),
+        ("{}\n", "{}\n"),
+        ('{}\n{"problem": "Sol', "{}\n"),
+        ('{"problem": "Sol', ""),
+        ("{}\n{}", "{}\n{}\n"),
+    ],
+)
+def test_a_line_that_a_kill_cut_is_not_gone_on_with(tmp_path, before, kept):
+    path = tmp_path / "chains.jsonl"
+    if before is not None:
+        path.write_text(before)
+    with rollouts.open_to_append(path) as file:
+        file.write("{}\n")
+    assert path.read_text() == kept + "{}\n"
+
+
 def test_a_search_by_scores_gives_wrong_steps_beside_right_ones(tmp_path):
     path = tmp_path / "tree.jsonl"
     with loading.load("mini-linear") as engine:
