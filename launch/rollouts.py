@@ -7,8 +7,9 @@ paths of its trees: the steps that mislead the model's own scores among them.
 With `--next_step` right chains break off anywhere, and the model writes one
 step after each, in several branches; the share of right ones, which is printed,
 tells in minutes whether more training made a model better. With `--corrupt` no
-model writes: right chains are drawn, and one step of each is changed. The file
-is appended to, so that several models and temperatures can share it.
+model writes: right chains are drawn, of all families unless --tasks names them,
+and one step of each is changed. The file is appended to, so that several models
+and temperatures can share it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from jaxlrm.config import STRATEGIES
 
 from . import flags as launch_flags
 
+_FLAGS = flags.FLAGS
 _MODEL = flags.DEFINE_string("model", "mini", "Shipped model or folder.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON-lines file.")
-_TASKS = flags.DEFINE_list("tasks", [], "Families; by default all.")
+_TASKS = flags.DEFINE_list(
+    "tasks", [], "Families; by default those of the model."
+)
 _PROBLEMS = flags.DEFINE_integer("problems", 4096, "Problems to draw.")
 _BRANCHES = flags.DEFINE_integer("branches", 8, "Of the search, a problem.")
 _STRATEGY = flags.DEFINE_enum(
@@ -45,6 +49,15 @@ _NEXT = flags.DEFINE_bool(
 _SEED = flags.DEFINE_integer("seed", 0, "Of problems and sampling.")
 flags.mark_flag_as_required("output")
 
+# By mode, what it has no use for.
+_UNUSED = {
+    "next_step": ("strategy", "chain_tokens"),
+    "corrupt": (
+        *("model", "strategy", "branches", "chains", "temperature"),
+        "chain_tokens",
+    ),
+}
+
 
 def main(argv: list[str]) -> int:
     """Writes the file."""
@@ -58,7 +71,13 @@ def main(argv: list[str]) -> int:
                 "--corrupt and --next_step are two ways to make chains; give "
                 "one of them, and append the other's in a second run"
             )
-        names = _TASKS.value or list(tasks.TASKS)
+        for mode, unused in _UNUSED.items():
+            given = [f"--{name}" for name in unused if _FLAGS[name].present]
+            if _FLAGS[mode].value and given:
+                raise ValueError(
+                    f"--{mode} has no use for {', '.join(given)}; leave it out"
+                )
+        names = _TASKS.value
         for name in names:
             tasks.get(name)
         common = {
@@ -72,6 +91,7 @@ def main(argv: list[str]) -> int:
         }
         right = {}
         if _CORRUPT.value:
+            names = names or list(tasks.TASKS)
             chains = corrupt.sample(names, _OUTPUT.value, **common)
         else:
             common |= {
@@ -80,6 +100,7 @@ def main(argv: list[str]) -> int:
                 "chains": _CHAINS.value,
             }
             with loading.load(_MODEL.value) as loaded:
+                names = names or loaded.tasks or list(tasks.TASKS)
                 if _NEXT.value:
                     chains, right = next_step.sample(
                         loaded, names, _OUTPUT.value, **common
