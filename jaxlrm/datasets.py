@@ -16,6 +16,7 @@ from jaxlrm.verify import is_equivalent
 HELD_OUT = "held-out"
 
 _TRIES = 1000  # draws for a problem that is not there yet
+_FIELDS = ("id", "problem", "answer", "task")  # that are read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,9 @@ def sample_dataset(
         seed: of the draw.
 
     Raises:
-        ValueError: no name, an unknown one, or a number that is not positive.
+        ValueError: no name, an unknown one, a number that is not positive, or
+            more problems than a family has at a level (`factors@1` has fewer
+            than 200).
     """
     sources = [
         source for name in dict.fromkeys(names) for source in _sources(name)
@@ -128,8 +131,13 @@ def sample_dataset(
         name, family, level = sources[place]
         level = level or tasks.TRAINED[ordinal % len(tasks.TRAINED)]
         problem = family.sample(streams[place], level)
-        tries += 1
-        if problem.text in seen and tries < _TRIES:
+        if problem.text in seen:
+            tries += 1
+            if tries == _TRIES:
+                raise ValueError(
+                    f"{_TRIES} draws of {name} at level {level} gave no new "
+                    f"problem; ask for at most {len(examples)} problems"
+                )
             continue
         tries = 0
         seen.add(problem.text)
@@ -214,10 +222,17 @@ def _example(
     record: dict[str, Any], number: int, needed: Sequence[str]
 ) -> Example:
     values = {}
-    for field in ("id", "problem", "answer", "task"):
+    for field in _FIELDS:
         value = record.get(field)
         if value is None and field in needed:
-            raise ValueError(f"{field!r} is missing")
+            form = ", ".join(
+                f'"{name}": str{"" if name in needed else "?"}'
+                for name in _FIELDS
+            )
+            raise ValueError(
+                f"{field!r} is missing; there is {', '.join(record) or 'none'}"
+                f", and a line is {{{form}}}"
+            )
         if value is not None and not isinstance(value, str):
             raise ValueError(f"{field!r} is {value!r}; write a string")
         if value is not None and not value.strip():

@@ -65,6 +65,11 @@ def test_sample_dataset_by_level():
         (b"[" * 100_000, "d.jsonl:2: not JSON"),
         (b"[1, 2]", "d.jsonl:2: not an object"),
         (b'{"id": "b", "answer": "5"}', "d.jsonl:2: 'problem' is missing"),
+        (
+            b'{"question": "p", "answer": "5"}',
+            "'problem' is missing; there is question, answer, and a line is "
+            '{"id": str?, "problem": str, "answer": str, "task": str?}',
+        ),
         (b'{"id": "b", "problem": "p"}', "d.jsonl:2: 'answer' is missing"),
         (b'{"problem": "p", "answer": 5}', "'answer' is 5; write a string"),
         (b'{"problem": " ", "answer": "5"}', "'problem' is empty"),
@@ -123,6 +128,13 @@ def test_sample_dataset_shares_the_number_and_repeats_itself():
     assert examples != datasets.sample_dataset(["linear", "arithmetic"], 21, 1)
     for example in examples:
         assert tasks.recognise(example.problem)[0].name == example.task
+
+
+def test_sample_dataset_draws_no_problem_twice():
+    found = datasets.sample_dataset(["factors@1"], 197)
+    assert len({example.problem for example in found}) == 197
+    with pytest.raises(ValueError, match="factors@1 at level 1 .* most 197 p"):
+        datasets.sample_dataset(["factors@1"], 240)
 
 
 @pytest.mark.parametrize(
