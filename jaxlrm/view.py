@@ -89,11 +89,11 @@ def _percent(share: float) -> str:
 
 def format_bytes(number: float) -> str:
     """`3.15 MB` for 3145728."""
-    for unit in ("B", "kB", "MB"):
-        if number < 1000:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:  # what is over has four digits, rounded
             return f"{number:.3g} {unit}"
         number /= 1000
-    return f"{number:,.3g} GB"
+    return f"{number:,.3g} TB"
 
 
 def plural(number: int, word: str) -> str:
