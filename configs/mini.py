@@ -14,7 +14,9 @@ The presets:
 - `prm`: the `s` model reads siblings that the `xs` model writes after right
   steps, beside worked chains: a process reward model (the shipped `mini-prm`).
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
-  learns to write programs too; `l_again` goes on with that: the shipped `mini`.
+  learns to write programs too. A second, shorter run of it with other settings,
+  `runs/l_last`, goes on with that (the card of `mini` has the command).
+- `l_again`: goes on with `runs/l_last`: the shipped `mini`.
 - `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a
   low rate.
 """
