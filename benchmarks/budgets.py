@@ -32,16 +32,28 @@ def main() -> None:
     parser.add_argument("--model", default="mini")
     parser.add_argument("--output", default="runs/budgets")
     parser.add_argument("--limit", type=int, default=60)
-    parser.add_argument("--budgets", default="1000,4000,16000")
+    known = ",".join(map(str, BUDGETS))
+    parser.add_argument("--budgets", type=_budgets, default=known)
     arguments = parser.parse_args()
     enable_compilation_cache()
     with jaxlrm.load(arguments.model) as engine:
         examples = datasets.sample_dataset(engine.tasks, arguments.limit)
-        for tokens in map(int, arguments.budgets.split(",")):
+        for tokens in arguments.budgets:
             table = at_budget(
                 engine, examples, tokens, pathlib.Path(arguments.output)
             )
             print(f"## {tokens:,} tokens a problem\n\n{table}", flush=True)
+
+
+def _budgets(text: str) -> list[int]:
+    known = {str(tokens): tokens for tokens in BUDGETS}
+    names = text.split(",")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"no budget {', '.join(unknown)}; choose among {', '.join(known)}"
+        )
+    return [known[name] for name in names]
 
 
 def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:

@@ -21,6 +21,7 @@ import argparse
 import collections
 import importlib
 import json
+import math
 import random
 import sys
 
@@ -115,31 +116,62 @@ def score(arguments) -> None:
     # Drawing them again would not do: reasoning-gym writes some in an order
     # that changes from process to process.
     with open(arguments.output, encoding="utf-8") as file:
-        drawn = {line["id"]: line["entry"] for line in map(json.loads, file)}
+        drawn = {line["id"]: line for line in map(json.loads, file)}
+    _check_same(arguments, records, drawn)
     right, tokens = collections.defaultdict(list), []
     for record in records:
         source, name, _ = record["id"].split("/")
         if source == "deepmind":
             good = record["answer"] == record["gold"]
         else:
-            good = _gym_score(name, record, drawn[record["id"]]) == 1.0
+            good = _gym_score(name, record, drawn[record["id"]]["entry"]) == 1.0
         right[source, name].append(good)
         tokens.append(record["tokens"]["generator"])
-    print("| task | right | of | % |\n|---|---|---|---|")
+    print("| task | right | of | % [95 % interval] |\n|---|---|---|---|")
     shares = {}
     for (source, name), found in right.items():
         shares[name] = 100 * sum(found) / len(found)
         print(
             f"| {source} {name} | {sum(found)} | {len(found)} "
-            f"| {shares[name]:.1f} |"
+            f"| {shares[name]:.1f} {_interval(found)} |"
         )
     apart = ("countdown", "polynomial_multiplication")
     rest = [share for name, share in shares.items() if name not in apart]
+    every = [good for found in right.values() for good in found]
     print(
         f"\nmean of {len(shares)} tasks {np.mean(list(shares.values())):.1f} %"
-        f", without {' and '.join(apart)} {np.mean(rest):.1f} %; "
-        f"{np.mean(tokens):,.0f} generator tokens a problem"
+        f" {_interval(every)}, without {' and '.join(apart)} "
+        f"{np.mean(rest):.1f} %; {np.mean(tokens):,.0f} generator tokens a "
+        "problem"
     )
+
+
+def _check_same(arguments, records, drawn) -> None:
+    """Ends the program unless there is a record of each problem drawn."""
+    seen = {record["id"]: record for record in records}
+    for key in seen | drawn:
+        record, line = seen.get(key), drawn.get(key)
+        if record is None:
+            sys.exit(
+                f"{arguments.records} has no record of {key}; finish "
+                "launch.evaluate"
+            )
+        asked = record["problem"], record["gold"]
+        if line is None or asked != (line["problem"], line["answer"]):
+            sys.exit(
+                f"{key} in {arguments.records} is not the problem drawn in "
+                f"{arguments.output}; evaluate that file"
+            )
+
+
+def _interval(good) -> str:
+    """Wilson's, of a share; jaxlrm.summary need not be installed here."""
+    n, share, square = len(good), sum(good) / len(good), 1.96**2
+    centre = (share + square / (2 * n)) / (1 + square / n)
+    half = math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    half *= 1.96 / (1 + square / n)
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _gym_score(name: str, record, entry) -> float:

@@ -1,8 +1,10 @@
-"""The parts of benchmarks/search.py at a tiny size."""
+"""The parts of benchmarks/search.py at a tiny size, and what others refuse."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import json
 import pathlib
 import sys
 
@@ -11,14 +13,20 @@ import pytest
 
 from jaxlrm.testing import model_config
 
-PROGRAM = pathlib.Path(__file__).parents[1] / "benchmarks" / "search.py"
+FOLDER = pathlib.Path(__file__).parents[1] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def benchmark():
     for peer in ("torch", "transformers", "mctx"):
         pytest.importorskip(peer)
-    spec = importlib.util.spec_from_file_location("benchmark_search", PROGRAM)
+    yield from load("search")
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(
+        f"benchmark_{name}", FOLDER / f"{name}.py"
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -94,3 +102,41 @@ def test_the_endless_text_has_no_end(benchmark):
     assert len(text.encode_prompt("x" * 9)) == 9
     assert not text.is_end.any()
     assert not any(table.any() for table in vars(text.delimiter).values())
+
+
+def test_a_budget_that_is_unknown():
+    (budgets,) = load("budgets")
+    assert budgets._budgets("4000,1000") == [4000, 1000]
+    with pytest.raises(argparse.ArgumentTypeError, match="2000; .* 1000, 4000"):
+        budgets._budgets("1000,2000")
+
+
+def test_records_are_scored_with_their_problems(tmp_path, capsys):
+    (outside,) = load("outside")
+    paths = {k: tmp_path / f"{k}.jsonl" for k in ("output", "records")}
+    arguments = argparse.Namespace(**paths)
+    line = {"problem": "1 + 1", "answer": "2", "entry": None}
+    record = {"problem": "1 + 1", "gold": "2", "tokens": {"generator": 7}}
+
+    def score(*changes):
+        ids = [f"deepmind/sums/{place}" for place in range(4)]
+        lines = [{**line, "id": key} for key in ids]
+        records = [
+            {**record, "id": key, "answer": str(2 + place % 2)}
+            for place, key in enumerate(ids)
+        ]
+        for place, change in changes:
+            records[place] |= change
+        for path, rows in zip(paths.values(), (lines, records), strict=True):
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        outside.score(arguments)
+
+    score()
+    said = capsys.readouterr().out
+    assert "| deepmind sums | 2 | 4 | 50.0 [15.0, 85.0] |" in said
+    assert "mean of 1 tasks 50.0 % [15.0, 85.0]" in said
+    for change in ({"problem": "1 + 3"}, {"gold": "3"}):
+        with pytest.raises(SystemExit, match="sums/1 in .* not the problem"):
+            score((1, change))
+    with pytest.raises(SystemExit, match="no record of deepmind/sums/3"):
+        score((3, {"id": "deepmind/sums/2"}))
