@@ -490,7 +490,12 @@ class Journal:
             kind = _KINDS[int(twigs.kind[place, branch])]
             whole = (before.unfinished if before else ()) + tokens
             lines = before.lines if before else ()
-            text = self._text.decode_step(tokens)
+            # Where the limit cut a step its spaces are kept, to be joined.
+            text = self._text.decode(tokens)
+            if not (before and before.unfinished):
+                text = text.lstrip()
+            if kind != "open":
+                text = text.rstrip()
             step = ""
             if kind != "open":
                 step = self._text.decode_step(whole)

@@ -17,8 +17,9 @@ class Thought:
         parent: index of the thought before it in `Solution.thoughts`; -1 if
             it follows the problem.
         round: the round that wrote it, from 0.
-        text: the step, without its delimiter. Where a strategy writes whole
-            answers at once, all of its steps, a line each.
+        text: the step, without its delimiter; with its spaces where the token
+            limit cut it. Where a strategy writes whole answers at once, all of
+            its steps, a line each.
         kind: `step`, `open` (cut by the token limit) or `answer`.
         score: the learned verifier's, in (0, 1); None without one.
         verdict: the symbolic verifier's.

@@ -299,9 +299,10 @@ def test_a_cut_step_is_joined_with_its_continuation():
     found = play.solution()
     assert (found.answer, found.solved) == ("3", True)
     assert [t.text for t in found.thoughts] == [
-        *("2*x", "2*", "= 6", "= 7", "x =", "x = 3", "6"),
+        *("2*x", "2*", " = 6", " = 7", "x =", "x = 3", " 6"),
     ]
     assert found.best_chain == (0, 2, 5)
+    assert found.best_trace == ["2*x = 6", "x = 3"]
 
 
 def test_a_cut_answer_is_joined():
