@@ -104,3 +104,17 @@ def _let_programs_go():
     if "jax" in sys.modules:
         sys.modules["jax"].clear_caches()
         gc.collect()
+
+
+@pytest.fixture(scope="module")
+def compile_quickly():
+    """Without LLVM's optimiser, which is most of what such tests take.
+
+    For modules that compare searches of the same shape, whose sums are rounded
+    alike, or of models that compute nothing.
+    """
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -10,6 +10,8 @@ import pytest
 from jaxlrm import capacity, testing
 from jaxlrm.config import SearchConfig
 
+pytestmark = pytest.mark.usefixtures("compile_quickly")
+
 PROBLEMS = ["What is 1 + 2?", "Solve 2*x = 10 for x.", "What is 7 - 5?"]
 CONFIG = SearchConfig(
     strategy="beam",
