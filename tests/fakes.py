@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import pathlib
 import random
+import subprocess
 import sys
 import time
 import types
@@ -85,6 +87,17 @@ class Engine:
                 if finished:
                     finished(index, solutions[index])
         return [solutions[index] for index in range(len(problems))]
+
+
+def run_launch(name: str, *arguments: str) -> subprocess.CompletedProcess:
+    """A program of `launch`, as a person runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", f"launch.{name}", *arguments],
+        cwd=pathlib.Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 def load(name="mini", **options):

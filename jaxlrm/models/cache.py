@@ -315,7 +315,7 @@ def commit(
         cache: the cache.
         nodes: `[G, B] int32`, the node that each twig became, or -1.
         valid: `[G, B, S] bool`, the twig's slots that hold a token.
-        alive: `[G, N] bool`, nodes that a live node stands on.
+        alive: `[G, N] bool`, nodes that are needed (`search.tree.is_needed`).
     """
     owned = cache.owner >= 0
     needed = jnp.take_along_axis(alive, jnp.maximum(cache.owner, 0), axis=1)

@@ -52,8 +52,9 @@ class Model(NamedTuple):
         extend: `(weights, cache, tree, leaf, keys) -> (cache, twigs)` writes
             one step a branch and scores it.
         commit: `(cache, tree, twigs, nodes) -> (cache, tree)` stores the
-            steps whose node is not -1, and frees those that no live node
-            stands on; a node that it has no room for is no longer live.
+            steps whose node is not -1, and frees those that are not needed
+            any more (`tree.is_needed`); a node that it has no room for is no
+            longer live.
     """
 
     allocate: Callable[[int], Cache]

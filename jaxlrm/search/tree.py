@@ -268,7 +268,7 @@ def add(
         kind=put(tree.kind, nodes, twigs.kind),
         live=put(tree.live, nodes, live),
         alive=put(tree.alive, nodes, live),
-        first=jax.vmap(_lowest)(tree.first, parent, nodes),
+        first=jax.vmap(_first_children)(tree.first, parent, nodes),
         count=put(tree.count, nodes, count),
         group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
         prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(chosen, 1)),
@@ -280,8 +280,8 @@ def add(
     return tree, jnp.where(nodes < capacity, nodes, -1)
 
 
-def _lowest(first: jax.Array, parent: jax.Array, nodes: jax.Array):
-    """`first [N]` anew for each `parent [B]` of `nodes [B]`."""
+def _first_children(first: jax.Array, parent: jax.Array, nodes: jax.Array):
+    """`first [N]`, set to the lowest of `nodes [B]` for each `parent [B]`."""
     size = first.shape[0]
     first = first.at[parent].set(size, mode="drop")
     return first.at[parent].min(nodes, mode="drop")
@@ -421,6 +421,7 @@ def is_needed(tree: Tree) -> jax.Array:
 
 
 def _with_ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
+    """`[G, N] bool`: it, or a node below it, is among `nodes [G, N] bool`."""
     parent = jnp.where(tree.parent < 0, tree.parent.shape[1], tree.parent)
 
     def step(_, found):

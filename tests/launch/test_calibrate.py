@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import random
-import subprocess
-import sys
 import zlib
 
 import numpy as np
@@ -14,18 +13,9 @@ import pytest
 
 from jaxlrm import calibrate, loading, testing
 from jaxlrm.models import hf
+from tests import fakes
 
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "launch.calibrate", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+run = functools.partial(fakes.run_launch, "calibrate")
 
 
 @pytest.fixture

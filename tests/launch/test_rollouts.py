@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import pathlib
-import subprocess
-import sys
 
 import pytest
 
 from jaxlrm import tasks
 from tests import fakes
 
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "launch.rollouts", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+run = functools.partial(fakes.run_launch, "rollouts")
 
 
 @pytest.mark.parametrize(

@@ -293,25 +293,25 @@ def test_visits_add_up():
     assert (found.value[0] <= visits + 1e-4).all()
 
 
-def test_backup_of_means():
+def forked():
+    """A root with two children, the first with one; where four walks ended."""
     trees = tree.empty(1, 5, 1)
     trees = trees.replace(
         parent=jnp.array([[-1, 0, 1, 0, -1]]),
         depth=jnp.array([[0, 1, 2, 1, 0]]),
     )
-    nodes = jnp.array([[2, 3, -1, 2]])
+    return trees, jnp.array([[2, 3, -1, 2]])
+
+
+def test_backup_of_means():
+    trees, nodes = forked()
     found = backup.mean(trees, nodes, jnp.array([[0.5, 1.0, 9.0, 0.25]]))
     assert found.visits[0].tolist() == [3, 2, 2, 1, 0]
     np.testing.assert_allclose(found.value[0], [1.75, 0.75, 0.75, 1.0, 0])
 
 
 def test_backup_of_the_best():
-    trees = tree.empty(1, 5, 1)
-    trees = trees.replace(
-        parent=jnp.array([[-1, 0, 1, 0, -1]]),
-        depth=jnp.array([[0, 1, 2, 1, 0]]),
-    )
-    nodes = jnp.array([[2, 3, -1, 2]])
+    trees, nodes = forked()
     found = backup.maximum(trees, nodes, jnp.array([[0.5, 0.75, 9, 0.25]]))
     found = backup.maximum(found, nodes[:, :1], jnp.array([[0.25]]))
     assert found.visits[0].tolist() == [4, 3, 3, 1, 0]
