@@ -520,6 +520,7 @@ def stub(problems: int, actions: int) -> search.Model:
             valid=jnp.ones((*leaf.shape, 1), bool),
             kind=jnp.full(leaf.shape, tree.STEP, jnp.int32),
             score=value_of(child),
+            partial=jnp.zeros(leaf.shape, jnp.float32),
             logp=jnp.zeros(leaf.shape, jnp.float32),
             ahead=jnp.zeros(leaf.shape, jnp.int32),
             forced=jnp.zeros(leaf.shape, jnp.int32),

@@ -323,6 +323,9 @@ class TrainConfig:
         value_weight: weight of the value head's loss beside the language
             model's.
         optimiser: how the parameters move.
+        compute_dtype: of activations and of the products with parameters; the
+            parameters themselves, their gradients' sums and the losses are
+            float32.
         seed: of initial parameters and data.
         data: devices that share the rows.
         model_parallel: devices that share each parameter.
@@ -343,6 +346,7 @@ class TrainConfig:
     steps: int = 1000
     value_weight: float = 0.5
     optimiser: OptimiserConfig = OptimiserConfig()
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
     data: int = 1
     model_parallel: int = 1

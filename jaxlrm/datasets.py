@@ -97,8 +97,9 @@ def sample_dataset(
     """Draws problems from families, in turn, none twice.
 
     The stream is another than that of training, whatever the seeds; a very
-    easy problem may all the same have been met there. The first problems are
-    the same for every `number`.
+    easy problem may all the same have been met there, unless the family keeps
+    some apart (`Task.held_out`). The first problems are the same for every
+    `number`.
 
     Args:
         names: of families in `jaxlrm.tasks`, with a level of difficulty as in
@@ -162,7 +163,12 @@ def _sources(name: str) -> list[tuple[str, tasks.Task, int]]:
             f"{tasks.LEVELS[0]} to {tasks.LEVELS[-1]}"
         )
     families = list(tasks.TASKS) if family == "all" else [family]
-    return [(f + at + level, tasks.get(f), int(level or 0)) for f in families]
+    return [(f + at + level, _held_out(f), int(level or 0)) for f in families]
+
+
+def _held_out(name: str) -> tasks.Task:
+    family = tasks.get(name)
+    return family.held_out() if hasattr(family, "held_out") else family
 
 
 def _decode(data: bytes, name: str) -> str:

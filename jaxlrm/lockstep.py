@@ -25,8 +25,6 @@ from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 from jaxlrm.sharding import constrain
 
-NO_SCORE = 0.5  # of every step when no learned verifier is asked
-
 
 class Prompts(NamedTuple):
     """Prompts of `G` problems.
@@ -77,7 +75,7 @@ class Judge(NamedTuple):
             value head.
         weight: positive.
         likelihood: how much of the step's log-likelihood is added to the logit
-            of the value head.
+            of the value head, without what is looked ahead at.
     """
 
     config: ModelConfig | None
@@ -116,7 +114,7 @@ def bind(
     Args:
         generator: shape of the generator.
         judges: who scores the steps; those of separate reward models in the
-            order of `Weights.rewards`. Without any, no step is scored.
+            order of `Weights.rewards`. Without any, all scores are 1/2.
         strategy: the search to be run.
         decoding: how tokens are sampled.
         sizes: of the caches at the start; they may grow between rounds.
@@ -192,8 +190,8 @@ def bind(
                 weights, context, written, start, keys, trees, leaf, forced
             )
             ahead = seen.valid.sum(-1) - written.valid.sum(-1)
-        memory, score = judge(
-            weights, memory, trees, leaf, start, seen, forced, ahead
+        memory, logit, partial = judge(
+            weights, memory, trees, leaf, start, seen, written, forced
         )
         ended = jnp.where(written.answered, tree.ANSWER, tree.STEP)
         kind = jnp.where(written.ended, ended, tree.OPEN)
@@ -203,7 +201,8 @@ def bind(
             tokens=written.tokens,
             valid=written.valid,
             kind=kind.astype(jnp.int32),  # weakly typed it compiles twice
-            score=score,
+            score=jax.nn.sigmoid(logit),
+            partial=jnp.where(written.ended, 0.0, partial),
             logp=written.logp,
             ahead=ahead.astype(jnp.int32),
             forced=forced,
@@ -217,19 +216,25 @@ def bind(
         leaf,
         start,
         seen: Written,
+        written: Written,
         forced,
-        ahead,
     ):
-        """The memory with what the reward models read, and the scores."""
+        """What the learned verifiers make of the steps, read as `seen`.
+
+        Returns:
+            The memory with what the reward models read, the logits `[G, B]` of
+            the scores, and what of each is due to the likelihood of the step.
+        """
         if not judges:
-            return memory, jnp.full(leaf.shape, NO_SCORE, jnp.float32)
+            nothing = jnp.zeros(leaf.shape, jnp.float32)
+            return memory, nothing, nothing
         longer = seen.tokens.shape[-1] != strategy.step_tokens
-        caches, logits = [], []
+        caches, logits, likely = [], [], []
         number = 0
         for config, _, likelihood in judges:
             if config is None:
-                logit = value_logit(weights.generator, seen.hidden)
-                logits.append(logit + likelihood * seen.logp)
+                logits.append(value_logit(weights.generator, seen.hidden))
+                likely.append(likelihood * written.logp)
                 continue
             cache, values = memory.rewards[number], weights.rewards[number]
             number += 1
@@ -247,18 +252,22 @@ def bind(
                 strategy.groups,
                 tree.at(cache.hidden, leaf) if likelihood else None,
                 forced if strategy.output_tokens else None,
-                seen.valid.sum(-1) - ahead if longer else None,
+                written.valid.sum(-1) if longer else None,
             )
             if longer:
                 twig = twig.first(strategy.step_tokens)
             caches.append(cache.replace(twig=twig, twig_hidden=end))
-            logits.append(value_logit(values, hidden) + likelihood * said)
+            logits.append(value_logit(values, hidden))
+            likely.append(likelihood * said)
         shares = [judge.weight for judge in judges]
-        mean = sum(
-            logit * (share / sum(shares))
-            for logit, share in zip(logits, shares, strict=True)
-        )
-        return memory.replace(rewards=tuple(caches)), jax.nn.sigmoid(mean)
+
+        def mean(parts):
+            pairs = zip(parts, shares, strict=True)
+            return sum(part * (share / sum(shares)) for part, share in pairs)
+
+        partial = mean(likely) + tree.at(trees.partial, leaf)
+        memory = memory.replace(rewards=tuple(caches))
+        return memory, mean(logits) + partial, partial
 
     def _left(trees: Tree):
         """`[G]` tokens that may still be written, if there is a limit."""
@@ -350,9 +359,7 @@ def _join(first: Written, second: Written) -> Written:
     source += jnp.where(slot < length, 0, first.tokens.shape[-1])
     tokens = jnp.take_along_axis(tokens, jnp.minimum(source, slots - 1), -1)
     whole = length + second.valid.sum(-1)[..., None]
-    return second.replace(
-        tokens=tokens, valid=slot < whole, logp=first.logp + second.logp
-    )
+    return second.replace(tokens=tokens, valid=slot < whole)
 
 
 def _prefill(

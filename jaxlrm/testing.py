@@ -288,6 +288,7 @@ def scripted_model(
             valid=jnp.arange(steps) < written[..., None],
             kind=weights.kind[place],
             score=weights.score[place],
+            partial=jnp.zeros(leaf.shape, jnp.float32),
             logp=jnp.zeros(leaf.shape, jnp.float32),
             ahead=jnp.zeros(leaf.shape, jnp.int32),
             forced=jnp.zeros(leaf.shape, jnp.int32),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 
 import pytest
 
 from jaxlrm import datasets, tasks
 from jaxlrm.datasets import Example
+from jaxlrm.tasks import countdown
 
 GOOD = {"id": "a", "problem": "p", "answer": "5"}
 
@@ -128,6 +130,23 @@ def test_sample_dataset_shares_the_number_and_repeats_itself():
     assert examples != datasets.sample_dataset(["linear", "arithmetic"], 21, 1)
     for example in examples:
         assert tasks.recognise(example.problem)[0].name == example.task
+
+
+@pytest.mark.parametrize("name", ["game24", "game24@3"])
+def test_sample_dataset_draws_hands_that_training_does_not(name):
+    drawn = {hand(e.problem) for e in datasets.sample_dataset([name], 40)}
+    assert len(drawn) > 20
+    assert drawn <= countdown.unseen_hands()
+    rng = random.Random(0)
+    family = tasks.get("game24")
+    trained = {hand(family.sample(rng).text) for _ in range(200)}
+    assert not trained & countdown.unseen_hands()
+
+
+def hand(problem: str) -> tuple[int, ...]:
+    numbers = [int(number) for number in re.findall("[0-9]+", problem)]
+    numbers.remove(countdown.TARGET)
+    return tuple(sorted(numbers))
 
 
 def test_sample_dataset_draws_no_problem_twice():

@@ -29,6 +29,7 @@ from jaxlrm.models import hf
 from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
 from jaxlrm.search import strategies
+from jaxlrm.solution import steps_of
 from jaxlrm.text import END, Text
 from jaxlrm.train import data, grade, rollouts
 from jaxlrm.verify.verdict import Verdict
@@ -196,24 +197,33 @@ def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
         assert_same_tree(one, expected, scores=1e-4)
 
 
-@pytest.mark.parametrize("apart", [False, True])
-def test_a_score_of_likelihood(tmp_path, apart):
-    """It is that of the chain read as a whole, apart and by the generator."""
+@pytest.mark.parametrize(
+    ("apart", "step_tokens"), [(False, 32), (False, 6), (True, 32), (True, 6)]
+)
+def test_a_score_of_likelihood(tmp_path, apart, step_tokens):
+    """It is that of the chain read as a whole, apart and by the generator.
+
+    And however many times the limit of tokens cut a step of it.
+    """
     folder = tmp_path / "likely"
     shutil.copytree(loading.find(fakes.SMALL), folder)
     line = calibrate.Calibration(0.5, -0.2, 0.3)
     (folder / calibrate.FILE).write_text(json.dumps(line._asdict()))
     models = {"reward": folder} if apart else {}
     with jaxlrm.load(fakes.SMALL if apart else folder, **models) as likely:
-        (found,) = likely.solve(PROBLEMS[1:2], BEAM, rounds=4)
+        (found,) = likely.solve(
+            PROBLEMS[1:2], BEAM, rounds=12, step_tokens=step_tokens
+        )
+    whole = all(thought.kind != "open" for thought in found.thoughts)
+    assert whole == (step_tokens == 32)
     chains, scores = [], []
     for thought in found.thoughts:
         if thought.kind == "open":
             continue
-        steps, number = [thought.text], thought.parent
-        while number >= 0:
-            steps.insert(0, found.thoughts[number].text)
-            number = found.thoughts[number].parent
+        thoughts = [thought]
+        while (number := thoughts[0].parent) >= 0:
+            thoughts.insert(0, found.thoughts[number])
+        steps = steps_of(thoughts)
         ended = thought.kind == "answer"
         labels = [None] * (len(steps) - 1) + [1.0]
         chains.append(rollouts.Chain(tuple(steps), ended))

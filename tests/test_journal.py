@@ -135,7 +135,8 @@ class Play:
                     (score[g, b],) = given
         nothing = np.zeros_like(leaf)
         twigs = tree.Twigs(
-            leaf, None, tokens, valid, kind, score, score, nothing, nothing
+            *(leaf, None, tokens, valid, kind),
+            *(score, score, score, nothing, nothing),
         )
         finished = (leaf < 0).all(1)
         seen = Round(
@@ -652,7 +653,7 @@ def late_play(between=lambda play: None) -> Play:
     blank = np.zeros((*shape, S), int)
     idle = tree.Twigs(
         *(nothing - 1, None, blank, blank > 0),
-        *(nothing, nothing, nothing, nothing, nothing),
+        *(nothing, nothing, nothing, nothing, nothing, nothing),
     )
     zeros = nothing[:, 0]
     seen = Round(
@@ -787,7 +788,7 @@ def test_what_is_left_is_given_once():
         zeros = np.zeros((2, B), int)
         twigs = tree.Twigs(
             *(leaf, None, tokens, valid, zeros + tree.OPEN),
-            *(zeros, zeros, zeros, zeros),
+            *(zeros, zeros, zeros, zeros, zeros),
         )
         finished = np.array([ended, False])
         nodes = np.full((2, B), -1)

@@ -40,6 +40,7 @@ def test_what_fits_is_kept_though_a_better_step_is_too_long():
         valid=jnp.arange(S) < jnp.array([lengths])[..., None],
         kind=jnp.full((1, 4), tree.STEP),
         score=jnp.array([scores]),
+        partial=jnp.zeros((1, 4)),
         logp=jnp.zeros((1, 4)),
         ahead=jnp.zeros((1, 4), jnp.int32),
         forced=jnp.zeros((1, 4), jnp.int32),

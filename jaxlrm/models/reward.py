@@ -60,19 +60,20 @@ def read_step(
         given: `[G, B] int32`, first tokens that nobody was free to choose,
             such as those of a tool: the likelihood leaves them out. None is 0.
         own: `[G, B] int32`, tokens of the step itself, where others follow
-            that are only looked ahead at; None is all of them.
+            that are only looked ahead at, which the likelihood leaves out
+            too; None is all of them.
 
     Returns:
         `(hidden, end, twig, likelihood)`: the hidden states `[G, B, E]` of the
         last token and of the step's last, the keys and values of the tokens,
-        and their log-likelihood `[G, B] float32`, or 0.
+        and the log-likelihood `[G, B] float32` of the step, or 0.
     """
     problems, branches, steps = tokens.shape
     length = valid.sum(-1)
     own = length if own is None else own
-    chosen = valid
+    chosen = jnp.arange(steps) < own[..., None]
     if given is not None:
-        chosen = valid & (jnp.arange(steps) >= given[..., None])
+        chosen &= jnp.arange(steps) >= given[..., None]
     members = branches // groups
     size = max(
         n

@@ -119,11 +119,12 @@ def prefill(
 
 def unembed(params: Transformer, hidden: jax.Array) -> jax.Array:
     """Logits `[..., V] float32` of the next token."""
-    if params.unembedding is None:
-        logits = jnp.einsum("...e,ve->...v", hidden, params.embedding)
-    else:
-        logits = jnp.einsum("...e,ev->...v", hidden, params.unembedding)
-    return logits.astype(jnp.float32)
+    product, weight = "...e,ev->...v", params.unembedding
+    if weight is None:
+        product, weight = "...e,ve->...v", params.embedding
+    return jnp.einsum(
+        product, hidden, weight, preferred_element_type=jnp.float32
+    )
 
 
 def rms_norm(x: jax.Array, weight: jax.Array, epsilon: float) -> jax.Array:

@@ -150,6 +150,7 @@ def initial(model: Model, strategy: Strategy, problems: int) -> State:
         valid=jnp.zeros(steps, bool),
         kind=integers,
         score=jnp.zeros(shape, jnp.float32),
+        partial=jnp.zeros(shape, jnp.float32),
         logp=jnp.zeros(shape, jnp.float32),
         ahead=integers,
         forced=integers,
@@ -263,11 +264,17 @@ def choose(
 def extend(
     model: Model, aggregate: Aggregate, state: State, weights: Weights, chosen
 ) -> State:
-    """Writes a step in each of the branches that were `chosen`."""
+    """Writes a step in each of the branches that were `chosen`.
+
+    One that the limit of tokens cuts leaves its chain the score that it had
+    before; where no step was finished yet, the score at the cut stands in.
+    """
     tree, (leaf, keys) = state.tree, chosen
     cache, twigs = model.extend(weights, state.cache, tree, leaf, keys)
-    before, steps = tree_lib.at(tree.score, leaf), tree_lib.at(tree.depth, leaf)
-    twigs = twigs.replace(score=aggregate(before, steps, twigs.score))
+    before, steps = tree_lib.at(tree.score, leaf), tree_lib.at(tree.steps, leaf)
+    after = aggregate(before, steps, twigs.score)
+    unscored = (twigs.kind == tree_lib.OPEN) & (steps > 0)
+    twigs = twigs.replace(score=jnp.where(unscored, before, after))
     tree = tree.replace(spent=tree.spent + twigs.spent.sum(1))
     return state.replace(tree=tree, twigs=twigs, cache=cache)
 

@@ -31,7 +31,8 @@ class Tree:
         dropped: `[G] int32`, steps let go because the cache was full.
         peak: `[G] int32`, most tokens of kept steps that the cache has held.
         parent: `int32`, -1 for the root.
-        depth: `int32`, steps since the prompt.
+        depth: `int32`, nodes since the prompt.
+        steps: `int32`, finished steps since the prompt: OPEN nodes are none.
         end: `int32`, position of the node's last token.
         length: `int32`, tokens in the node (0 for the root: the cache has
             the prompt).
@@ -49,8 +50,10 @@ class Tree:
         visits: `int32`, simulations that went through it.
         value: `float32`, `visits` times what the node is worth, see `backup`.
         prior: `float32`, mean log-probability of its tokens, without a tool's.
-        score: `float32`, of the chain up to the node, in (0, 1): see
-            `aggregate`.
+        score: `float32`, of the chain's finished steps up to the node, in
+            (0, 1): see `aggregate`.
+        partial: `float32`, of an OPEN node, what the likelihood of its step so
+            far adds to the logit of the step's score.
         verdict: `int32`.
         key: `[G, N]` PRNG keys: a child's is folded from its parent's and its
             ordinal, so results do not depend on what else is in the batch.
@@ -68,6 +71,7 @@ class Tree:
     peak: jax.Array
     parent: jax.Array
     depth: jax.Array
+    steps: jax.Array
     end: jax.Array
     length: jax.Array
     kind: jax.Array
@@ -81,6 +85,7 @@ class Tree:
     value: jax.Array
     prior: jax.Array
     score: jax.Array
+    partial: jax.Array
     verdict: jax.Array
     key: jax.Array
     tokens: jax.Array
@@ -99,6 +104,7 @@ class Twigs:
         valid: `[G, B, S] bool`, written.
         kind: `[G, B] int32`, STEP, OPEN or ANSWER.
         score: `[G, B] float32`, the learned verifier's, in (0, 1).
+        partial: `[G, B] float32`, see `Tree`; 0 but for OPEN.
         logp: `[G, B] float32`, log-probability of the tokens.
         ahead: `[G, B] int32`, tokens written only to be scored.
         forced: `[G, B] int32`, first tokens, which a tool wrote.
@@ -110,6 +116,7 @@ class Twigs:
     valid: jax.Array
     kind: jax.Array
     score: jax.Array
+    partial: jax.Array
     logp: jax.Array
     ahead: jax.Array
     forced: jax.Array
@@ -146,6 +153,7 @@ def empty(
         peak=nothing,
         parent=integers - 1,
         depth=integers,
+        steps=integers,
         end=integers,
         length=integers,
         kind=integers,
@@ -159,6 +167,7 @@ def empty(
         value=floats,
         prior=floats,
         score=floats,
+        partial=floats,
         verdict=integers,
         key=jax.random.split(jax.random.key(0), shape),
         tokens=jnp.zeros((*shape, step_tokens), jnp.int32),
@@ -258,11 +267,13 @@ def add(
     length = twigs.length
     chosen = length - twigs.forced
     live = twigs.kind != ANSWER
+    whole = twigs.kind != OPEN
     parent = jnp.where(nodes < capacity, twigs.leaf, capacity)
     tree = tree.replace(
         size=jnp.minimum(tree.size + keep.sum(1), capacity),
         parent=put(tree.parent, nodes, twigs.leaf),
         depth=put(tree.depth, nodes, at(tree.depth, twigs.leaf) + 1),
+        steps=put(tree.steps, nodes, at(tree.steps, twigs.leaf) + whole),
         end=put(tree.end, nodes, at(tree.end, twigs.leaf) + length),
         length=put(tree.length, nodes, length),
         kind=put(tree.kind, nodes, twigs.kind),
@@ -273,6 +284,7 @@ def add(
         group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
         prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(chosen, 1)),
         score=put(tree.score, nodes, twigs.score),
+        partial=put(tree.partial, nodes, twigs.partial),
         verdict=put(tree.verdict, nodes, verdict),
         key=put(tree.key, nodes, twigs.key),
         tokens=put(tree.tokens, nodes, twigs.tokens),

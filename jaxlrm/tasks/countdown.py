@@ -93,6 +93,10 @@ class Game24:
         path += _winning_path(rng, hand)
         return _problem(rng, self.name, _GAME24, numbers, TARGET, path)
 
+    def held_out(self) -> Game24:
+        """Draws the hands that training never sees."""
+        return Game24(unseen=True)
+
     def accepts(self, statement: str, answer: str, gold: str) -> bool:
         """Any expression that uses each number once and hits the target."""
         del gold

@@ -40,6 +40,9 @@ class Task(Protocol):
             may have a method `reachable(statement, steps) -> bool | None`
             that tells, as `jaxlrm.tasks.countdown.reachable`; chains of
             training are then labelled by it.
+
+    A family that keeps some of its problems from training may have a method
+    `held_out() -> Task`, which draws those: datasets are drawn by it.
     """
 
     name: str

@@ -55,6 +55,7 @@ def make_step(config: TrainConfig):
     optimise = optimiser.build(config.model, config.optimiser, config.steps)
     on_cpu = jax.default_backend() == "cpu"
     attend = attention.row_by_row if on_cpu else attention.attend
+    dtype = config.compute_dtype
 
     @functools.partial(jax.jit, donate_argnums=0)
     def step(state: State, batch: data.Batch):
@@ -62,7 +63,7 @@ def make_step(config: TrainConfig):
             def objective(values):
                 return losses.loss(
                     config.model,
-                    values,
+                    jax.tree.map(lambda x: x.astype(dtype), values),
                     rows,
                     config.value_weight,
                     attend,

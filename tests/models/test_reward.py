@@ -101,6 +101,6 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
     told = jax.nn.log_softmax(unembed(values, sources))
     told = np.take_along_axis(told, written[..., None], -1)[..., 0]
     slot = np.arange(S)
-    chosen = (slot >= given[..., None]) & (slot < number[..., None])
+    chosen = (slot >= given[..., None]) & (slot < own[..., None])
     told = np.where(chosen, told, 0).sum(-1)
     np.testing.assert_allclose(said, told, rtol=1e-5, atol=1e-4)

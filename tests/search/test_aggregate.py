@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jaxlrm.config import AGGREGATES, SearchConfig
 from jaxlrm.search import aggregate, strategies
-from jaxlrm.testing import answer, run_scripts, step
+from jaxlrm.testing import answer, cut, run_scripts, step
 
 REFERENCE = {
     "last": lambda scores: scores[-1],
@@ -46,3 +46,31 @@ def test_a_node_has_the_score_of_its_chain(name, tree):
     )
     script = (step("a", 0.5, step("a1", 0.8, answer("a2", 0.4))),)
     assert run_scripts(strategies.build(config), [script]).trees == [tree]
+
+
+@pytest.mark.parametrize("name", AGGREGATES)
+def test_a_step_that_is_cut_counts_once_and_at_its_end(name):
+    """Until then its chain has the score of the steps before it."""
+    config = SearchConfig(
+        branches=2, width=2, step_tokens=4, chain_tokens=40, aggregate=name
+    )
+    end = answer("a4", 0.4)
+    middle = cut("a2", 0.9, cut("a3", 0.1, step("a4", 0.8, end)))
+    script = (step("a1", 0.5, middle),)
+    (tree,) = run_scripts(strategies.build(config), [script]).trees
+    lines = tree.split("\n")
+    scores = [float(line.removesuffix(" x2").split()[-1]) for line in lines]
+    steps = [[0.5], [0.5], [0.5], [0.5, 0.8], [0.5, 0.8, 0.4]]
+    expected = [REFERENCE[name](s) for s in steps]
+    assert scores == pytest.approx(expected, abs=1e-4)  # as written
+
+
+def test_a_cut_first_step_is_worth_what_it_is_at_the_cut():
+    """Nothing else is known of its chain; it does not count when it ends."""
+    config = SearchConfig(
+        branches=2, width=2, step_tokens=4, chain_tokens=40, aggregate="product"
+    )
+    script = (cut("a1", 0.5, step("a2", 0.8, answer("a3", 0.4))),)
+    assert run_scripts(strategies.build(config), [script]).trees == [
+        "1 a1 .. 0.5 x2\n  2 a2 0.8 x2\n    3 a3 END 0.32 x2"
+    ]

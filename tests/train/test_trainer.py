@@ -241,6 +241,19 @@ def test_a_mesh_trains_as_one_device():
     )
 
 
+def test_products_in_bfloat16_of_parameters_in_float32():
+    single = dataclasses.replace(CONFIG, data=1, model_parallel=1)
+    exact, _ = steps_of(single, 4)
+    half, state = steps_of(
+        dataclasses.replace(single, compute_dtype="bfloat16"), 4
+    )
+    for first, second in zip(exact, half, strict=True):
+        assert first["loss"] == pytest.approx(second["loss"], rel=0.01)
+    assert exact != half
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(state.params)}
+    assert dtypes == {np.dtype("float32")}
+
+
 def test_moments_lie_where_their_parameters_do():
     mesh = sharding.make_mesh(2, 2)
     with jax.set_mesh(mesh):
