@@ -659,14 +659,14 @@ def test_sequential_ends_with_its_rounds():
 
 # --- Late verdicts ------------------------------------------------------------
 
+STEPWISE_NAMES = ["beam", "dvts", "rebase", "mcts", "uct", "sequential"]
 WRONG = [step(word, 0.9, verdict=INVALID) for word in ("a", "b", "d", "e")]
 
 
+@pytest.mark.parametrize("fused", [False, True], ids=["stepped", "fused"])
 @pytest.mark.parametrize("place", ["first", "second", "answer"])
-@pytest.mark.parametrize(
-    "name", ["beam", "dvts", "rebase", "mcts", "sequential"]
-)
-def test_what_is_refuted_late_is_tried_again(name, place):
+@pytest.mark.parametrize("name", STEPWISE_NAMES)
+def test_what_is_refuted_late_is_tried_again(name, place, fused):
     """All branches are wrong at once, and right the next time."""
     right = answer("c1", 0.95, verdict=VALID)
     script = {
@@ -686,7 +686,7 @@ def test_what_is_refuted_late_is_tried_again(name, place):
     strategy = build(name, rounds=16)
     at_once = run_scripts(strategy, [script])
     assert "c1 END 0.95" in at_once.trees[0]
-    late = run_scripts(strategy, [script], late=True)
+    late = run_scripts(strategy, [script], late=True, fused=fused)
     assert "c1 END 0.95" in late.trees[0]
     dead = [line for line in late.trees[0].splitlines() if "DEAD" in line]
     assert len(dead) >= 2 and all("INVALID" in line for line in dead)
