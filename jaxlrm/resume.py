@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 INTERVAL = 30.0  # seconds between two writes
 _SHARE = 0.05  # of the time, at most, that writing may take
-_FORMAT = 1
+_FORMAT = 2
 _JSON = "json"  # name of the array of JSON
 
 

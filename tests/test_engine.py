@@ -759,7 +759,12 @@ def test_easy_problems_leave_their_tokens_to_hard_ones(delay, execution):
 def test_a_search_short_of_tokens_narrows(tiny, strategy, execution):
     """All branches together would stop after an eighth of the tokens each."""
     config = dataclasses.replace(
-        STEPWISE, strategy=strategy, execution=execution, rounds=30, tokens=160
+        STEPWISE,
+        strategy=strategy,
+        execution=execution,
+        rounds=30,
+        tokens=160,
+        seed=4,  # a random model ends many chains early with some others
     )
     for solution in tiny.solve(["What is 1 + 2?", "Is it?"], config):
         assert 140 < solution.tokens["generator"] <= 160

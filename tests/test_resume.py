@@ -490,16 +490,21 @@ def foreign(name: str, folder) -> bytes:
         record = {
             "list": [],
             "string": "x",
-            "other": {"format": 1, "arrays": []},
+            "other": {"format": resume._FORMAT, "arrays": []},
             "newer": {
-                "format": 2,
+                "format": resume._FORMAT + 1,
                 "identity": {},
                 "record": {},
                 "arrays": [],
             },
-            "flat": {"format": 1, "identity": 3, "record": {}, "arrays": []},
+            "flat": {
+                "format": resume._FORMAT,
+                "identity": 3,
+                "record": {},
+                "arrays": [],
+            },
             "lacking": {
-                "format": 1,
+                "format": resume._FORMAT,
                 "identity": {},
                 "record": {},
                 "arrays": ["b"],
