@@ -764,7 +764,7 @@ def test_a_search_short_of_tokens_narrows(tiny, strategy, execution):
         execution=execution,
         rounds=30,
         tokens=160,
-        seed=4,  # a random model ends many chains early with some others
+        seed=4,  # with others the random model ends its chains sooner
     )
     for solution in tiny.solve(["What is 1 + 2?", "Is it?"], config):
         assert 140 < solution.tokens["generator"] <= 160

@@ -33,7 +33,7 @@ def test_an_outline():
         inspect.cleandoc("""
             1 a 0.9 x2
               3 a1 END 0.8 VALID
-              4 a2 .. 0.25
+              4 a2 .. 0.9
             2 b 0.1 x2
         """)
     ]

@@ -164,13 +164,18 @@ def path(trees: tree.Tree, slot: int, node: int) -> list[int]:
 
 
 class Chain(NamedTuple):
-    """One branch of a round: all its tokens, and what it was to write."""
+    """One branch of a round: all its tokens, and what it was to write.
+
+    The score is that at the token `scored`, the end of the last finished step,
+    or the last one of all if no step was finished.
+    """
 
     slot: int
     branch: int
     tokens: list[int]
     start: int
     length: int
+    scored: int
 
 
 def chains(shot: Snapshot) -> list[Chain]:
@@ -182,15 +187,20 @@ def chains(shot: Snapshot) -> list[Chain]:
             if leaf < 0:
                 continue
             tokens, _ = problem(shot.problems[slot])
+            scored = None
             for node in path(shot.trees, slot, leaf):
                 length = shot.trees.length[slot, node]
                 tokens = [*tokens, *shot.trees.tokens[slot, node, :length]]
+                if shot.trees.kind[slot, node] != tree.OPEN:
+                    scored = len(tokens) - 1
             length = int(shot.twigs.valid[slot, branch].sum())
             assert length > 0
             twig = shot.twigs.tokens[slot, branch, :length]
             start = len(tokens)
             tokens = [int(token) for token in (*tokens, *twig)]
-            found.append(Chain(slot, branch, tokens, start, length))
+            if scored is None or shot.twigs.kind[slot, branch] != tree.OPEN:
+                scored = len(tokens) - 1
+            found.append(Chain(slot, branch, tokens, start, length, scored))
     return found
 
 
@@ -260,7 +270,7 @@ def assert_like_a_full_recompute(shot: Snapshot):
         _, _, scores, _ = read_chains(REWARD, found)
     for row, chain in enumerate(found):
         score = shot.twigs.score[chain.slot, chain.branch]
-        close(score, scores[row, len(chain.tokens) - 1])
+        close(score, scores[row, chain.scored])
 
 
 def caches(shot: Snapshot):
