@@ -57,7 +57,8 @@ def test_a_part_measures(benchmark, sizes, part, rows):
     found = list(benchmark.PARTS[part](sizes, 1))
     assert len(found) == rows
     for row in found:
-        assert float(row.ours.replace(",", "")) >= 0
+        rounded_off = row.what.endswith("MB")  # at these sizes
+        assert float(row.ours.replace(",", "")) > 0 or rounded_off
         assert row.what.startswith("its ") or float(row.ratio) > 0
 
 

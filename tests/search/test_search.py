@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxlrm.config import SearchConfig
+from jaxlrm.config import STRATEGIES, SearchConfig
 from jaxlrm.lockstep import Prompts
 from jaxlrm.search import search, strategies
 from jaxlrm.testing import (
@@ -240,6 +240,23 @@ def test_a_fused_search_grows_the_same_trees(slots, late):
     options = {"keys": KEYS, "sampled": True, "slots": slots, "late": late}
     stepped = run_scripts(BEAM, SCRIPTS, **options)
     fused = run_scripts(BEAM, SCRIPTS, fused=True, **options)
+    assert fused.trees == stepped.trees
+
+
+@pytest.mark.parametrize("name", sorted({*STRATEGIES} - {"beam"}))
+def test_every_strategy_grows_the_same_trees_fused(name):
+    config = SearchConfig(
+        strategy=name,
+        branches=1 if name == "greedy" else 4,
+        step_tokens=4,
+        chain_tokens=40,
+        rounds=5,
+    )
+    strategy = strategies.build(config)
+    options = {"keys": KEYS, "sampled": True, "slots": 2}
+    stepped = run_scripts(strategy, SCRIPTS, **options)
+    assert all(stepped.trees)
+    fused = run_scripts(strategy, SCRIPTS, fused=True, **options)
     assert fused.trees == stepped.trees
 
 
