@@ -18,8 +18,8 @@ The presets:
   `runs/l_last`, goes on with that (the card of `mini` has the command).
 - `l_again`: goes on with `runs/l_last`: the shipped `mini`.
 - `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a
-  low rate. Worked chains are likelier by it (4.97 nats each instead of 7.31),
-  but a search solves no more problems with it.
+  low rate. Its loss falls from 0.093 nats a token to 0.055, but a search solves
+  no more problems with it.
 """
 
 import dataclasses
