@@ -20,6 +20,7 @@ The presets:
 - `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a
   low rate. Its loss falls from 0.093 nats a token to 0.055, but a search solves
   no more problems with it.
+- `l_products`: goes on with `l_longer`, where `countdown` works long products out.
 """
 
 import dataclasses
@@ -64,6 +65,15 @@ LONGER = (
     *["lcm", "countdown"] * 4,
     *["linear", "system", "differentiate"] * 3,
     *["arithmetic", "gcd", "evaluate", "game24", "programs"] * 2,
+    *["factors"],
+)
+# What a search still fails at: moves with long products, and long chains.
+PRODUCTS = (
+    *["countdown"] * 9,
+    *["expand"] * 6,
+    *["rational", "evaluate", "lcm"] * 4,
+    *["linear", "system", "arithmetic", "game24"] * 3,
+    *["gcd", "differentiate", "programs"] * 2,
     *["factors"],
 )
 _SHARED = ModelConfig(
@@ -140,6 +150,17 @@ def get_config(preset: str = "xs") -> TrainConfig:
         ),
         seed=5,
         checkpoint_every=50,
+    )
+    runs["l_products"] = dataclasses.replace(
+        runs["l_longer"],
+        tasks=PRODUCTS,
+        init="runs/l_longer/model",
+        steps=450,
+        optimiser=dataclasses.replace(
+            runs["l_longer"].optimiser, warmup=20, decay=430
+        ),
+        seed=6,
+        checkpoint_every=25,
     )
     if preset not in runs:
         raise ValueError(

@@ -5,7 +5,7 @@ fractions may occur on the way. Further phrasings are those of `countdown` and
 `puzzle24` in reasoning-gym (2025), whose number ranges level 3 to 5 cover.
 
 A chain of thought is a chain of moves, as `jaxlrm.verify.rules.moves` reads
-them. The hands listed in `game24_unseen.txt`, a third of the solvable ones,
+them; products of two numbers of several digits are worked out first. The hands listed in `game24_unseen.txt`, a third of the solvable ones,
 chosen by their hashes, are kept for tests.
 """
 
@@ -19,7 +19,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxlrm.tasks import task
+from jaxlrm.tasks import task, working
 from jaxlrm.verify.exact import NotParsed, Number, parse
 from jaxlrm.verify.rules import moves as rule
 
@@ -278,11 +278,19 @@ def _lines(numbers: Sequence[int], path: Sequence[Move]):
     """Writes moves as steps: `4 * 9 = 36 left 10, 13, 36`."""
     left = list(numbers)
     for move in path:
+        if move.operator == "*" and _is_long(move.left, move.right):
+            yield from working.product(move.left, move.right)
         left.remove(move.left)
         left.remove(move.right)
         left.append(move.result)
         line = f"{move.left} {move.operator} {move.right} = {move.result}"
         yield line if len(left) == 1 else f"{line} left {_join(left)}"
+
+
+def _is_long(one: Number, other: Number) -> bool:
+    """Is a product of whole numbers, above 13, too long for the head?"""
+    whole = isinstance(one, int) and isinstance(other, int)
+    return whole and one > HIGHEST and other > HIGHEST
 
 
 # --- Countdown --------------------------------------------------------------

@@ -6,12 +6,17 @@ by their sum, difference, product, or quotient, and the numbers left are written
 out: `4 * 9 = 36 left 10, 13, 36`. The move of the last two numbers must make
 the target and leaves nothing to write: `36 - 12 = 24`.
 
+A product of two of the numbers left may be worked out before its move, in a
+block of lines that leave less and less to do: `57*19 = 570 + 57*9`,
+`= 570 + 513`, `= 1083`.
+
 Nothing here looks ahead: a legal move is valid whether or not the target can
 still be made.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -35,6 +40,11 @@ _MOVE = re.compile(
     rf"([-+*/0-9]{{3,603}})=({_NUMBER})"
     rf"(?:left({_NUMBER}(?:,{_NUMBER}){{0,{COUNT}}}))?"
 )
+_FACTOR = "[0-9]{1,12}"
+_ASIDE = re.compile(
+    rf"(?:({_FACTOR})\*({_FACTOR}))?="
+    rf"([0-9]{{1,24}}(?:[+*][0-9]{{1,24}}){{0,{COUNT}}})"
+)
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 
 
@@ -50,6 +60,18 @@ class Term(NamedTuple):
     value: Number
     text: str
     binding: int
+
+
+class Block(NamedTuple):
+    """A product that is being worked out.
+
+    Attributes:
+        value: what its lines come to.
+        work: what the last of them has left to do.
+    """
+
+    value: int
+    work: int
 
 
 def reads(statement: str) -> bool:
@@ -71,10 +93,11 @@ def check(statement: str, steps: Sequence[str]) -> Verdict:
     """The verdict on the last of `steps`: is it a legal move?
 
     Returns:
-        VALID for a legal move; INVALID for an illegal one, for wrong
-        arithmetic or a wrong list of what is left, for a repeated line, and
-        for a last move that misses the target; UNKNOWN for a line that is no
-        move, and where the lines before cannot be followed.
+        VALID for a legal move, and for a line that works out a product of two
+        of the numbers left; INVALID for an illegal one, for wrong arithmetic
+        or a wrong list of what is left, for a repeated line, and for a last
+        move that misses the target; UNKNOWN for another line, and where the
+        lines before cannot be followed.
     """
     return _follow(statement, steps)[0]
 
@@ -134,23 +157,69 @@ def _follow(statement: str, steps: Sequence[str]) -> tuple[Verdict, list[Term]]:
         return Verdict.UNKNOWN, []
     numbers, target = stated
     terms = [Term(number, str(number), _ATOM) for number in numbers]
-    *earlier, last = steps
-    seen = {_squeeze(statement)}
-    for line in earlier:
-        verdict, terms = _play(terms, target, line)
-        if verdict is Verdict.INVALID:
+    seen, block = {_squeeze(statement)}, None
+    for index, line in enumerate(steps):
+        form, last = _squeeze(line), index == len(steps) - 1
+        goes_on = block is not None and form is not None and form[:1] == "="
+        if last and (len(terms) == 1 or (form in seen and not goes_on)):
+            return Verdict.INVALID, terms
+        verdict, after = _work_out(terms, block, form)
+        if verdict is Verdict.UNKNOWN:
+            block = None
+            verdict, terms = _play(terms, target, form)
+        else:
+            block = after
+        if verdict is Verdict.INVALID and not last:
             return Verdict.UNKNOWN, []
-        seen.add(_squeeze(line))
-    if len(terms) == 1 or _squeeze(last) in seen:
-        return Verdict.INVALID, terms
-    return _play(terms, target, last)
+        seen.add(form)
+    return verdict, terms
+
+
+def _work_out(
+    terms: list[Term], block: Block | None, form: str | None
+) -> tuple[Verdict, Block | None]:
+    """Does the line work out a product? UNKNOWN if it is of another form.
+
+    Returns:
+        The verdict, and the block with the line; None where nothing is left
+        to do.
+    """
+    match = None if form is None else _ASIDE.fullmatch(form)
+    if match is None or (match[1] is None and block is None):
+        return Verdict.UNKNOWN, None
+    if match[1] is not None:
+        if "*" not in match[3] and "+" not in match[3]:
+            return Verdict.UNKNOWN, None  # a move, if anything
+        pair = int(match[1]), int(match[2])
+        values = [term.value for term in terms]
+        wanted = 2 if pair[0] == pair[1] else 1
+        if any(values.count(number) < wanted for number in pair):
+            return Verdict.INVALID, None
+        block = Block(pair[0] * pair[1], _work(f"{match[1]}*{match[2]}"))
+    parts = [part.split("*") for part in match[3].split("+")]
+    if max(map(len, parts)) > 2:
+        return Verdict.INVALID, None
+    total = sum(math.prod(map(int, part)) for part in parts)
+    work = _work(match[3])
+    if total != block.value or work >= block.work:
+        return Verdict.INVALID, None
+    return Verdict.VALID, block._replace(work=work) if work else None
+
+
+def _work(text: str) -> int:
+    """Products of digits, twice, and sums to do; zeros do not count."""
+    parts = [part.split("*") for part in text.split("+")]
+    digits = [
+        [len(number.replace("0", "")) for number in part] for part in parts
+    ]
+    products = sum(2 * math.prod(part) for part in digits if len(part) > 1)
+    return products + len(parts) - 1
 
 
 def _play(
-    terms: list[Term], target: int, line: str
+    terms: list[Term], target: int, form: str | None
 ) -> tuple[Verdict, list[Term]]:
-    """Carries out the move that `line` writes; `terms` is left as it is."""
-    form = _squeeze(line)
+    """Carries out the move that a line writes; `terms` is left as it is."""
     match = None if form is None else _MOVE.fullmatch(form)
     if match is None:
         return Verdict.UNKNOWN, terms
