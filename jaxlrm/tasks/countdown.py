@@ -5,8 +5,9 @@ fractions may occur on the way. Further phrasings are those of `countdown` and
 `puzzle24` in reasoning-gym (2025), whose number ranges level 3 to 5 cover.
 
 A chain of thought is a chain of moves, as `jaxlrm.verify.rules.moves` reads
-them; products of two numbers of several digits are worked out first. The hands listed in `game24_unseen.txt`, a third of the solvable ones,
-chosen by their hashes, are kept for tests.
+them; products of two numbers of several digits are worked out first. The hands
+listed in `game24_unseen.txt`, a third of the solvable ones, chosen by their
+hashes, are kept for tests.
 """
 
 from __future__ import annotations

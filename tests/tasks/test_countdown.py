@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 
 import pytest
@@ -41,6 +42,21 @@ def test_chains_are_valid_and_corrupted_ones_are_not(family, level):
         assert rule.check_answer(statement, problem.steps) is Verdict.VALID
         assert rule.answer(statement, problem.steps) == problem.answer
         assert is_correct(statement, problem.answer)
+
+
+def test_long_products_are_worked_out():
+    rng, seen = random.Random(0), 0
+    for _ in range(200):
+        steps = Countdown().sample(rng, 3).steps
+        for before, line in zip(("", *steps), steps, strict=False):
+            move = re.match(r"([0-9]+) \* ([0-9]+) = ([0-9]+)", line)
+            if move is None:
+                continue
+            factors = move[1], move[2]
+            if all(len(n.rstrip("0")) > 1 and int(n) > 13 for n in factors):
+                seen += 1
+                assert before == f"= {move[3]}"
+    assert seen
 
 
 @each_family

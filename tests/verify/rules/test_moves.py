@@ -11,6 +11,7 @@ from jaxlrm.verify.rules.moves import (
     check,
     check_answer,
     combine,
+    numbers_left,
     read,
     reads,
 )
@@ -101,6 +102,56 @@ def test_dead_ends_are_legal():
     assert check("1, 1, 1, 1 -> 24", ["1 + 1 = 2 left 1, 1, 2"]) is (
         Verdict.VALID
     )
+
+
+BLOCK = ("57*19 = 570 + 57*9", "= 570 + 513", "= 1083")
+LONG = "53, 43, 57, 19 -> 987"
+
+
+def test_a_product_is_worked_out_before_its_move():
+    chain = (
+        *BLOCK,
+        "57 * 19 = 1083 left 53, 43, 1083",
+        "1083 - 43 = 1040 left 53, 1040",
+        "1040 - 53 = 987",
+    )
+    for end in range(1, len(chain) + 1):
+        assert check(LONG, chain[:end]) is Verdict.VALID, chain[:end]
+    for end in range(1, len(chain)):
+        assert check_answer(LONG, chain[:end]) is Verdict.INVALID
+    assert answer(LONG, chain) == "57*19 - 43 - 53"
+    assert numbers_left(LONG, BLOCK[:2]) == (19, 43, 53, 57)
+    # A block may be left, for a move or for another.
+    assert check(LONG, [BLOCK[0], chain[3]]) is Verdict.VALID
+    other = "43*19 = 430 + 43*9"
+    assert check(LONG, [BLOCK[0], other, "= 430 + 387"]) is Verdict.VALID
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        ["57*19 = 570 + 57*8"],
+        ["57*19 = 57*19"],  # nothing is done
+        ["57*19 = 19*57"],
+        ["57*18 = 570 + 57*8"],  # 18 is not left
+        ["57*57 = 2850 + 57*7"],  # there is one 57
+        [BLOCK[0], "= 570 + 514"],
+        [BLOCK[0], "= 570 + 57*9"],
+        [BLOCK[0], "= 57*9 + 570"],
+        [*BLOCK[:2], "= 513 + 570"],
+        [*BLOCK, BLOCK[0]],
+        [BLOCK[0], "= 1*1*1083"],
+    ],
+)
+def test_wrong_products(chain):
+    assert check(LONG, chain) is Verdict.INVALID
+
+
+def test_a_block_ends_with_its_number():
+    assert check(LONG, [*BLOCK, "= 1000 + 83"]) is Verdict.UNKNOWN
+    assert check(LONG, [*BLOCK, "= 1083"]) is Verdict.INVALID  # said before
+    assert check(LONG, [BLOCK[1]]) is Verdict.UNKNOWN
+    assert check("57, 57, 3 -> 3252", ["57*57 = 2850 + 57*7"]) is Verdict.VALID
 
 
 def test_fractions():
