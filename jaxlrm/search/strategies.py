@@ -321,7 +321,8 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
     children each. A simulation that expands a leaf finds the leaf's score, or
     0 if nothing sound was written; one that ends a chain finds the chain's. So
     verdicts guide it from the ends: a proof ends the search, and what only
-    leads to refuted steps is worth 0. A leaf without a sound child may be tried
+    leads to refuted steps is worth 0; where verdicts are late, the steps before
+    an answer keep what it brought. A leaf without a sound child may be tried
     again, but not for ever.
     """
     walks = config.branches // config.width
