@@ -6,9 +6,9 @@ by their sum, difference, product, or quotient, and the numbers left are written
 out: `4 * 9 = 36 left 10, 13, 36`. The move of the last two numbers must make
 the target and leaves nothing to write: `36 - 12 = 24`.
 
-A product of two of the numbers left may be worked out before its move, in a
-block of lines that leave less and less to do: `57*19 = 570 + 57*9`,
-`= 570 + 513`, `= 1083`.
+A product of two of the numbers left, of several digits both, may be worked out
+before its move, in a block of lines that leave less and less to do:
+`57*19 = 570 + 57*9`, `= 570 + 513`, `= 1083`.
 
 Nothing here looks ahead: a legal move is valid whether or not the target can
 still be made.
@@ -23,6 +23,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from jaxlrm.verify.exact import Number
+from jaxlrm.verify.rules.coefficients import digits
 from jaxlrm.verify.verdict import Verdict
 
 LENGTH = 600  # characters of a statement or a line
@@ -195,6 +196,8 @@ def _work_out(
         wanted = 2 if pair[0] == pair[1] else 1
         if any(values.count(number) < wanted for number in pair):
             return Verdict.INVALID, None
+        if min(map(digits, pair)) < 2:  # it can be done in the head
+            return Verdict.INVALID, None
         block = Block(pair[0] * pair[1], _work(f"{match[1]}*{match[2]}"))
     parts = [part.split("*") for part in match[3].split("+")]
     if max(map(len, parts)) > 2:
@@ -209,10 +212,10 @@ def _work_out(
 def _work(text: str) -> int:
     """Products of digits, twice, and sums to do; zeros do not count."""
     parts = [part.split("*") for part in text.split("+")]
-    digits = [
+    sizes = [
         [len(number.replace("0", "")) for number in part] for part in parts
     ]
-    products = sum(2 * math.prod(part) for part in digits if len(part) > 1)
+    products = sum(2 * math.prod(size) for size in sizes if len(size) > 1)
     return products + len(parts) - 1
 
 

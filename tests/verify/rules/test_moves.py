@@ -151,7 +151,10 @@ def test_a_block_ends_with_its_number():
     assert check(LONG, [*BLOCK, "= 1000 + 83"]) is Verdict.UNKNOWN
     assert check(LONG, [*BLOCK, "= 1083"]) is Verdict.INVALID  # said before
     assert check(LONG, [BLOCK[1]]) is Verdict.UNKNOWN
-    assert check("57, 57, 3 -> 3252", ["57*57 = 2850 + 57*7"]) is Verdict.VALID
+    stated = "57, 57, 3, 20 -> 3252"
+    assert check(stated, ["57*57 = 2850 + 57*7"]) is Verdict.VALID
+    for line in ("57*3 = 150 + 7*3", "57*20 = 1000 + 140"):  # in the head
+        assert check(stated, [line]) is Verdict.INVALID
 
 
 def test_fractions():
