@@ -21,7 +21,9 @@ The presets:
   low rate. Its loss falls from 0.093 nats a token to 0.055, but a search solves
   no more problems with it.
 - `l_products`: goes on with `l_longer`, where `countdown` works long products
-  out.
+  out. Of ten problems each that reasoning-gym draws with its own defaults a
+  beam of 64 solves seven of `countdown` with it, and none of
+  `polynomial_multiplication`; it is not shipped.
 """
 
 import dataclasses
