@@ -210,7 +210,10 @@ def _work_out(
 
 
 def _work(text: str) -> int:
-    """Products of digits, twice, and sums to do; zeros do not count."""
+    """Products of digits, twice, and sums to do; zeros do not count.
+
+    As `coefficients.left_to_do`, but of the text: `75*1` is still to do.
+    """
     parts = [part.split("*") for part in text.split("+")]
     sizes = [
         [len(number.replace("0", "")) for number in part] for part in parts

@@ -358,8 +358,9 @@ def test_no_text_raises(steps, statement):
     answer(statement, steps)
     if reads(steps[0]):
         assert check_chain(steps[0], steps) in Verdict
-        # To state the problem again is no step.
-        assert check_chain(steps[0], steps[:1]) is not VALID
+        # To state the problem again is no step, first or after others.
+        for earlier in ([], steps):
+            assert check_chain(steps[0], [*earlier, steps[0]]) is not VALID
 
 
 @pytest.mark.parametrize("index", range(len(BOMBS)))
