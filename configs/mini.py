@@ -17,13 +17,8 @@ The presets:
   learns to write programs too. A second, shorter run of it with other settings,
   `runs/l_last`, goes on with that (the card of `mini` has the command).
 - `l_again`: goes on with `runs/l_last`: the shipped `mini`.
-- `l_longer`: goes on with `l_again`, with chains of up to 1,024 tokens, at a
-  low rate. Its loss falls from 0.093 nats a token to 0.055, but a search solves
-  no more problems with it.
-- `l_products`: goes on with `l_longer`, where `countdown` works long products
-  out. Of ten problems each that reasoning-gym draws with its own defaults a
-  beam of 64 solves seven of `countdown` with it, and none of
-  `polynomial_multiplication`; it is not shipped.
+- `l_longer`: goes on with `l_again`, with chains of up to 1,536 tokens: the
+  longest products of sums, and `countdown` where long products are worked out.
 """
 
 import dataclasses
@@ -61,21 +56,12 @@ AGAIN = (
     *["gcd", "countdown", "programs"] * 2,
     *["lcm", "evaluate", "differentiate", "factors"],
 )
-# The longest chains with the rest: products of sums, large denominators.
+# The longest chains with the rest: products of sums, moves with long products.
 LONGER = (
-    *["expand"] * 6,
+    *["countdown"] * 8,
     *["rational"] * 5,
-    *["lcm", "countdown"] * 4,
-    *["linear", "system", "differentiate"] * 3,
-    *["arithmetic", "gcd", "evaluate", "game24", "programs"] * 2,
-    *["factors"],
-)
-# What a search still fails at: moves with long products, and long chains.
-PRODUCTS = (
-    *["countdown"] * 9,
-    *["expand"] * 6,
-    *["rational", "evaluate", "lcm"] * 4,
-    *["linear", "system", "arithmetic", "game24"] * 3,
+    *["expand", "arithmetic", "lcm"] * 4,
+    *["expand@5", "linear", "system", "evaluate", "game24"] * 3,
     *["gcd", "differentiate", "programs"] * 2,
     *["factors"],
 )
@@ -135,34 +121,26 @@ def get_config(preset: str = "xs") -> TrainConfig:
         steps=2200,
         seed=4,
     )
+    again = runs["l_again"]
     runs["l_longer"] = dataclasses.replace(
-        runs["l_again"],
+        again,
+        model=dataclasses.replace(again.model, max_position_embeddings=2048),
         tasks=LONGER,
         init="runs/l_again/model",
         rollouts="runs/l_again.jsonl",
         rollout_share=0.1,
         value_weight=0.05,  # new chains must not outweigh the language model
-        long=1024,
-        steps=800,
+        rows=30,
+        long=1536,
+        steps=1200,
         # A higher rate undoes what the end of the last run settled.
         optimiser=OptimiserConfig(
             learning_rate=0.005,
             adam_learning_rate=1e-3,
             warmup=50,
-            decay=750,
+            decay=1000,
         ),
         seed=5,
-        checkpoint_every=50,
-    )
-    runs["l_products"] = dataclasses.replace(
-        runs["l_longer"],
-        tasks=PRODUCTS,
-        init="runs/l_longer/model",
-        steps=450,
-        optimiser=dataclasses.replace(
-            runs["l_longer"].optimiser, warmup=20, decay=430
-        ),
-        seed=6,
         checkpoint_every=25,
     )
     if preset not in runs:

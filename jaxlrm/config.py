@@ -306,8 +306,9 @@ class TrainConfig:
     Attributes:
         model: shape of the model.
         tasks: families to draw problems from, in equal parts; one named twice
-            gets two parts.
-        levels: levels of difficulty to draw from, in equal parts.
+            gets two parts. `expand@5` is drawn at that level of difficulty
+            alone.
+        levels: levels of difficulty of the other families, in equal parts.
         easy: share of the steps, from the first one, that leave out the
             harder half of the levels.
         rollouts: JSON-lines file of sampled chains with step labels, for the

@@ -154,16 +154,12 @@ def sample_dataset(
     return examples
 
 
-def _sources(name: str) -> list[tuple[str, tasks.Task, int]]:
+def _sources(name: str) -> list[tuple[str, tasks.Task, int | None]]:
     """`(name, family, level)` of each family that `name` stands for."""
-    family, at, level = name.partition("@")
-    if at and level not in map(str, tasks.LEVELS):
-        raise ValueError(
-            f"unknown level {level!r} in {name!r}; levels are "
-            f"{tasks.LEVELS[0]} to {tasks.LEVELS[-1]}"
-        )
+    family, level = tasks.at_level(name)
     families = list(tasks.TASKS) if family == "all" else [family]
-    return [(f + at + level, _held_out(f), int(level or 0)) for f in families]
+    end = name.removeprefix(family)
+    return [(f + end, _held_out(f), level) for f in families]
 
 
 def _held_out(name: str) -> tasks.Task:

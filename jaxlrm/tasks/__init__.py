@@ -82,6 +82,23 @@ def get(name: str) -> Task:
     return TASKS[name]
 
 
+def at_level(name: str) -> tuple[str, int | None]:
+    """`("gcd", 6)` for `gcd@6`, `("gcd", None)` for `gcd`.
+
+    Raises:
+        ValueError: there is no such level.
+    """
+    family, at, level = name.partition("@")
+    if not at:
+        return family, None
+    if level not in map(str, LEVELS):
+        raise ValueError(
+            f"unknown level {level!r} in {name!r}; levels are {LEVELS[0]} to "
+            f"{LEVELS[-1]}"
+        )
+    return family, int(level)
+
+
 def recognise(text: str) -> Reading | None:
     """The family that phrases problems like `text`; None for no family."""
     for family in TASKS.values():
@@ -98,6 +115,7 @@ __all__ = [
     "Problem",
     "Reading",
     "Task",
+    "at_level",
     "get",
     "recognise",
     "register",

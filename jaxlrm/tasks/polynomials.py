@@ -331,7 +331,6 @@ class _Solver:
             result = self.multiply(result, other)
             if place < len(values):
                 result = self.collect(result)
-                result.sort(key=_exponent, reverse=True)
                 if rows > 1 and len(result) > 1:
                     self.steps.append(f"{whole} = {self.write(result)}")
         return result

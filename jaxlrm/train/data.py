@@ -91,22 +91,27 @@ class Stream:
 
         Args:
             text: the tokenizer.
-            names: families of problems, in equal parts.
+            names: families of problems, in equal parts, with a level of
+                difficulty as in `expand@5` or without.
             rows: rows a batch.
             length: tokens a row.
             seed: of the draw.
             long: tokens a row of the batches of longer documents; 0 leaves
                 those out.
-            levels: of difficulty, in equal parts.
-            easy_steps: first batches, which leave out the harder levels.
+            levels: of difficulty, in equal parts, of families named without.
+            easy_steps: first batches, which leave out the harder `levels`.
             rollouts: sampled chains.
             rollout_share: share of documents that are sampled chains.
 
         Raises:
-            ValueError: an unknown family, or no document fits a long row.
+            ValueError: an unknown family or level, or no document fits a long
+                row.
         """
         self.text = text
-        self._tasks = [tasks.get(name) for name in names]
+        self._tasks = [
+            (tasks.get(family), level)
+            for family, level in map(tasks.at_level, names)
+        ]
         self._rows, self._length, self._seed = rows, length, seed
         self._long = long
         self._levels = sorted(levels)
@@ -147,8 +152,9 @@ class Stream:
     def _draw(self, rng: random.Random, levels: Sequence[int]) -> Document:
         if self._share and rng.random() < self._share:
             return rng.choices(self._rollouts, cum_weights=self._counts)[0]
-        family = rng.choice(self._tasks)
-        return worked(self.text, family.sample(rng, rng.choice(levels)))
+        family, level = rng.choice(self._tasks)
+        level = level or rng.choice(levels)
+        return worked(self.text, family.sample(rng, level))
 
     def _measure_long(self, levels: Sequence[int]) -> float:
         """The share of tokens in long documents, from a sample."""
@@ -169,19 +175,20 @@ class Stream:
 
 def tokenizer(config: TrainConfig) -> Text:
     """That of the model to start from, or a new one for these families."""
+    families = [tasks.at_level(name)[0] for name in config.tasks]
+    names = tuple(dict.fromkeys(families))
     if config.init:
         text = Text.load(config.init)
         if text.tasks:
-            text.tasks = tuple(dict.fromkeys((*text.tasks, *config.tasks)))
+            text.tasks = tuple(dict.fromkeys((*text.tasks, *names)))
         return text
     rng = random.Random(f"{config.seed}/tokenizer")
     problems = [
         tasks.get(name).sample(rng, rng.choice(config.levels))
-        for name in dict.fromkeys(config.tasks)
+        for name in names
         for _ in range(2000)
     ]
     texts = [part for p in problems for part in (p.text, *p.steps)]
-    names = tuple(dict.fromkeys(config.tasks))
     return train_tokenizer(texts, config.model.vocab_size, names)
 
 

@@ -144,6 +144,9 @@ def _read_init(config: TrainConfig) -> params.Transformer:
         head = params.ValueHead(np.zeros(size, "f"), np.zeros((), "f"))
         values = values.replace(value_head=head)
         shape = dataclasses.replace(shape, value_head=True)
+    # Positions are rotated, not learned: a model may go on with longer texts.
+    longest = config.model.max_position_embeddings
+    shape = dataclasses.replace(shape, max_position_embeddings=longest)
     if shape != config.model:
         raise ValueError(
             f"the model in {config.init} has another shape than config.model: "

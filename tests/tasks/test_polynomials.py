@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from jaxlrm.tasks.polynomials import Expand
+from jaxlrm.tasks.polynomials import Expand, _Solver
 from jaxlrm.verify.exact import equal, parse
 from jaxlrm.verify.rules import polynomials
 from jaxlrm.verify.verdict import Verdict
@@ -83,3 +83,16 @@ def test_accepts():
     for wrong in ("2*x + 1", "x + x - 1", "2*(x) - 1 + 0 )", "", "(1 + x)*2"):
         assert not FAMILY.accepts("", wrong, "2*x - 1")
     assert not FAMILY.accepts("", "(x + 1)*(x - 1)", "x**2 - 1")
+
+
+def test_a_product_is_restated_in_the_order_of_its_rows():
+    one, other = [(3, 0), (-1, 1)], [(2, 0), (-1, 2)]
+    solver = _Solver("x")
+    assert solver.solve([[one, other, [(1, 1), (1, 0)]]]) == (
+        "x**4 - 2*x**3 - 5*x**2 + 4*x + 6"
+    )
+    assert solver.steps[:3] == [
+        "3*(2 - x**2) = 6 - 3*x**2",
+        "-x*(2 - x**2) = -2*x + x**3",
+        "(3 - x)*(2 - x**2) = 6 - 3*x**2 - 2*x + x**3",
+    ]

@@ -171,15 +171,22 @@ def levels_of(monkeypatch):
     return found
 
 
-def levelled(**changes) -> data.Stream:
+def levelled(*names: str, **changes) -> data.Stream:
     options = {"rows": 4, "length": 250, "seed": 3, **changes}
-    return data.Stream(text(), ("levels",), **options)
+    return data.Stream(text(), names or ("levels",), **options)
 
 
 def test_levels(levels_of):
     assert levels_of(levelled().batch(0)) == {1, 2, 3, 4, 5}
     assert levels_of(levelled(levels=(7, 2)).batch(0)) == {2, 7}
     assert levels_of(levelled(levels=(6,)).batch(0)) == {6}
+
+
+def test_a_family_may_name_its_level(levels_of):
+    assert levels_of(levelled("levels@4").batch(0)) == {4}
+    assert levels_of(levelled("levels@4", easy_steps=1).batch(0)) == {4}
+    both = levelled("levels", "levels@7", levels=(1,))
+    assert levels_of(both.batch(0)) == {1, 7}
 
 
 @pytest.mark.parametrize(
@@ -404,6 +411,12 @@ def test_a_new_tokenizer_is_of_the_families_of_the_configuration():
     )
     assert found.tasks == names
     assert found.decode(found.encode("2 × 2 × 3")) == "2 × 2 × 3"
+    levelled = data.tokenizer(
+        TrainConfig(
+            model_config(vocab_size=112), tasks=("factors@7", "factors@1")
+        )
+    )
+    assert levelled.tasks == ("factors",)
 
 
 def test_rows_that_no_document_fits():
@@ -417,3 +430,5 @@ def test_rows_that_no_document_fits():
 def test_unknown_task():
     with pytest.raises(ValueError, match="unknown task 'chess'"):
         data.Stream(text(), ("chess",), rows=1, length=9, seed=0)
+    with pytest.raises(ValueError, match="unknown level '8' in 'gcd@8'"):
+        data.Stream(text(), ("gcd@8",), rows=1, length=9, seed=0)

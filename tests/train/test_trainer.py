@@ -345,6 +345,18 @@ def test_a_value_head_is_added(tmp_path):
     )
 
 
+def test_a_model_may_go_on_with_longer_texts(tmp_path):
+    model = saved(tmp_path)
+    longer = 2 * model_config().max_position_embeddings
+    config = dataclasses.replace(
+        CONFIG,
+        init=str(tmp_path),
+        model=model_config(max_position_embeddings=longer),
+    )
+    state = trainer.initial_state(config, sharding.make_mesh(2, 2))
+    jax.tree.map(np.testing.assert_array_equal, state.params, model.params)
+
+
 def test_a_model_of_another_shape_is_refused(tmp_path):
     saved(tmp_path, value_head=False, num_layers=1)
     config = dataclasses.replace(CONFIG, init=str(tmp_path))
