@@ -21,6 +21,7 @@ from jaxlrm.models.cache import Part
 from jaxlrm.models.kernels import MASKED, Partial
 
 BLOCK = 2048
+_ROWS = 256  # of a block in training
 
 
 def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
@@ -161,14 +162,30 @@ def _over(query: jax.Array, part: Part) -> Partial:
 
 
 def row_by_row(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
-    """`attend`, one problem at a time, recomputed in the backward pass.
+    """`attend` to a single causal part, a block of one problem at a time.
 
-    For training on CPU: the logits of one row stay in its caches.
+    For training on CPU: the logits of a block, which end at its last token,
+    stay in the caches, and the backward pass computes them again.
     """
+    (part,) = parts
 
     @jax.checkpoint
-    def one(arguments):
-        query, parts = jax.tree.map(lambda x: x[None], arguments)
-        return attend(query, parts)[0]
+    def block(query, part):
+        query, part = jax.tree.map(lambda x: x[None], (query, part))
+        return attend(query, [part])[0]
 
-    return jax.lax.map(one, (query, tuple(parts)))
+    def one(arguments):
+        query, part = arguments
+        steps = query.shape[1]
+        mixed = []
+        for begin in range(0, steps, _ROWS):
+            end = min(begin + _ROWS, steps)
+            seen = Part(
+                part.keys[..., :end],
+                part.values[..., :end, :],
+                part.mask[..., begin:end, :end],
+            )
+            mixed.append(block(query[:, begin:end], seen))
+        return jnp.concatenate(mixed, axis=1)
+
+    return jax.lax.map(one, (query, part))
