@@ -240,10 +240,13 @@ def _loop(config, mesh, stream, state, begin, checkpoints, folder):
         _interrupts() as asked,
     ):
         coming = reader.submit(stream.batch, begin)
+        metrics = None
         for number in range(begin + 1, config.steps + 1):
             batch = sharding.spread(mesh, coming.result())
             coming = reader.submit(stream.batch, number)
+            before = metrics
             state, metrics = step(state, batch)
+            jax.block_until_ready(before)  # a stop waits for all that is begun
             log.add(number, metrics)
             if number % config.checkpoint_every == 0 or asked.is_set():
                 checkpoints.save(number, state)

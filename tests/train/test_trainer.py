@@ -254,6 +254,26 @@ def test_products_in_bfloat16_of_parameters_in_float32():
     assert dtypes == {np.dtype("float32")}
 
 
+def test_one_step_is_begun_before_the_last_one_ends(tmp_path, monkeypatch):
+    begun = []
+    ended = set()
+
+    class Late(float):
+        def block_until_ready(self):
+            ended.add(int(self))
+
+    def step(state, batch):
+        del batch
+        begun.append(len(begun))
+        assert set(begun[:-2]) <= ended
+        return state, {"loss": Late(begun[-1]), "accuracy": 0.5}
+
+    monkeypatch.setattr(trainer, "make_step", lambda config: step)
+    config = dataclasses.replace(CONFIG, log_every=24)
+    assert trainer.train(config, tmp_path)["loss"] == np.mean(begun)
+    assert len(begun) == 24
+
+
 def test_moments_lie_where_their_parameters_do():
     mesh = sharding.make_mesh(2, 2)
     with jax.set_mesh(mesh):
