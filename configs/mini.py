@@ -16,9 +16,10 @@ The presets:
 - `l_programs`: goes on with `l_value`, its weakest families in front, and
   learns to write programs too. A second, shorter run of it with other settings,
   `runs/l_last`, goes on with that (the card of `mini` has the command).
-- `l_again`: goes on with `runs/l_last`: the shipped `mini`.
+- `l_again`: goes on with `runs/l_last`.
 - `l_longer`: goes on with `l_again`, with chains of up to 1,536 tokens: the
   longest products of sums, and `countdown` where long products are worked out.
+  The shipped `mini`.
 """
 
 import dataclasses
@@ -58,10 +59,11 @@ AGAIN = (
 )
 # The longest chains with the rest: products of sums, moves with long products.
 LONGER = (
-    *["countdown"] * 8,
+    *["countdown"] * 9,
     *["rational"] * 5,
     *["expand", "arithmetic", "lcm"] * 4,
-    *["expand@5", "linear", "system", "evaluate", "game24"] * 3,
+    *["expand@5"] * 4,
+    *["linear", "system", "evaluate", "game24"] * 3,
     *["gcd", "differentiate", "programs"] * 2,
     *["factors"],
 )
@@ -132,13 +134,13 @@ def get_config(preset: str = "xs") -> TrainConfig:
         value_weight=0.05,  # new chains must not outweigh the language model
         rows=30,
         long=1536,
-        steps=1200,
+        steps=1250,
         # A higher rate undoes what the end of the last run settled.
         optimiser=OptimiserConfig(
             learning_rate=0.005,
             adam_learning_rate=1e-3,
             warmup=50,
-            decay=1000,
+            decay=1050,
         ),
         seed=5,
         checkpoint_every=25,
