@@ -7,8 +7,9 @@ reasoning-gym, written anew.
 
 A chain of thought works from the innermost brackets outwards and from left to
 right: it collects the terms of each bracket, multiplies two factors a row at
-a time, and collects the terms of what comes out. Terms that are zero and
-factors that are one are left out.
+a time, and collects the terms of what comes out. Terms stay in the order in
+which they were written until the answer: to copy is easy, to sort is not.
+Terms that are zero and factors that are one are left out.
 """
 
 from __future__ import annotations
@@ -314,12 +315,14 @@ class _Solver:
     def sum(self, terms):
         """The collected value of a sum, as monomials."""
         flat = []
+        stated = True
         for term in terms:
             if isinstance(term, list):
                 flat += self.product(term)
+                stated = False
             elif term[0]:
                 flat.append(term)
-        return self.collect(flat)
+        return self.collect(flat, stated)
 
     def product(self, factors):
         """The value of a product; its like terms are not yet collected."""
@@ -330,41 +333,46 @@ class _Solver:
             rows = min(len(result), len(other))
             result = self.multiply(result, other)
             if place < len(values):
-                result = self.collect(result)
+                result = self.collect(result, False)
                 if rows > 1 and len(result) > 1:
                     self.steps.append(f"{whole} = {self.write(result)}")
         return result
 
-    def collect(self, terms):
-        """Adds like terms, from the highest power down.
+    def collect(self, terms, stated: bool):
+        """Adds like terms, from left to right; a sum takes the first's place.
 
-        A line restates the whole sum where that is short, the terms of one
-        power where it is not.
+        A line restates the whole sum where that is `stated` by the problem
+        and short; else the terms of one power, which may be lines apart.
         """
-        powers = sorted({power for _, power in terms}, reverse=True)
+        powers = list(dict.fromkeys(power for _, power in terms))
         if len(powers) == len(terms):
             return terms
         line = self.write(terms)
-        if len(terms) <= 4 and all(abs(number) < _SMALL for number, _ in terms):
+        whole = stated and len(line) <= _WHOLE
+        small = all(abs(number) < _SMALL for number, _ in terms)
+        if whole and small and len(terms) <= 4:
             result = [(_total(terms, power), power) for power in powers]
             result = [term for term in result if term[0]]
             self.steps.append(f"{line} = {self.write(result)}")
             return result
-        whole = len(line) <= _WHOLE
-        result = sorted(terms, key=_exponent, reverse=True)
+        result = terms
         for power in powers:
-            higher = [term for term in result if term[1] > power]
-            group = [term for term in result if term[1] == power]
-            lower = [term for term in result if term[1] < power]
             if not whole:
+                group = [term for term in result if term[1] == power]
                 line = self.write(group)
-            for numbers in _additions([number for number, _ in group]):
-                group = [(number, power) for number in numbers]
-                after = [*higher, *group, *lower] if whole else group
+            while True:
+                places = [i for i, t in enumerate(result) if t[1] == power]
+                if len(places) < 2:
+                    break
+                total, used = _addition([result[i][0] for i in places])
+                result = list(result)
+                result[places[0]] = (total, power)
+                for place in reversed(places[bool(total) : used]):
+                    del result[place]
+                after = [t for t in result if whole or t[1] == power]
                 # `= ` goes on from the line before, without a space in front.
                 self.steps.append(f"{line} = {self.write(after)}".lstrip())
                 line = ""
-            result = [*higher, *group, *lower]
         return result
 
     def multiply(self, one, other):
@@ -393,7 +401,7 @@ class _Solver:
 
     def multiply_numbers(self, one: int, other: int) -> None:
         """A digit of the shorter number at a time, if both have several."""
-        shortest, longest = sorted((one, other), key=_digits)
+        shortest, longest = sorted((one, other), key=lambda n: (_digits(n), n))
         if _digits(shortest) < 2:
             return
         if (shortest, longest) in self.multiplied:
@@ -406,21 +414,22 @@ def _total(terms, power: int) -> int:
     return sum(number for number, other in terms if other == power)
 
 
-def _additions(numbers: list[int]):
-    """What is left after each line: one large number added, or three small."""
-    while len(numbers) > 1:
-        total, used = numbers[0], 1
-        while used < min(4, len(numbers)):
-            number = numbers[used]
-            large = abs(total) >= _SMALL or abs(number) >= _SMALL
-            if large and used > 1:
-                break
-            total += number
-            used += 1
-            if large or not total:
-                break
-        numbers = [total] * bool(total) + numbers[used:]
-        yield numbers
+def _addition(numbers: list[int]) -> tuple[int, int]:
+    """What a line makes of the first numbers, and how many those are.
+
+    One large number is added in a line, or three small ones.
+    """
+    total, used = numbers[0], 1
+    while used < min(4, len(numbers)):
+        number = numbers[used]
+        large = abs(total) >= _SMALL or abs(number) >= _SMALL
+        if large and used > 1:
+            break
+        total += number
+        used += 1
+        if large or not total:
+            break
+    return total, used
 
 
 def _long_product(longest: int, shortest: int) -> list[str]:

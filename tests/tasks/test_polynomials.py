@@ -96,3 +96,38 @@ def test_a_product_is_restated_in_the_order_of_its_rows():
         "-x*(2 - x**2) = -2*x + x**3",
         "(3 - x)*(2 - x**2) = 6 - 3*x**2 - 2*x + x**3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("terms", "lines"),
+    [
+        ("-20*z - 19*z - 2 + 42*z", ["-39*z - 2 + 42*z", "3*z - 2"]),
+        ("428 - m - 416 + 3*m", ["12 - m + 3*m", "12 + 2*m"]),
+        ("x - 4 - x + 7", ["3"]),
+        ("50*x - 50*x + 30*x + 2 + 3", ["30*x + 2 + 3", "30*x + 5"]),
+        ("x**2 + 5 + 3*x**2 - 9 - 4*x**2 + 1 + 1", ["5 - 9 + 1 + 1", "-2"]),
+    ],
+)
+def test_a_sum_takes_the_place_of_its_first_term(terms, lines):
+    expression = [
+        (coefficient, sum(exponent for _, exponent in powers))
+        for _, coefficient, powers in polynomials.read_sum(terms)
+    ]
+    name = next(letter for letter in terms if letter.isalpha())
+    solver = _Solver(name)
+    solver.sum(expression)
+    assert solver.steps == [
+        f"{terms} = {lines[0]}",
+        *(f"= {line}" for line in lines[1:]),
+    ]
+
+
+def test_of_products_the_terms_of_one_power_are_added():
+    solver = _Solver("x")
+    answer = solver.solve([[[(1, 1), (3, 0)], [(1, 1), (5, 0)]]])
+    assert answer == "x**2 + 8*x + 15"
+    assert solver.steps == [
+        "x*(x + 5) = x**2 + 5*x",
+        "3*(x + 5) = 3*x + 15",
+        "5*x + 3*x = 8*x",
+    ]
