@@ -3,7 +3,7 @@
     pip install reasoning-gym mathematics_dataset 'numpy<2'   # an own venv
     python benchmarks/outside.py draw --output=outside.jsonl
     python -m launch.evaluate --dataset=outside.jsonl --output=runs/outside \\
-        --branches=64 --rounds=128 --chain_tokens=900 --tokens=100000
+        --branches=64 --rounds=400 --chain_tokens=1500 --tokens=100000
     python benchmarks/outside.py score --output=outside.jsonl \\
         --records=runs/outside/records.jsonl
 

@@ -401,7 +401,7 @@ class _Solver:
 
     def multiply_numbers(self, one: int, other: int) -> None:
         """A digit of the shorter number at a time, if both have several."""
-        shortest, longest = sorted((one, other), key=lambda n: (_digits(n), n))
+        shortest, longest = sorted((one, other), key=_effort)
         if _digits(shortest) < 2:
             return
         if (shortest, longest) in self.multiplied:
@@ -461,6 +461,11 @@ def _times(number: int, other: int) -> str:
 def _digits(number: int) -> int:
     """Significant digits: two for 380."""
     return len(str(number).rstrip("0"))
+
+
+def _effort(number: int) -> tuple[int, int]:
+    """More for a number that takes more lines to multiply by."""
+    return _digits(number), len(str(number))
 
 
 def _is_monomial(one, other) -> bool:
