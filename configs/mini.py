@@ -19,7 +19,8 @@ The presets:
 - `l_again`: goes on with `runs/l_last`.
 - `l_longer`: goes on with `l_again`, with chains of up to 1,536 tokens: the
   longest products of sums, and `countdown` where long products are worked out.
-  The shipped `mini`.
+- `l_sums`: goes on with `l_longer`, half of it `expand`, whose worked chains
+  keep the order of terms now. The shipped `mini`.
 """
 
 import dataclasses
@@ -65,6 +66,15 @@ LONGER = (
     *["expand@5"] * 4,
     *["linear", "system", "evaluate", "game24"] * 3,
     *["gcd", "differentiate", "programs"] * 2,
+    *["factors"],
+)
+# Half of the tokens are products and sums.
+SUMS = (
+    *["expand@5", "countdown"] * 12,
+    *["expand"] * 6,
+    *["rational", "arithmetic", "evaluate"] * 4,
+    *["linear", "system", "lcm", "differentiate", "game24"] * 3,
+    *["gcd", "programs"] * 2,
     *["factors"],
 )
 _SHARED = ModelConfig(
@@ -144,6 +154,15 @@ def get_config(preset: str = "xs") -> TrainConfig:
         ),
         seed=5,
         checkpoint_every=25,
+    )
+    runs["l_sums"] = dataclasses.replace(
+        runs["l_longer"],
+        tasks=SUMS,
+        init="runs/l_longer/model",
+        rollouts="runs/l_longer.jsonl",
+        steps=950,
+        optimiser=dataclasses.replace(runs["l_longer"].optimiser, decay=750),
+        seed=6,
     )
     if preset not in runs:
         raise ValueError(
