@@ -13,7 +13,7 @@ from flax import struct
 from jaxlrm.allowance import affordable
 from jaxlrm.config import ModelConfig
 from jaxlrm.models.cache import Context, Segment
-from jaxlrm.models.params import Transformer, unstack
+from jaxlrm.models.params import Transformer, join
 from jaxlrm.models.transformer import forward, rotary_angles, unembed
 from jaxlrm.sampling import sample
 
@@ -186,7 +186,7 @@ def _write(
     written is an array apart, so that a token reads few empty slots.
     """
     if blocks > 1:  # here, or each token would copy them out of the stack
-        params = params.replace(layers=unstack(params.layers))
+        params = params.replace(layers=join(params.layers))
     # Made ahead: the generator's rounds are slow inside the loop, and each
     # layer would compute its cosines and sines anew.
     uniform = _uniform(keys, start, decoding.steps)

@@ -139,7 +139,7 @@ class Context(NamedTuple):
         return Part(segment.keys[number], segment.values[number], self.mask)
 
     def branches(self, first, size: int, total: int) -> Context:
-        """What `size` of `total` branches see, all in one group.
+        """What `size` of `total` branches see: of a group, or whole groups.
 
         Args:
             first: number of the first of them, may be traced.
@@ -150,8 +150,11 @@ class Context(NamedTuple):
         segment, mask = self.segment, self.mask
         groups = segment.keys[0].shape[1]
         if groups > 1:
-            group = first // (total // groups)
-            segment = jax.tree.map(lambda x: cut(x, group, 1, axis=1), segment)
+            members = total // groups
+            group, count = first // members, max(size // members, 1)
+            segment = jax.tree.map(
+                lambda x: cut(x, group, count, axis=1), segment
+            )
         if mask.ndim > 2 and mask.shape[-3] > 1:
             mask = cut(mask, first, size, axis=mask.ndim - 3)
         return Context(segment, mask)

@@ -41,13 +41,14 @@ class Layers:
     """The decoder's layers; every leaf has a leading axis `L`.
 
     Heads and head dimension are one axis, so that a projection is a plain
-    matrix product: a TPU would copy `[E, H, D]` into another layout first.
+    matrix product: a TPU would copy `[E, H, D]` into another layout first. Of
+    layers as of `join`, `query` and `gate` hold what other fields do here.
     """
 
     attention_norm: jax.Array  # [L, E]
     query: jax.Array  # [L, E, H * D]
-    key: jax.Array  # [L, E, K * D]
-    value: jax.Array  # [L, E, K * D]
+    key: jax.Array | None  # [L, E, K * D]
+    value: jax.Array | None  # [L, E, K * D]
     output: jax.Array  # [L, H * D, E]
     query_bias: jax.Array | None  # [L, H * D]
     key_bias: jax.Array | None  # [L, K * D]
@@ -56,7 +57,7 @@ class Layers:
     key_norm: jax.Array | None  # [L, D]
     mlp_norm: jax.Array  # [L, E]
     gate: jax.Array  # [L, E, F]
-    up: jax.Array  # [L, E, F]
+    up: jax.Array | None  # [L, E, F]
     down: jax.Array  # [L, F, E]
 
 
@@ -73,7 +74,7 @@ class Transformer:
     """All parameters of a decoder, with its optional heads."""
 
     embedding: jax.Array  # [V, E]
-    layers: Layers | tuple[Layers, ...]  # stacked, or as of `unstack`
+    layers: Layers | tuple[Layers, ...]  # stacked, or unstacked, or joined
     final_norm: jax.Array  # [E]
     unembedding: jax.Array | None  # [E, V], None if tied
     value_head: ValueHead | None
@@ -135,6 +136,27 @@ def unstack(layers: Layers | tuple[Layers, ...]) -> tuple[Layers, ...]:
         jax.tree.map(lambda leaf, n=number: leaf[n], layers)
         for number in range(layers.query.shape[0])
     )
+
+
+def join(layers: Layers) -> tuple[Layers, ...]:
+    """As `unstack`, with one weight for all products of the same input.
+
+    `query` is `[E, (H + 2 K) * D]`, with the keys' and the values' weights in
+    it, and `gate` is `[E, 2 F]`, with those of `up`. A CPU is quicker with few
+    products that are large, if their weights are put together only once.
+    """
+
+    def one(layer: Layers) -> Layers:
+        query = [layer.query, layer.key, layer.value]
+        return layer.replace(
+            query=jnp.concatenate(query, axis=1),
+            key=None,
+            value=None,
+            gate=jnp.concatenate([layer.gate, layer.up], axis=1),
+            up=None,
+        )
+
+    return tuple(map(one, unstack(layers)))
 
 
 def is_spec(x) -> bool:

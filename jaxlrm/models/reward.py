@@ -75,10 +75,12 @@ def read_step(
     if given is not None:
         chosen &= jnp.arange(steps) >= given[..., None]
     members = branches // groups
-    size = max(
+    size = max(  # of one group, or whole groups
         n
-        for n in range(1, members + 1)
-        if members % n == 0 and (n == 1 or n * steps <= _TOKENS)
+        for n in range(1, branches + 1)
+        if branches % n == 0
+        and (members % n == 0 or n % members == 0)
+        and (n == 1 or n * steps <= _TOKENS)
     )
 
     def read(number, carry):

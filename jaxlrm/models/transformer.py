@@ -6,6 +6,7 @@ tokens a row has and in what a token may attend to.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -181,9 +182,12 @@ def _project(config: ModelConfig, layer: Layers, x: jax.Array, angles):
     """Queries `[G, B, S, H, D]`, keys `[G, B, K, D, S]`, values
     `[G, B, K, S, D]`, both rotated where they should be."""
     normed = rms_norm(x, layer.attention_norm, config.rms_norm_eps)
-    query, keys, values = (
-        jnp.einsum("gbse,ef->gbsf", normed, weight)
-        for weight in (layer.query, layer.key, layer.value)
+    wide, narrow = (
+        heads * config.head_dim
+        for heads in (config.num_heads, config.num_kv_heads)
+    )
+    query, keys, values = _products(
+        normed, (layer.query, layer.key, layer.value), (wide, narrow, narrow)
     )
     if config.attention_bias:
         query = query + layer.query_bias
@@ -208,6 +212,22 @@ def _project(config: ModelConfig, layer: Layers, x: jax.Array, angles):
     return query, keys, values
 
 
+def _products(
+    x: jax.Array, weights: Sequence[jax.Array | None], sizes: Sequence[int]
+) -> list[jax.Array]:
+    """Products of `x [G, B, S, E]` with weights, the first alone if joined."""
+    products = [
+        jnp.einsum("gbse,ef->gbsf", x, weight)
+        for weight in weights
+        if weight is not None
+    ]
+    if len(products) == len(weights):
+        return products
+    (product,) = products
+    ends = itertools.accumulate(sizes[:-1])
+    return jnp.split(product, list(ends), axis=-1)
+
+
 def _continue(
     config: ModelConfig, layer: Layers, x: jax.Array, mixed: jax.Array
 ) -> jax.Array:
@@ -220,8 +240,8 @@ def _continue(
 
 def _mlp(config: ModelConfig, layer: Layers, x: jax.Array) -> jax.Array:
     normed = rms_norm(x, layer.mlp_norm, config.rms_norm_eps)
-    gate = jnp.einsum("gbse,ef->gbsf", normed, layer.gate)
-    up = jnp.einsum("gbse,ef->gbsf", normed, layer.up)
+    size = config.intermediate_size
+    gate, up = _products(normed, (layer.gate, layer.up), (size, size))
     inner = _ACTIVATIONS[config.hidden_act](gate) * up
     inner = constrain(inner, "problems", None, None, "mlp")
     return jnp.einsum("gbsf,fe->gbse", inner, layer.down)

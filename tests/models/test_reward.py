@@ -35,7 +35,9 @@ def test_the_logit_is_float32_in_any_model():
         (1, 3 * S + 1),
         (1, 1000),  # all of them
         (3, 1),
-        (3, 1000),  # those of a leaf
+        (3, 2 * S),  # those of a leaf
+        (3, 1000),
+        (6, 2 * S),  # those of two leaves
     ],
 )
 def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):

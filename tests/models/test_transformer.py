@@ -151,6 +151,24 @@ def test_prefill_is_forward_over_whole_texts(changes):
 
 
 @FAMILIES
+@pytest.mark.parametrize("take_apart", [params.unstack, params.join])
+def test_layers_apart_or_joined_are_those_of_the_stack(changes, take_apart):
+    """On one device, and on meshes that split the weights."""
+    config, values = random_model(**changes)
+    tokens = np.random.default_rng(4).integers(0, 128, (4, 9))
+    wanted = plain_logits(config, values, tokens)
+    for data, model in ((1, 1), (4, 2), (2, 4)):
+        mesh = sharding.make_mesh(data, model)
+        with jax.set_mesh(mesh):
+            placed = jax.tree.map(
+                jax.device_put, values, params.shardings(config, mesh)
+            )
+            apart = placed.replace(layers=take_apart(placed.layers))
+            found = plain_logits(config, apart, sharding.spread(mesh, tokens))
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@FAMILIES
 def test_the_twig_is_written_token_by_token_or_at_once(changes):
     """After a shared context, in slots of which some are not used."""
     config, values = random_model(**changes)
