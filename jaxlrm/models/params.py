@@ -41,8 +41,8 @@ class Layers:
     """The decoder's layers; every leaf has a leading axis `L`.
 
     Heads and head dimension are one axis, so that a projection is a plain
-    matrix product: a TPU would copy `[E, H, D]` into another layout first. Of
-    layers as of `join`, `query` and `gate` hold what other fields do here.
+    matrix product: a TPU would copy `[E, H, D]` into another layout first. In
+    layers as of `join` the fields that are None are part of `query` and `gate`.
     """
 
     attention_norm: jax.Array  # [L, E]
