@@ -19,7 +19,7 @@ The presets:
 - `l_again`: goes on with `runs/l_last`.
 - `l_longer`: goes on with `l_again`, with chains of up to 1,536 tokens: the
   longest products of sums, and `countdown` where long products are worked out.
-- `l_sums`: goes on with `l_longer`, half of it `expand`, whose worked chains
+- `l_sums`: goes on with `l_longer`, mostly on `expand`, whose worked chains
   keep the order of terms now. The shipped `mini`.
 """
 
@@ -68,7 +68,7 @@ LONGER = (
     *["gcd", "differentiate", "programs"] * 2,
     *["factors"],
 )
-# Half of the tokens are products and sums.
+# Over half of the tokens are products and sums.
 SUMS = (
     *["expand@5", "countdown"] * 12,
     *["expand"] * 6,

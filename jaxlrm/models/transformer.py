@@ -182,10 +182,8 @@ def _project(config: ModelConfig, layer: Layers, x: jax.Array, angles):
     """Queries `[G, B, S, H, D]`, keys `[G, B, K, D, S]`, values
     `[G, B, K, S, D]`, both rotated where they should be."""
     normed = rms_norm(x, layer.attention_norm, config.rms_norm_eps)
-    wide, narrow = (
-        heads * config.head_dim
-        for heads in (config.num_heads, config.num_kv_heads)
-    )
+    wide = config.num_heads * config.head_dim
+    narrow = config.num_kv_heads * config.head_dim
     query, keys, values = _products(
         normed, (layer.query, layer.key, layer.value), (wide, narrow, narrow)
     )
