@@ -20,7 +20,9 @@ The presets:
 - `l_longer`: goes on with `l_again`, with chains of up to 1,536 tokens: the
   longest products of sums, and `countdown` where long products are worked out.
 - `l_sums`: goes on with `l_longer`, mostly on `expand`, whose worked chains
-  keep the order of terms now. The shipped `mini`.
+  keep the order of terms now.
+- `l_powers`: goes on with `l_sums`, with products written power first, all
+  families again, and more chains of `countdown` of its own. The shipped `mini`.
 """
 
 import dataclasses
@@ -75,6 +77,17 @@ SUMS = (
     *["rational", "arithmetic", "evaluate"] * 4,
     *["linear", "system", "lcm", "differentiate", "game24"] * 3,
     *["gcd", "programs"] * 2,
+    *["factors"],
+)
+# Products are written anew; no family is left with few tokens.
+POWERS = (
+    *["countdown"] * 10,
+    *["expand@5", "arithmetic@5", "arithmetic"] * 8,
+    *["expand"] * 6,
+    *["evaluate"] * 5,
+    *["rational", "linear"] * 4,
+    *["lcm", "system", "differentiate", "game24", "gcd"] * 3,
+    *["programs"] * 2,
     *["factors"],
 )
 _SHARED = ModelConfig(
@@ -163,6 +176,15 @@ def get_config(preset: str = "xs") -> TrainConfig:
         steps=950,
         optimiser=dataclasses.replace(runs["l_longer"].optimiser, decay=750),
         seed=6,
+    )
+    runs["l_powers"] = dataclasses.replace(
+        runs["l_sums"],
+        tasks=POWERS,
+        init="runs/l_sums/model",
+        rollouts="runs/l_sums.jsonl",
+        rollout_share=0.15,
+        steps=1050,
+        seed=7,
     )
     if preset not in runs:
         raise ValueError(

@@ -26,7 +26,7 @@ from jaxlrm.verify.rules import moves as rule
 
 HIGHEST = 13  # number of a hand of the Game of 24
 TARGET = 24
-_EXHAUSTIBLE = 4  # numbers left of which all moves are tried
+_EXHAUSTIBLE = 5  # numbers left of which all moves are tried
 _UNSEEN = pathlib.Path(__file__).with_name("game24_unseen.txt")
 
 _LIST = r"(?P<numbers>[0-9]{1,6}(?:, ?[0-9]{1,6}){1,9})"
@@ -225,7 +225,7 @@ def reachable(statement: str, steps: Sequence[str]) -> bool | None:
 
     Returns:
         None where it cannot be told: after a move that is not legal, with more
-        than four numbers left, or a negative one.
+        than five numbers left, or a negative one.
     """
     left = rule.numbers_left(statement, steps)
     if left is None or len(left) > _EXHAUSTIBLE or left[0] < 0:

@@ -5,11 +5,13 @@ mathematics dataset (Saxton et al. 2019, "Analysing mathematical reasoning
 abilities of neural models") and of `polynomial_multiplication` in
 reasoning-gym, written anew.
 
-A chain of thought works from the innermost brackets outwards and from left to
-right: it collects the terms of each bracket, multiplies two factors a row at
-a time, and collects the terms of what comes out. Terms stay in the order in
-which they were written until the answer: to copy is easy, to sort is not.
-Terms that are zero and factors that are one are left out.
+A chain of thought works from the innermost brackets outwards: it collects the
+terms of each bracket, multiplies two factors a row at a time, and adds each
+row to those before it. Terms stay in the order in which they were written
+until the answer: to copy is easy, to sort is not. Terms that come out of a
+product are written with the power in front, `x**3*1040`: what a model copies
+from far above it finds by what stands before it. Terms that are zero and
+factors that are one are left out.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from typing import NamedTuple
 
 from jaxlrm.tasks import task
 from jaxlrm.verify.rules import polynomials as rules
@@ -46,6 +49,13 @@ _GYM_DEGREE = 3
 # products, and a product is a list of sums.
 
 
+class _Made(NamedTuple):
+    """A monomial that the problem does not state: `x**3*1040`."""
+
+    number: int
+    power: int
+
+
 class Expand:
     """The family, from both sources."""
 
@@ -68,8 +78,7 @@ class Expand:
             if len(set(facts)) == len(facts):
                 break
         text = phrase.format(_written(expression, variable))
-        steps = (*solver.steps, answer)
-        return task.Problem(text, answer, self.name, steps)
+        return task.Problem(text, answer, self.name, tuple(solver.steps))
 
     def statement(self, text: str) -> str | None:
         """`expand(EXPRESSION)`."""
@@ -272,7 +281,12 @@ def _written(terms, variable: str) -> str:
         body = str(abs(number))
         if power:
             name = variable if power == 1 else f"{variable}**{power}"
-            body = name if body == "1" else f"{body}*{name}"
+            if body == "1":
+                body = name
+            elif isinstance(term, _Made):
+                body = f"{name}*{body}"
+            else:
+                body = f"{body}*{name}"
         if text:
             text += f" - {body}" if number < 0 else f" + {body}"
         else:
@@ -289,7 +303,9 @@ def _factors(factors, variable: str) -> str:
         if index == 0 and body == "-1" and len(factors[1]) > 1:
             text = "-"
             continue
-        if not lone or (index and body[0] == "-"):
+        # `-x*2` is -2 times x, `-x*(2)` the product of both.
+        bare = re.fullmatch(r"-[a-z](\*\*[0-9]+)?", text)
+        if not lone or (index and (body[0] == "-" or bare)):
             body = f"({body})"
         text += f"*{body}" if text not in ("", "-") else body
     return text
@@ -307,42 +323,57 @@ class _Solver:
         self.multiplied: set[tuple[int, int]] = set()
 
     def solve(self, expression) -> str:
-        return self.write(_ordered(self.sum(expression)))
+        """The answer; the last of the steps states it."""
+        terms = _ordered(self.sum(expression))
+        self.steps.append(self.write(terms))
+        return self.write([(number, power) for number, power in terms])
 
     def write(self, terms) -> str:
         return _written(terms, self.variable)
 
     def sum(self, terms):
         """The collected value of a sum, as monomials."""
-        flat = []
-        stated = True
-        for term in terms:
-            if isinstance(term, list):
-                flat += self.product(term)
-                stated = False
-            elif term[0]:
-                flat.append(term)
-        return self.collect(flat, stated)
+        products = [term for term in terms if isinstance(term, list)]
+        plain = [t for t in terms if not isinstance(t, list) and t[0]]
+        result = []
+        for factors in products:
+            result = self.add(result, self.product(factors))
+        return self.add(result, self.collect(plain, not products))
 
     def product(self, factors):
-        """The value of a product; its like terms are not yet collected."""
+        """The collected value of a product."""
         values = [self.sum(factor) for factor in factors]
         result = values[0]
         for place, other in enumerate(values[1:], 2):
             whole = _factors([result, other], self.variable)
             rows = min(len(result), len(other))
             result = self.multiply(result, other)
-            if place < len(values):
-                result = self.collect(result, False)
-                if rows > 1 and len(result) > 1:
-                    self.steps.append(f"{whole} = {self.write(result)}")
+            if place < len(values) and rows > 1 and len(result) > 1:
+                self.steps.append(f"{whole} = {self.write(result)}")
+        return result
+
+    def add(self, one, other):
+        """Two collected sums, a line for each pair of like terms."""
+        result = list(one)
+        for term in other:
+            place = next(
+                (i for i, have in enumerate(result) if have[1] == term[1]),
+                len(result),
+            )
+            pair = [*result[place : place + 1], term]
+            total = _Made(_total(pair, term[1]), term[1])
+            if len(pair) < 2:
+                result.append(term)
+                continue
+            result[place : place + 1] = [total] if total.number else []
+            self.steps.append(f"{self.write(pair)} = {self.write([total])}")
         return result
 
     def collect(self, terms, stated: bool):
         """Adds like terms, from left to right; a sum takes the first's place.
 
-        A line restates the whole sum where that is `stated` by the problem
-        and short; else the terms of one power, which may be lines apart.
+        A line restates the whole sum where that is all that is `stated` and
+        is short; else the terms of one power, which may be far apart.
         """
         powers = list(dict.fromkeys(power for _, power in terms))
         if len(powers) == len(terms):
@@ -366,7 +397,8 @@ class _Solver:
                     break
                 total, used = _addition([result[i][0] for i in places])
                 result = list(result)
-                result[places[0]] = (total, power)
+                made = (total, power) if whole else _Made(total, power)
+                result[places[0]] = made
                 for place in reversed(places[bool(total) : used]):
                     del result[place]
                 after = [t for t in result if whole or t[1] == power]
@@ -382,7 +414,7 @@ class _Solver:
             one, other = other, one
         result = []
         for term in one:
-            result += self.row(term, other)
+            result = self.add(result, self.row(term, other))
         return result
 
     def row(self, term, others):
@@ -392,7 +424,7 @@ class _Solver:
         number, power = term
         for other, _ in others:
             self.multiply_numbers(abs(number), abs(other))
-        result = [(number * n, power + p) for n, p in others if number * n]
+        result = [_Made(number * n, power + p) for n, p in others if number * n]
         written = _factors([[term], others], self.variable)
         # `2*x` for 2 times x is its own result.
         if len(others) > 1 or not _is_monomial(term, others[0]):

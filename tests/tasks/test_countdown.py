@@ -216,6 +216,15 @@ def test_is_correct(expression, correct):
     assert not is_correct("", expression)
 
 
+def test_reachable():
+    statement = "3, 5, 7, 11, 13, 17 -> 101"
+    move = "17 + 13 = 30 left 3, 5, 7, 11, 30"
+    assert countdown.reachable(statement, [move])
+    assert countdown.reachable("2, 2, 2, 2, 2, 2 -> 997", []) is None
+    move = "2 + 2 = 4 left 2, 2, 2, 2, 4"
+    assert countdown.reachable("2, 2, 2, 2, 2, 2 -> 997", [move]) is False
+
+
 def test_sampling_is_fast():
     rng = random.Random(0)
     FAMILIES[0].sample(rng)  # the hands are solved once

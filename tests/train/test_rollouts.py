@@ -67,34 +67,35 @@ def test_where_steps_may_lead_nowhere_all_that_may_follow_is_tried(pool):
 
 
 def test_where_too_much_may_follow_chains_are_counted(pool):
-    text = "Use 1, 2, 3, 4, 5, 6 to make 101."
+    text = "Use 1, 1, 2, 3, 4, 5, 6 to make 101."
     problem = Problem(text, "101", "countdown", ())
-    first = "6 * 5 = 30 left 1, 2, 3, 4, 30"
+    first = "6 * 5 = 30 left 1, 1, 2, 3, 4, 30"
     won = [
-        "30 - 4 = 26 left 1, 2, 3, 26",
-        "26 * 4 = 104 left 1, 2, 104",  # no 4 is left
-        "104 - 2 = 102 left 1, 102",
+        "30 - 4 = 26 left 1, 1, 2, 3, 26",
+        "26 * 4 = 104 left 1, 1, 2, 104",  # no 4 is left
+        "104 - 2 = 102 left 1, 1, 102",
+        "102 * 1 = 102 left 1, 102",
         "102 - 1 = 101",
     ]
-    second = "30 + 4 = 34 left 1, 2, 3, 34"
-    third = "34 * 3 = 102 left 1, 2, 102"
-    end = ["2 - 1 = 1 left 102, 1", "102 - 1 = 101"]
+    second = "30 + 4 = 34 left 1, 1, 2, 3, 34"
+    third = "34 * 3 = 102 left 1, 1, 2, 102"
+    end = ["2 - 1 = 1 left 1, 102, 1", "102 * 1 = 102 left 102, 1"]
     chains = [
-        Chain((first, second, third, *end)),
+        Chain((first, second, third, *end, "102 - 1 = 101")),
         Chain((first, *won), count=3),
     ]
     assert rollouts.label(pool, [(problem, chains)]) == [
-        [[0.25, 1.0, 1.0, 1.0, 1.0], [0.25, 0.0, 0.0, 0.0, 0.0]]
+        [[0.25, *[1.0] * 5], [0.25, 1.0, *[0.0] * 4]]
     ]
 
 
 def test_a_search_says_nothing_of_where_too_much_may_follow(pool):
-    text = "Use 1, 2, 3, 4, 5, 6 to make 101."
+    text = "Use 1, 2, 3, 4, 5, 6, 7 to make 101."
     problem = Problem(text, "101", "countdown", ())
-    first = "6 * 5 = 30 left 1, 2, 3, 4, 30"
+    first = "6 * 5 = 30 left 1, 2, 3, 4, 7, 30"
     chains = [
-        Chain((first, "30 + 4 = 35 left 1, 2, 3, 35"), ended=False),
-        Chain(("6 * 5 = 31 left 1, 2, 3, 4, 31",), ended=False),
+        Chain((first, "30 + 4 = 35 left 1, 2, 3, 7, 35"), ended=False),
+        Chain(("6 * 5 = 31 left 1, 2, 3, 4, 7, 31",), ended=False),
     ]
     assert rollouts.label(pool, [(problem, chains)]) == [[[None, 0.0], [0.0]]]
 

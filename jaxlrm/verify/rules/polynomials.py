@@ -21,11 +21,14 @@ these ways:
   what has become of it. This may be said once;
 - working out a product of two coefficients which a product of the tree is
   going to need: `38*78 = 2660 + 38*8`, `= 2660 + 304`, `= 2964`.
+
+A line may write powers in front, `-x**2*38` for -38 times x**2.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -64,6 +67,7 @@ __all__ = [
 
 PRODUCTS = 12  # products and sums of coefficients carried out in a line
 ADDITIONS = 6  # like terms collected in a line
+_POWER_FIRST = re.compile(r"-[ \t]*[a-z]")
 
 
 class _State(NamedTuple):
@@ -139,6 +143,8 @@ def answer(statement: str, steps: Sequence[str]) -> str | None:
         return None
     try:
         terms = read_sum(steps[-1])
+        if not is_collected(terms):
+            terms = read_sum(steps[-1], power_first=True)
     except NotRead:
         return None
     return render(collected(terms)) if is_collected(terms) else None
@@ -163,10 +169,20 @@ def _replay(tree: Sum, steps: Sequence[str]) -> _State:
 @functools.lru_cache(maxsize=8192)
 def _advance(state: _State, line: str) -> tuple[Verdict, _State]:
     """The verdict on a line, and the state after it if it is VALID."""
+    verdict, after = _advance_as(state, line, False)
+    if verdict is not Verdict.VALID and _POWER_FIRST.search(line):
+        return _advance_as(state, line, True)
+    return verdict, after
+
+
+def _advance_as(
+    state: _State, line: str, power_first: bool
+) -> tuple[Verdict, _State]:
+    """The same, of one way to read it."""
     left, equals, right = line.partition("=")
     try:
-        after = read_sum(right if equals else left)
-        before = read_sum(left) if equals and left.strip() else None
+        after = read_sum(right if equals else left, power_first)
+        before = read_sum(left, power_first) if left.strip() else None
     except NotRead:
         return Verdict.UNKNOWN, state
     if state.ended:

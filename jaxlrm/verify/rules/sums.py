@@ -38,8 +38,13 @@ _BLANK = re.compile(r"[ \t]*")
 
 
 @functools.lru_cache(maxsize=4096)
-def read_sum(text: str) -> Sum:
+def read_sum(text: str, power_first: bool = False) -> Sum:
     """Reads sums, differences, products and powers of whole numbers.
+
+    Args:
+        text: the expression.
+        power_first: in a product such as `-x*38` the sign is that of the
+            first number: it is -38 times x, and not -x times 38.
 
     Raises:
         NotRead: outside the grammar or over a budget.
@@ -54,7 +59,7 @@ def read_sum(text: str) -> Sum:
             raise NotRead(f"unexpected {text[index]!a}")
         tokens.append(match.group())
         index = _BLANK.match(text, match.end()).end()
-    reader = _Reader([*tokens, ""])
+    reader = _Reader([*tokens, ""], power_first)
     terms = reader.sum(0)
     if reader.index != len(tokens):
         raise NotRead(f"unexpected {tokens[reader.index]!r}")
@@ -64,8 +69,9 @@ def read_sum(text: str) -> Sum:
 class _Reader:
     """Recursive descent over the tokens."""
 
-    def __init__(self, tokens: list[str]):
+    def __init__(self, tokens: list[str], power_first: bool):
         self.tokens = tokens
+        self.power_first = power_first
         self.index = 0
 
     def take(self) -> str:
@@ -110,10 +116,11 @@ class _Reader:
                 sums += [inner] * exponent
             else:
                 raise NotRead(f"unexpected {token!r}")
-            if not signed:
+            ends = self.tokens[self.index] != "*"
+            if not signed and (ends or not self.power_first):
                 integers.append(-1)
                 signed = True
-            if self.tokens[self.index] != "*":
+            if ends:
                 return product_of(integers, powers, sums)
             self.index += 1
 

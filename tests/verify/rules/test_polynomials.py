@@ -72,6 +72,27 @@ def test_lines(before, line, verdict):
         assert check_answer(TWO_SUMS, [*before, line]) is not VALID
 
 
+def test_powers_may_stand_in_front():
+    statement = "expand((3 - 12*x)*(45*x - 1))"
+    chain = [
+        "3*(45*x - 1) = x*135 - 3",
+        *BLOCK,
+        "-x*12*(45*x - 1) = -x**2*540 + x*12",
+        "x*135 + x*12 = x*147",
+        "-x**2*540 + x*147 - 3",
+    ]
+    for count in range(1, len(chain) + 1):
+        assert check(statement, chain[:count]) is VALID
+    assert check_answer(statement, chain) is VALID
+    assert answer(statement, chain) == "-540*x**2 + 147*x - 3"
+    wrong = "-x**2*540 - x*147 - 3"
+    assert check_answer(statement, [*chain[:-1], wrong]) is INVALID
+    # A sign may belong to the power as well: minus x, twice.
+    statement = "expand(-x*2)"
+    assert check(statement, ["-x*2 = -2*x"]) is VALID
+    assert check(statement, ["-x*2 = 2*x"]) is INVALID
+
+
 def test_too_much_at_once_is_not_judged():
     statement = "expand((x**2 + 2*x + 3)*(4*x**2 + 5*x + 6)*(x + 1))"
     line = (
