@@ -49,8 +49,8 @@ _GYM_DEGREE = 3
 # products, and a product is a list of sums.
 
 
-class _Made(NamedTuple):
-    """A monomial that the problem does not state: `x**3*1040`."""
+class _Derived(NamedTuple):
+    """A monomial that the problem does not state; written `x**3*1040`."""
 
     number: int
     power: int
@@ -283,7 +283,7 @@ def _written(terms, variable: str) -> str:
             name = variable if power == 1 else f"{variable}**{power}"
             if body == "1":
                 body = name
-            elif isinstance(term, _Made):
+            elif isinstance(term, _Derived):
                 body = f"{name}*{body}"
             else:
                 body = f"{body}*{name}"
@@ -356,17 +356,15 @@ class _Solver:
         """Two collected sums, a line for each pair of like terms."""
         result = list(one)
         for term in other:
-            place = next(
-                (i for i, have in enumerate(result) if have[1] == term[1]),
-                len(result),
-            )
-            pair = [*result[place : place + 1], term]
-            total = _Made(_total(pair, term[1]), term[1])
-            if len(pair) < 2:
+            like = [i for i, have in enumerate(result) if have[1] == term[1]]
+            if not like:
                 result.append(term)
                 continue
-            result[place : place + 1] = [total] if total.number else []
-            self.steps.append(f"{self.write(pair)} = {self.write([total])}")
+            (place,) = like
+            pair = [result[place], term]
+            total = [_Derived(_total(pair, term[1]), term[1])]
+            result[place : place + 1] = total if total[0].number else []
+            self.steps.append(f"{self.write(pair)} = {self.write(total)}")
         return result
 
     def collect(self, terms, stated: bool):
@@ -397,7 +395,7 @@ class _Solver:
                     break
                 total, used = _addition([result[i][0] for i in places])
                 result = list(result)
-                made = (total, power) if whole else _Made(total, power)
+                made = (total, power) if whole else _Derived(total, power)
                 result[places[0]] = made
                 for place in reversed(places[bool(total) : used]):
                     del result[place]
@@ -424,7 +422,9 @@ class _Solver:
         number, power = term
         for other, _ in others:
             self.multiply_numbers(abs(number), abs(other))
-        result = [_Made(number * n, power + p) for n, p in others if number * n]
+        result = [
+            _Derived(number * n, power + p) for n, p in others if number * n
+        ]
         written = _factors([[term], others], self.variable)
         # `2*x` for 2 times x is its own result.
         if len(others) > 1 or not _is_monomial(term, others[0]):
