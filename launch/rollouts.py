@@ -26,7 +26,10 @@ _FLAGS = flags.FLAGS
 _MODEL = flags.DEFINE_string("model", "mini", "Shipped model or folder.")
 _OUTPUT = flags.DEFINE_string("output", None, "JSON-lines file.")
 _TASKS = flags.DEFINE_list(
-    "tasks", [], "Families; by default those of the model."
+    "tasks",
+    [],
+    "Families, each with a level as in gcd@5 or without; by default those of "
+    "the model.",
 )
 _PROBLEMS = flags.DEFINE_integer("problems", 4096, "Problems to draw.")
 _BRANCHES = flags.DEFINE_integer("branches", 8, "Of the search, a problem.")
@@ -79,7 +82,7 @@ def main(argv: list[str]) -> int:
                 )
         names = _TASKS.value
         for name in names:
-            tasks.get(name)
+            tasks.get(tasks.at_level(name)[0])
         common = {
             "problems": _PROBLEMS.value,
             "seed": _SEED.value,

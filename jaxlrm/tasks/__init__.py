@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import NamedTuple
 
 from jaxlrm.tasks.arithmetic import AddSubMultiple
@@ -99,6 +100,16 @@ def at_level(name: str) -> tuple[str, int | None]:
     return family, int(level)
 
 
+def draw(name: str, rng: random.Random) -> Problem:
+    """A problem of `gcd@6`, or of `gcd` at a level of training.
+
+    Raises:
+        ValueError: there is no such family or level.
+    """
+    family, level = at_level(name)
+    return get(family).sample(rng, level or rng.choice(TRAINED))
+
+
 def recognise(text: str) -> Reading | None:
     """The family that phrases problems like `text`; None for no family."""
     for family in TASKS.values():
@@ -116,6 +127,7 @@ __all__ = [
     "Reading",
     "Task",
     "at_level",
+    "draw",
     "get",
     "recognise",
     "register",

@@ -36,7 +36,8 @@ def sample(
     """Appends labelled chains to `path`, as `data.read_rollouts` reads them.
 
     Args:
-        names: families of problems, in equal parts.
+        names: families of problems, in equal parts, each with a level as in
+            `gcd@5` or without.
         path: JSON-lines file; made if missing.
         problems: how many problems to draw, each for one chain.
         seed: of the problems and of what is changed.
@@ -51,9 +52,7 @@ def sample(
     with open_to_append(path) as file, Pool() as pool:
         for start in range(0, problems, _BLOCK):
             drawn = [
-                tasks.get(names[i % len(names)]).sample(
-                    rng, rng.choice(tasks.TRAINED)
-                )
+                tasks.draw(names[i % len(names)], rng)
                 for i in range(start, min(start + _BLOCK, problems))
             ]
             chains = [_break_off(rng, problem.steps) for problem in drawn]

@@ -55,7 +55,8 @@ def sample(
 
     Args:
         engine: the model that writes.
-        names: families of problems, in equal parts.
+        names: families of problems, in equal parts, each with a level as in
+            `gcd@5` or without.
         path: JSON-lines file; made if missing.
         problems: how many problems to draw.
         branches: steps that are written after each beginning; equal ones are
@@ -86,8 +87,7 @@ def sample(
         for start in range(0, problems, _BLOCK):
             drawn, beginnings = [], []
             for i in range(start, min(start + _BLOCK, problems)):
-                family = tasks.get(names[i % len(names)])
-                drawn.append(family.sample(rng, rng.choice(tasks.TRAINED)))
+                drawn.append(tasks.draw(names[i % len(names)], rng))
                 steps = drawn[-1].steps
                 beginnings.append(tuple(steps[: rng.randrange(len(steps))]))
             solutions = engine.solve(

@@ -71,7 +71,8 @@ def sample(
 
     Args:
         engine: the model that writes.
-        names: families of problems, in equal parts.
+        names: families of problems, in equal parts, each with a level as in
+            `gcd@5` or without.
         path: JSON-lines file; made if missing.
         problems: how many problems to draw.
         branches: of the search, a problem; equal chains are one line with a
@@ -100,9 +101,7 @@ def sample(
     with open_to_append(path) as file, Pool() as pool:
         for start in range(0, problems, 256):
             drawn = [
-                tasks.get(names[i % len(names)]).sample(
-                    rng, rng.choice(tasks.TRAINED)
-                )
+                tasks.draw(names[i % len(names)], rng)
                 for i in range(start, min(start + 256, problems))
             ]
             solutions = engine.solve([p.text for p in drawn], config)

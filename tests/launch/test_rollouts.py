@@ -25,6 +25,7 @@ run = functools.partial(fakes.run_launch, "rollouts")
         (["--corrupt", "--temperature=1"], "no use for --temperature"),
         (["--corrupt", "--next_step"], "two ways to make chains"),
         (["--tasks=chess"], "unknown task 'chess'"),
+        (["--tasks=gcd,gcd@9"], "unknown level '9' in 'gcd@9'; levels are 1"),
         (["--model=/nowhere"], "/nowhere"),
     ],
 )

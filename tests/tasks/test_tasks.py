@@ -117,6 +117,20 @@ def test_the_middle_level_is_the_default(family):
     assert drawn == [family.sample(random.Random(s), 3) for s in range(5)]
 
 
+def test_draw_takes_a_level_or_one_of_training():
+    gcd, game24 = tasks.get("gcd"), tasks.get("game24")
+    drawn = tasks.draw("gcd@6", random.Random(1))
+    assert drawn == gcd.sample(random.Random(1), 6)
+    rng = random.Random(2)
+    texts = [tasks.draw("game24", rng).text for _ in range(60)]
+    numbers = {len(game24.statement(text).split(",")) for text in texts}
+    assert numbers == {4}  # level 6 has five
+    with pytest.raises(ValueError, match="unknown level '8' in 'gcd@8'"):
+        tasks.draw("gcd@8", rng)
+    with pytest.raises(ValueError, match="unknown task 'chess'"):
+        tasks.draw("chess", rng)
+
+
 @each_family
 @each_level
 def test_a_family_reads_its_own_phrasing(family, level):
