@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import pathlib
-import sys
+
+from jaxlrm_launch import console
 
 import jaxlrm
 from jaxlrm import SearchConfig, datasets, evaluate, summary
@@ -60,22 +61,21 @@ def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
     """The table of all strategies at one budget."""
     config = SearchConfig(branches=BUDGETS[tokens], tokens=tokens)
     summaries = {}
-    for pair in summary.combinations(STRATEGIES, VERIFIERS):
-        strategy, verifiers = pair
-        name = f"{strategy}-{verifiers}"
-        summaries[pair] = evaluate.evaluate(
-            engine,
-            examples,
-            dataclasses.replace(config, strategy=strategy, verifiers=verifiers),
-            output / str(tokens) / name,
-            recorded=lambda records, name=name: print(
-                f"\r{tokens:,} tokens  {name}  {len(records)}   ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            ),
-        )
-    print(file=sys.stderr)
+    with console.LiveLine() as live:
+        for pair in summary.combinations(STRATEGIES, VERIFIERS):
+            strategy, verifiers = pair
+            name = f"{strategy}-{verifiers}"
+            summaries[pair] = evaluate.evaluate(
+                engine,
+                examples,
+                dataclasses.replace(
+                    config, strategy=strategy, verifiers=verifiers
+                ),
+                output / str(tokens) / name,
+                recorded=lambda records, name=name: live.show(
+                    f"{tokens:,} tokens  {name}  {len(records)}"
+                ),
+            )
     return summary.table(summaries, BUDGETS[tokens])
 
 

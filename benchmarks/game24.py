@@ -15,7 +15,8 @@ import argparse
 import json
 import pathlib
 import random
-import sys
+
+from jaxlrm_launch import console
 
 import jaxlrm
 from jaxlrm import SearchConfig, datasets, evaluate, summary
@@ -92,7 +93,10 @@ def main() -> None:
         ),
     }
     rows = []
-    with jaxlrm.load(arguments.model, reward=arguments.reward) as engine:
+    with (
+        jaxlrm.load(arguments.model, reward=arguments.reward) as engine,
+        console.LiveLine() as live,
+    ):
         for name, config in runs.items():
             folder = output / name
             evaluate.evaluate(
@@ -100,18 +104,14 @@ def main() -> None:
                 examples,
                 config,
                 folder,
-                recorded=lambda records, name=name: print(
-                    f"\r{name} {len(records)}   ",
-                    end="",
-                    file=sys.stderr,
-                    flush=True,
+                recorded=lambda records, name=name: live.show(
+                    f"{name} {len(records)}"
                 ),
             )
             lines = (folder / "records.jsonl").read_text().splitlines()
             records = [json.loads(line) for line in lines]
             rows.append((name, {r["id"]: r["correct"] for r in records}))
             tokens = [r["tokens"]["generator"] for r in records]
-    print(file=sys.stderr)
     rng = random.Random(0)
     expansions = 3 * arguments.branches
     rows.append(
@@ -130,12 +130,11 @@ def main() -> None:
     print("| | all hands | seen | unseen |\n|---|---|---|---|")
     for name, correct in rows:
         cells = [
-            _cell([good for key, good in correct.items() if kind in key])
+            _cell(
+                [good for key, good in correct.items() if key.startswith(kind)]
+            )
             for kind in ("", "seen/", "unseen/")
         ]
-        cells[1] = _cell(
-            [good for key, good in correct.items() if key.startswith("seen")]
-        )
         print(f"| {name} | {' | '.join(cells)} |")
     print(
         f"\ngenerator tokens a hand of the search: mean "
