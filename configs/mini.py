@@ -22,7 +22,9 @@ The presets:
 - `l_sums`: goes on with `l_longer`, mostly on `expand`, whose worked chains
   keep the order of terms now.
 - `l_powers`: goes on with `l_sums`, with products written power first, all
-  families again, and more chains of `countdown` of its own. The shipped `mini`.
+  families again, and more chains of `countdown` of its own.
+- `l_hands`: goes on with `l_powers`, the Game of 24 and `countdown` in front. The
+  shipped `mini`.
 """
 
 import dataclasses
@@ -87,6 +89,18 @@ POWERS = (
     *["evaluate"] * 5,
     *["rational", "linear"] * 4,
     *["lcm", "system", "differentiate", "game24", "gcd"] * 3,
+    *["programs"] * 2,
+    *["factors"],
+)
+# The Game of 24 once more, the hands with the fewest ways first.
+HANDS = (
+    *["countdown"] * 14,
+    *["game24@5"] * 12,
+    *["game24", "arithmetic", "expand@5"] * 8,
+    *["arithmetic@5", "expand"] * 6,
+    *["evaluate", "rational"] * 5,
+    *["linear", "differentiate"] * 4,
+    *["lcm", "system", "gcd"] * 3,
     *["programs"] * 2,
     *["factors"],
 )
@@ -185,6 +199,15 @@ def get_config(preset: str = "xs") -> TrainConfig:
         rollout_share=0.15,
         steps=1050,
         seed=7,
+    )
+    runs["l_hands"] = dataclasses.replace(
+        runs["l_powers"],
+        tasks=HANDS,
+        init="runs/l_powers/model",
+        rollouts="runs/l_powers.jsonl",
+        steps=700,
+        optimiser=dataclasses.replace(runs["l_powers"].optimiser, decay=600),
+        seed=8,
     )
     if preset not in runs:
         raise ValueError(
