@@ -1,6 +1,7 @@
 """Speed and memory of the search beside its peers, in one table.
 
     python benchmarks/search.py [--parts=decode,beam,cache,tree] [--runs=2]
+        [--devices=N]
 
 decode: whole chains through the engine, symbolic verifiers off, beside
     `transformers.generate` on the same prompt and weights.
@@ -11,6 +12,9 @@ cache: keys and values of a beam in live buffers, beside one dense cache a
     branch.
 tree: a Monte-Carlo tree search beside `mctx`, with a model that computes
     nothing, after a check that both visit the same nodes.
+
+On a CPU `--devices` of JAX share the branches of decode and beam; by default
+there is one for each core, up to 16.
 
 All of them run in float32 with a random model of 5M parameters (the shape of
 Qwen2) that never ends a step or a chain. The time is that of the whole call,
@@ -38,6 +42,7 @@ import numpy as np
 import torch
 import transformers
 
+from jaxlrm import sharding
 from jaxlrm.config import ModelConfig, SearchConfig
 from jaxlrm.engine import Engine, Learned
 from jaxlrm.models import hf, params
@@ -91,6 +96,7 @@ class Sizes(NamedTuple):
     problems: tuple[int, ...] = (1, 16)
     simulations: int = 128
     actions: int = 4
+    devices: int = 1
 
 
 class Row(NamedTuple):
@@ -297,7 +303,8 @@ def decode(sizes: Sizes, runs: int) -> Iterator[Row]:
     problem = "x" * sizes.prompt
     prompt = torch.tensor([text.encode_prompt(problem)])
     prompt_rate = product_rate(sizes.model, sizes.prompt, runs)
-    with Engine(learned, text) as engine:
+    mesh = sharding.make_mesh(sizes.devices)
+    with Engine(learned, text, mesh=mesh) as engine:
         for branches in sizes.branches:
 
             def ours(branches=branches):
@@ -360,7 +367,8 @@ def beam(sizes: Sizes, runs: int) -> Iterator[Row]:
     problem = "x" * sizes.prompt
     prompt = torch.tensor([text.encode_prompt(problem)])
     tokens = size.branches * size.rounds * size.step
-    with Engine(learned, text, rewards=[reward]) as engine:
+    mesh = sharding.make_mesh(sizes.devices)
+    with Engine(learned, text, rewards=[reward], mesh=mesh) as engine:
 
         def ours(verifiers="learned"):
             (solution,) = engine.solve(
@@ -644,6 +652,10 @@ def main() -> None:
     )
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--runs", type=int, default=2)
+    cores = os.cpu_count() or 1
+    parser.add_argument(
+        "--devices", type=int, default=min(16, 1 << cores.bit_length() - 1)
+    )
     arguments = parser.parse_args()
     names = arguments.parts.split(",")
     if unknown := set(names) - set(PARTS):
@@ -651,16 +663,18 @@ def main() -> None:
             f"--parts: {', '.join(sorted(unknown))} unknown; choose among "
             f"{', '.join(PARTS)}"
         )
+    jax.config.update("jax_num_cpu_devices", arguments.devices)
+    sizes = Sizes(devices=len(jax.devices()[: arguments.devices]))
     transformers.logging.set_verbosity_error()
     print(
-        f"{os.cpu_count()} cores, jax {jax.__version__}, torch "
+        f"{cores} cores, {sizes.devices} devices, jax {jax.__version__}, torch "
         f"{torch.__version__}, transformers {transformers.__version__}, "
         f"{params.count(MODEL):,} parameters\n"
     )
     print("| what | here | peer | times | limit | share |")
     print("|---|---|---|---|---|---|")
     for name in names:
-        for row in PARTS[name](Sizes(), arguments.runs):
+        for row in PARTS[name](sizes, arguments.runs):
             print(f"| {' | '.join(row)} |", flush=True)
 
 

@@ -485,6 +485,8 @@ class Engine:
         )
         lanes = _lanes(config) if wanted >= 2 * ways else 1
         slots = -(-wanted // (lanes * ways)) * ways
+        if len(prompts) < ways and self._shares_branches(config):
+            slots = wanted
         longest = max(len(tokens) for _, tokens in prompts)
         sizes = capacity.plan(
             self._generator,
@@ -556,6 +558,14 @@ class Engine:
             journal.measure(cache_bytes // slots)
             if keeper is not None and callback is None:
                 keeper.offer(lambda: _saved(progress, journal))
+
+    def _shares_branches(self, config: SearchConfig) -> bool:
+        """Whether devices share the branches of fewer problems than devices.
+
+        Not where they would count tokens together, or each ask the host.
+        """
+        alone = config.execution == "stepped" and not config.tokens
+        return alone and sharding.can_share_branches(self._mesh)
 
     def _restore(
         self,

@@ -417,7 +417,8 @@ def grow(memory: Memory, *, trunk: int, stem: int) -> Memory:
 def placements(mesh: jax.sharding.Mesh, state):
     """A NamedSharding for every leaf of a search's state.
 
-    Problems are shared over `data`, key/value heads over `model`.
+    Problems are shared over `data`, or else the twigs and stems of their
+    branches; key/value heads over `model`.
     """
 
     def place(axes, leaf):
@@ -426,7 +427,7 @@ def placements(mesh: jax.sharding.Mesh, state):
         return NamedSharding(mesh, sharding.fit(wanted, leaf.shape, mesh))
 
     def node(x):
-        heads = ("problems", None, "kv_heads")
+        heads = ("problems", "branches", "kv_heads")
         axes = heads if isinstance(x, cache_lib.Segment) else ("problems",)
         return jax.tree.map(functools.partial(place, axes), x)
 

@@ -29,6 +29,10 @@ BEAM = SearchConfig(
     rounds=3,
     verifiers="learned",
 )
+COLLECTIVE = re.compile(
+    r"= (?P<shape>.*?) (?P<name>all-reduce|all-gather|all-to-all|"
+    r"collective-permute|reduce-scatter)(?:-start)?\("
+)
 MAJORITY = dataclasses.replace(BEAM, strategy="majority")
 each_mesh = pytest.mark.parametrize(
     "mesh", MESHES, ids=lambda mesh: "x".join(map(str, mesh))
@@ -75,6 +79,32 @@ def test_a_mesh_writes_the_same_whole_chains():
         found = engine.solve(problems(), MAJORITY)
     for one, other in zip(on_one_device()[MAJORITY], found, strict=True):
         assert_same(one, other)
+
+
+@pytest.mark.parametrize("mesh", [(8, 1), (4, 1), (4, 2)])
+@pytest.mark.parametrize("strategy", ["beam", "weighted", "mcts"])
+def test_devices_share_the_branches_of_one_problem(mesh, strategy):
+    """But with a shared model, where slots without a problem are idle."""
+    config = SearchConfig(
+        strategy=strategy,
+        branches=16,
+        width=2,
+        chain_tokens=192,
+        step_tokens=24,
+        rounds=7,  # the stems grow
+        verifiers="learned",
+    )
+    (one,) = single(config)
+    with jaxlrm.load(fakes.SMALL, mesh=sharding.make_mesh(*mesh)) as engine:
+        (other,) = engine.solve(problems(1), config)
+    assert_same(one, other)
+
+
+@functools.cache
+def single(config: SearchConfig):
+    """Of one problem on one device."""
+    with jaxlrm.load(fakes.SMALL) as engine:
+        return engine.solve(problems(1), config)
 
 
 def test_fewer_problems_than_devices():
@@ -142,7 +172,7 @@ TINY = SearchConfig(
 )
 
 
-def tiny_search(mesh, *, reward: bool):
+def tiny_search(mesh, *, reward: bool, problems: int = 8):
     """A small beam search on a mesh: weights, first state and programs."""
     strategy = strategies.build(TINY)
     shape = testing.model_config()
@@ -151,39 +181,40 @@ def tiny_search(mesh, *, reward: bool):
         [lockstep.Judge(shape if reward else None)],
         strategy,
         Decoding(8, 1.0),
-        lockstep.Sizes(problems=8, prompt=16, trunk=64, stem=32),
+        lockstep.Sizes(problems, prompt=16, trunk=64, stem=32),
     )
     with testing.engine(mesh=mesh) as engine:
         weights = engine._weights
     if reward:
         weights = weights._replace(rewards=(weights.generator,))
-    blank = functools.partial(search.initial, bound, strategy, 8)
+    blank = functools.partial(search.initial, bound, strategy, problems)
     places = lockstep.placements(mesh, jax.eval_shape(blank))
     state = jax.jit(blank, out_shardings=places)()
     return weights, state, search.compile_rounds(bound, strategy, places)
 
 
-def silence():
+def silence(problems: int = 8):
     """What a host that judges nothing says to a round of `tiny_search`."""
-    return search.no_reply(8, strategies.build(TINY))
+    return search.no_reply(problems, strategies.build(TINY))
 
 
 @functools.cache
-def searched():
-    """The state after two rounds on a 4x2 mesh."""
-    mesh = sharding.make_mesh(4, 2)
-    weights, state, programs = tiny_search(mesh, reward=True)
+def searched(data: int = 4, model: int = 2, problems: int = 8):
+    """The state after two rounds on a mesh."""
+    mesh = sharding.make_mesh(data, model)
+    weights, state, programs = tiny_search(mesh, reward=True, problems=problems)
     prompts = lockstep.Prompts(
-        np.tile(np.arange(3, 19, dtype=np.int32), (8, 1)),
-        np.arange(9, 17, dtype=np.int32),
+        np.tile(np.arange(3, 19, dtype=np.int32), (problems, 1)),
+        np.arange(9, 9 + problems, dtype=np.int32),
     )
     with jax.set_mesh(mesh):
         prompts = sharding.spread(mesh, prompts)
-        keys = jax.random.split(jax.random.key(0), 8)
-        mask = np.ones(8, bool)
+        keys = jax.random.split(jax.random.key(0), problems)
+        mask = np.ones(problems, bool)
         state = programs.load(weights, state, prompts, keys, mask)
         for _ in range(2):
-            state = programs.write(weights, programs.judge(state, silence()))
+            reply = silence(problems)
+            state = programs.write(weights, programs.judge(state, reply))
     return mesh, state
 
 
@@ -202,6 +233,35 @@ def test_the_state_stays_shared():
         for segment in ("prompt", "trunk", "stem", "twig"):
             keys = [n for n in names if f".{cache}.{segment}.keys" in n]
             assert len(keys) == testing.model_config().num_layers
+
+
+def test_branches_of_one_problem_are_shared():
+    """Two devices have half of the stems and twigs each, and all the rest."""
+    mesh, state = searched(2, 1, problems=1)
+    shared = []
+    for path, leaf in jax.tree.leaves_with_path(state.cache):
+        name = jax.tree_util.keystr(path)
+        if re.search(r"\.(stem|twig)\.(keys|values)", name):
+            assert_shared(name, leaf, mesh, 1, "data")
+            shared.append(name)
+        else:
+            assert leaf.sharding.shard_shape(leaf.shape) == leaf.shape, name
+    assert len(shared) == 2 * 4 * testing.model_config().num_layers
+
+
+def test_devices_do_not_wait_for_each_other_in_a_loop():
+    """They may exchange what they wrote, once a round."""
+    mesh = sharding.make_mesh(2, 1)
+    weights, state, programs = tiny_search(mesh, reward=True, problems=1)
+    with jax.set_mesh(mesh):
+        chosen = state.twigs.leaf, state.twigs.key
+        lowered = programs.extend.lower(state, weights, chosen)
+        text = lowered.compile().as_text()
+    found = list(COLLECTIVE.finditer(text))
+    assert found  # else their names have changed
+    for match in found:
+        line = text[match.start() : text.index("\n", match.end())]
+        assert "/while/" not in line, line
 
 
 def test_a_cache_that_grew_is_still_shared():
@@ -233,11 +293,7 @@ def test_problems_need_not_talk_to_each_other():
             programs.extend.lower(state, weights, (twigs.leaf, twigs.key)),
         )
         program = "\n".join(x.compile().as_text() for x in lowered)
-    collectives = re.compile(
-        r"= (?P<shape>.*?) (?P<name>all-reduce|all-gather|all-to-all|"
-        r"collective-permute|reduce-scatter)(?:-start)?\("
-    )
-    found = list(collectives.finditer(program))
+    found = list(COLLECTIVE.finditer(program))
     assert found  # else their names have changed
     for match in found:
         assert match["name"] == "all-reduce", match[0]

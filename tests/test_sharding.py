@@ -31,7 +31,9 @@ def test_a_mesh_of_given_devices():
 @pytest.mark.parametrize("shape", [(4, 3), (9, 1), (0, 1), (2, -1)])
 def test_a_mesh_that_there_are_no_devices_for(shape):
     with pytest.raises(
-        ValueError, match=f"a {shape[0]}x{shape[1]} mesh needs .* there are 8"
+        ValueError,
+        match=f"a {shape[0]}x{shape[1]} mesh needs .* there are 8; choose "
+        r".* <= 8, or set JAX_NUM_CPU_DEVICES",
     ):
         sharding.make_mesh(*shape)
 
@@ -59,6 +61,51 @@ def test_what_the_mesh_does_not_divide_is_replicated():
     assert sharding.fit(spec, (4, 2, 3), mesh) == PartitionSpec(
         "data", None, None
     )
+
+
+def test_branches_share_what_problems_leave():
+    mesh = sharding.make_mesh(2, 1)
+    spec = sharding.partition("problems", "branches", "kv_heads")
+    assert sharding.fit(spec, (4, 8, 3), mesh) == PartitionSpec(
+        "data", None, "model"
+    )
+    assert sharding.fit(spec, (1, 8, 3), mesh) == PartitionSpec(
+        None, "data", "model"
+    )
+    assert sharding.fit(spec, (1, 1, 3), mesh) == PartitionSpec(
+        None, None, "model"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mesh", "problems", "branches", "groups", "rows"),
+    [
+        ((4, 1), 1, 8, 4, 2),
+        ((4, 1), 3, 8, 1, 2),
+        ((4, 1), 4, 8, 4, 8),  # the problems are shared
+        ((4, 1), 1, 6, 1, 6),
+        ((4, 1), 1, 8, 2, 8),
+        ((4, 2), 1, 8, 4, 8),
+        ((1, 1), 1, 8, 4, 8),
+    ],
+)
+def test_on_branches(mesh, problems, branches, groups, rows):
+    seen = []
+
+    def function(offset, x, context):
+        seen.append(x.shape[1])
+        members = x.shape[1] // context.shape[1]
+        return x + offset + jnp.repeat(context, members, 1)
+
+    x = np.arange(problems * branches).reshape(problems, branches)
+    context = 100 * np.arange(problems * groups).reshape(problems, groups)
+    with jax.set_mesh(sharding.make_mesh(*mesh)):
+        found = jax.jit(
+            lambda *arrays: sharding.on_branches(function, *arrays)
+        )(jnp.int32(5), x, context)
+    assert seen == [rows]
+    wanted = x + 5 + np.repeat(context, branches // groups, 1)
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_constrain_needs_a_mesh():

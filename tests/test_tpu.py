@@ -83,7 +83,12 @@ def model_config(layers: int):
     )
 
 
-def lower(layers: int, stem: int):
+def lower(
+    layers: int,
+    stem: int,
+    grid: tuple[int, int] = (DATA, MODEL),
+    problems: int = PROBLEMS,
+):
     """The programs of a round with the cache, and its bytes on a device."""
     import jax
     import jax.numpy as jnp
@@ -98,7 +103,7 @@ def lower(layers: int, stem: int):
     topology = topologies.get_topology_desc(
         platform="tpu", topology_name="v5e:2x4"
     )
-    mesh = sharding.make_mesh(DATA, MODEL, topology.devices)
+    mesh = sharding.make_mesh(*grid, topology.devices)
     config = model_config(layers)
     strategy = strategies.build(
         SearchConfig(
@@ -110,7 +115,7 @@ def lower(layers: int, stem: int):
         [lockstep.Judge(None)],
         strategy,
         Decoding(STEPS, 0.7),
-        lockstep.Sizes(PROBLEMS, PROMPT, TRUNK, stem),
+        lockstep.Sizes(problems, PROMPT, TRUNK, stem),
         dtype=jnp.bfloat16,
     )
 
@@ -121,7 +126,7 @@ def lower(layers: int, stem: int):
         whole = jax.sharding.PartitionSpec()
         return place(x, jax.sharding.NamedSharding(mesh, whole))
 
-    blank = functools.partial(search.initial, model, strategy, PROBLEMS)
+    blank = functools.partial(search.initial, model, strategy, problems)
     state = jax.eval_shape(blank)
     places = lockstep.placements(mesh, state)
     values = jax.tree.map(
@@ -243,6 +248,22 @@ def measure_attention() -> dict:
     return figures
 
 
+def measure_branches() -> dict:
+    """A step of one problem whose branches a whole mesh shares, by mode."""
+    figures = {}
+    for name, stem in MODES.items():
+        (_, extend), held = lower(1, stem, (DATA * MODEL, 1), problems=1)
+        program = extend.compile()
+        text = program.as_text()
+        figures[name] = {
+            "cache": held,
+            "temporaries": program.memory_analysis().temp_size_in_bytes,
+            "kernels": text.count('custom_call_target="tpu_custom_call"'),
+            "exchanged": [found[1] for found in COLLECTIVE.finditer(text)],
+        }
+    return figures
+
+
 def compile_apart(argument: str) -> dict:
     """The figures, from a process in which libtpu can be loaded."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
@@ -264,6 +285,11 @@ def compile_apart(argument: str) -> dict:
 @pytest.fixture(scope="module")
 def figures():
     return compile_apart(str(LAYERS))
+
+
+@pytest.fixture(scope="module")
+def branch_figures():
+    return compile_apart("branches")
 
 
 @pytest.fixture(scope="module")
@@ -298,6 +324,17 @@ def test_devices_exchange_states_and_never_keys(figures, mode):
     assert max(map(len, arrays)) < 5
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_devices_that_share_branches_exchange_no_keys(mode, branch_figures):
+    found = branch_figures[mode]
+    print(f"{mode}: {found}")
+    assert (found["kernels"] > 0) == (mode == "trunk")
+    assert found["temporaries"] < found["cache"]
+    arrays = re.findall(r"\[([\d,]*)\]", " ".join(found["exchanged"]))
+    assert arrays
+    assert max(len(shape.split(",")) for shape in arrays) < 5
+
+
 @pytest.mark.parametrize("case", ATTENTION)
 def test_the_kernel_keeps_logits_out_of_memory(attention_figures, case):
     kernel, xla = (attention_figures[case][x] for x in ("kernel", "xla"))
@@ -314,10 +351,7 @@ def test_the_kernel_runs_on_what_a_device_has(attention_figures, case):
 if __name__ == "__main__":
     os.environ.update(ENVIRONMENT)  # before JAX is imported
     wanted = sys.argv[1]
+    apart = {"attention": measure_attention, "branches": measure_branches}
     print(
-        json.dumps(
-            measure_attention()
-            if wanted == "attention"
-            else measure(int(wanted))
-        )
+        json.dumps(apart[wanted]() if wanted in apart else measure(int(wanted)))
     )

@@ -277,7 +277,14 @@ def gather_stem(cache: Cache, path: jax.Array) -> tuple[Cache, jax.Array]:
     Returns:
         The cache and `[G, W] int32`, the length of each stem.
     """
-    slots = cache.stem.slots
+    gather = functools.partial(_gather, cache.stem.slots)
+    stem = sharding.on_branches(gather, cache.trunk, path)
+    length = path.sum(-1, dtype=jnp.int32)
+    return cache.replace(stem=stem), length
+
+
+def _gather(slots: int, trunk: Segment, path: jax.Array) -> Segment:
+    """`[G, W, ...]` stems of so many slots, of paths `[G, W, P] bool`."""
     source = _numbers(path, slots)  # [G, W, T]
     problems, groups, _ = source.shape
 
@@ -290,20 +297,15 @@ def gather_stem(cache: Cache, path: jax.Array) -> tuple[Cache, jax.Array]:
     # A TPU copies what it gathers from into another layout: one array after
     # the other, so that there is one such copy at a time.
     keys, values = [], []
-    for trunk_keys, trunk_values in zip(
-        cache.trunk.keys, cache.trunk.values, strict=True
-    ):
-        for taken, trunk, axis in (
-            (keys, trunk_keys, 4),
-            (values, trunk_values, 3),
+    for pair in zip(trunk.keys, trunk.values, strict=True):
+        for taken, layer, axis in zip(
+            (keys, values), pair, (4, 3), strict=True
         ):
             layer, source = jax.lax.optimization_barrier(
-                (take(trunk, source, axis), source)
+                (take(layer, source, axis), source)
             )
             taken.append(layer)
-    stem = Segment(tuple(keys), tuple(values))
-    length = path.sum(-1, dtype=jnp.int32)
-    return cache.replace(stem=stem), length
+    return Segment(tuple(keys), tuple(values))
 
 
 def commit(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
+from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
 from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
@@ -68,13 +70,31 @@ def read_step(
         last token and of the step's last, the keys and values of the tokens,
         and the log-likelihood `[G, B] float32` of the step, or 0.
     """
-    problems, branches, steps = tokens.shape
     length = valid.sum(-1)
     own = length if own is None else own
-    chosen = jnp.arange(steps) < own[..., None]
+    chosen = jnp.arange(tokens.shape[-1]) < own[..., None]
     if given is not None:
-        chosen &= jnp.arange(steps) >= given[..., None]
-    members = branches // groups
+        chosen &= jnp.arange(tokens.shape[-1]) >= given[..., None]
+    read = functools.partial(_read, config, tokens.shape[1] // groups)
+    rows = (tokens, chosen, start, length, own, tuple(context), twig, before)
+    return sharding.on_branches(read, params, *rows)
+
+
+def _read(
+    config: ModelConfig,
+    members: int,
+    params: Transformer,
+    tokens: jax.Array,
+    chosen: jax.Array,
+    start: jax.Array,
+    length: jax.Array,
+    own: jax.Array,
+    context: Sequence[Context],
+    twig: Segment,
+    before: jax.Array | None,
+) -> tuple[jax.Array, jax.Array, Segment, jax.Array]:
+    """`read_step` of branches of which `members` share a group."""
+    problems, branches, steps = tokens.shape
     size = max(  # of one group, or whole groups
         n
         for n in range(1, branches + 1)
