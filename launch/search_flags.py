@@ -200,8 +200,8 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
     mesh = flags.DEFINE_string(
         "mesh",
         "1x1",
-        "Devices: DATAxMODEL, problems are shared over DATA of them and the "
-        "weights over MODEL.",
+        "Devices: DATAxMODEL, problems (in Nx1 also the branches of one) are "
+        "shared over DATA of them and the weights over MODEL.",
     )
 
     def extend() -> None:
