@@ -23,8 +23,8 @@ The presets:
   keep the order of terms now.
 - `l_powers`: goes on with `l_sums`, with products written power first, all
   families again, and more chains of `countdown` of its own.
-- `l_hands`: goes on with `l_powers`, the Game of 24 and `countdown` in front. The
-  shipped `mini`.
+- `l_hands`: goes on with `l_powers`, the Game of 24 and `countdown` in front.
+  The shipped `mini`.
 """
 
 import dataclasses

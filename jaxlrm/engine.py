@@ -485,7 +485,7 @@ class Engine:
         )
         lanes = _lanes(config) if wanted >= 2 * ways else 1
         slots = -(-wanted // (lanes * ways)) * ways
-        if len(prompts) < ways and self._shares_branches(config):
+        if len(prompts) < ways and self._shares_branches(config, strategy):
             slots = wanted
         longest = max(len(tokens) for _, tokens in prompts)
         sizes = capacity.plan(
@@ -559,13 +559,19 @@ class Engine:
             if keeper is not None and callback is None:
                 keeper.offer(lambda: _saved(progress, journal))
 
-    def _shares_branches(self, config: SearchConfig) -> bool:
+    def _shares_branches(
+        self, config: SearchConfig, strategy: strategies.Strategy
+    ) -> bool:
         """Whether devices share the branches of fewer problems than devices.
 
-        Not where they would count tokens together, or each ask the host.
+        Not where they would count tokens together, each ask the host, or part
+        branches that read one stem.
         """
+        ways = self._mesh.shape["data"]
         alone = config.execution == "stepped" and not config.tokens
-        return alone and sharding.can_share_branches(self._mesh)
+        whole = strategy.groups == 1 or strategy.groups % ways == 0
+        even = whole and strategy.branches % ways == 0
+        return alone and even and sharding.can_share_branches(self._mesh)
 
     def _restore(
         self,

@@ -100,6 +100,15 @@ def test_devices_share_the_branches_of_one_problem(mesh, strategy):
     assert_same(one, other)
 
 
+def test_a_beam_of_fewer_leaves_than_devices():
+    """Its branches are not shared: some of one leaf would be apart."""
+    config = dataclasses.replace(BEAM, branches=16, width=8)
+    (one,) = single(config)
+    with jaxlrm.load(fakes.SMALL, mesh=sharding.make_mesh(4, 1)) as engine:
+        (other,) = engine.solve(problems(1), config)
+    assert_same(one, other)
+
+
 @functools.cache
 def single(config: SearchConfig):
     """Of one problem on one device."""
