@@ -62,6 +62,15 @@ def test_a_part_measures(benchmark, sizes, part, rows):
         assert row.what.startswith("its ") or float(row.ratio) > 0
 
 
+def test_the_cache_counts_its_own_arrays_alone(benchmark, sizes):
+    import jax.numpy as jnp
+
+    before = list(benchmark.cache(sizes, 1))
+    other = jnp.zeros((8, 8, 8, 8, 8))
+    assert list(benchmark.cache(sizes, 1)) == before
+    other.delete()
+
+
 def test_the_peer_has_the_same_weights(benchmark, sizes):
     import jax.numpy as jnp
     import torch
