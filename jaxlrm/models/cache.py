@@ -348,9 +348,9 @@ def commit(
         nodes, jnp.maximum(source, 0) // cache.twig.slots, axis=1
     )
     owner = jnp.where(source < 0, owner, writer)
-    heads = ("problems", None, "kv_heads")
+    heads = ("problems", "branches", "kv_heads")
     trunk = sharding.on_shards(
-        _store,
+        functools.partial(_store, nodes.shape[1]),
         (heads, heads, ("problems",)),
         cache.trunk,
         cache.twig,
@@ -359,13 +359,16 @@ def commit(
     return cache.replace(trunk=trunk, owner=owner, hidden=hidden)
 
 
-def _store(trunk: Segment, twig: Segment, source: jax.Array) -> Segment:
+def _store(
+    branches: int, trunk: Segment, twig: Segment, source: jax.Array
+) -> Segment:
     """Writes tokens of the twigs into the trunk, in place.
 
     It goes through the slots in blocks. One scatter would do, but a TPU wants
     the slots to come first for that, and copies all of them there and back.
 
     Args:
+        branches: `B`, also where devices have the twigs of some of them each.
         trunk: `[G, 1, ...]` with `P` slots.
         twig: `[G, B, ...]` with `S` slots.
         source: `[G, P] int32`, token of `B * S` to write in each slot; -1
@@ -374,41 +377,61 @@ def _store(trunk: Segment, twig: Segment, source: jax.Array) -> Segment:
     slots = source.shape[1]
     size = min(slots, _BLOCK)
     written = (source >= 0).any(0)
-    block = jnp.arange(slots) // size
-    first = jnp.where(written, block, slots).min()
-    last = jnp.where(written, block, -1).max()
+    blocks = jnp.zeros(-(-slots // size), bool)
+    blocks = blocks.at[jnp.arange(slots) // size].max(written)
+    order = jnp.flatnonzero(blocks, size=len(blocks))
+    own = twig.keys[0].shape[1]
+    tokens = own * twig.slots
+    data = sharding.LOGICAL_AXES["branches"]
+    first = jax.lax.axis_index(data) * tokens if own < branches else 0
 
-    def cut(x, block, axis):
-        return jax.lax.dynamic_slice_in_dim(x, block * size, size, axis)
+    # The last block is shifted to end with the slots: it may write again what
+    # one before it wrote.
+    def write(number, trunk):
+        def cut(x, axis):
+            start = order[number] * size
+            return jax.lax.dynamic_slice_in_dim(x, start, size, axis)
 
-    def one(trunk, twig, axis):
-        flat = jnp.moveaxis(twig, 1, axis - 1)
-        flat = flat.reshape(*trunk.shape[:axis], -1, *trunk.shape[axis + 1 :])
+        index = cut(source, 1).reshape(-1, 1, size, 1, 1)
 
-        # The last block is shifted to end with the slots: it may write again
-        # what the one before it wrote.
-        def write(block, trunk):
-            index = cut(source, block, 1).reshape(-1, size, 1, 1, 1)
-            index = jnp.moveaxis(index, 1, axis)
-            new = jnp.take_along_axis(flat, jnp.maximum(index, 0), axis)
+        def take(twig, axis):
+            here = jnp.moveaxis(index - first, 2, axis)
+            flat = jnp.moveaxis(twig, 1, axis - 1)
+            shape = (*twig.shape[:1], 1, *twig.shape[2:])
+            shape = (*shape[:axis], tokens, *shape[axis + 1 :])
+            new = jnp.take_along_axis(
+                flat.reshape(shape), jnp.clip(here, 0, tokens - 1), axis
+            )
+            return jnp.where((here >= 0) & (here < tokens), new, 0)
+
+        new = _each_layer(take, twig)
+        if own < branches:  # what other devices have is 0 here
+            new = jax.lax.psum(new, data)
+
+        def put(trunk, new, axis):
             # Or else the whole trunk takes the layout that a TPU gathers in.
             new = with_layout_constraint(new, Layout((0, 1, 2, 3, 4)))
-            new = jnp.where(index < 0, cut(trunk, block, axis), new)
+            kept = jnp.moveaxis(index < 0, 2, axis)
+            new = jnp.where(kept, cut(trunk, axis), new)
             return jax.lax.dynamic_update_slice_in_dim(
-                trunk, new, block * size, axis
+                trunk, new, order[number] * size, axis
             )
 
-        return jax.lax.fori_loop(first, last + 1, write, trunk)
+        return _each_layer(put, trunk, new)
 
-    return Segment(
-        tuple(
-            one(*layer, 4) for layer in zip(trunk.keys, twig.keys, strict=True)
-        ),
-        tuple(
-            one(*layer, 3)
-            for layer in zip(trunk.values, twig.values, strict=True)
-        ),
+    return jax.lax.fori_loop(0, blocks.sum(), write, trunk)
+
+
+def _each_layer(function, *segments: Segment) -> Segment:
+    """Calls `function` on each layer, with the axis of its slots."""
+    keys, values = (
+        tuple(function(*layers, axis) for layers in zip(*parts, strict=True))
+        for parts, axis in (
+            ([segment.keys for segment in segments], 4),
+            ([segment.values for segment in segments], 3),
+        )
     )
+    return Segment(keys, values)
 
 
 def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:

@@ -45,7 +45,7 @@ def read_step(
 
     The prefix is not read again: it is in `context`. The tokens of a step are
     read in parallel, the branches a few at a time: all at once they would
-    take more memory than the cache.
+    take more memory than the cache. Where none of a few wrote, nothing is read.
 
     Args:
         config: shape of the reward model.
@@ -103,8 +103,11 @@ def _read(
         and (n == 1 or n * steps <= _TOKENS)
     )
 
+    busy = (length > 0).any(0).reshape(-1, size).any(1)
+    order = jnp.flatnonzero(busy, size=len(busy))
+
     def read(number, carry):
-        first = number * size
+        first = order[number] * size
 
         def cut(x):
             return jax.lax.dynamic_slice_in_dim(x, first, size, axis=1)
@@ -140,7 +143,7 @@ def _read(
     )
     said = jnp.zeros((problems, branches), jnp.float32)
     carry = (hidden, hidden, twig, said)
-    return jax.lax.fori_loop(0, branches // size, read, carry)
+    return jax.lax.fori_loop(0, busy.sum(), read, carry)
 
 
 def _likelihood(params: Transformer, before, hidden, tokens, valid):
