@@ -1,7 +1,6 @@
 """How many slots the caches of a search get, and when they grow.
 
-A size of a cache is a program to compile: sizes are rounded up, trunks double
-and stems, of which little is read in vain, grow fourfold.
+A size of a cache is a program to compile: sizes are rounded up, and double.
 """
 
 from __future__ import annotations
@@ -117,7 +116,7 @@ def make_room(
     if wanted_stem > stem > 0:
         # No builtin search extends a chain that has no room for a step.
         most = max(config.chain_tokens - step, wanted_stem)
-        stem = min(max(4 * stem, wanted_stem), most)
+        stem = min(max(2 * stem, wanted_stem), most)
     if (trunk, stem) == of(cache):
         return state
     memory = lockstep.grow(state.cache, trunk=trunk, stem=stem)

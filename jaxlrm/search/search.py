@@ -374,7 +374,7 @@ def compile_rounds(
         prefill=jax.jit(plain.prefill),
         refill=jax.jit(plain.refill, **settings, **quickly),
         keep=jax.jit(plain.keep, out_shardings=(trees, nodes), **quickly),
-        store=jax.jit(plain.store, **settings, **quickly),
+        store=jax.jit(plain.store, **settings),
         choose=jax.jit(
             plain.choose,
             donate_argnums=0,
