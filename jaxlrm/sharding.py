@@ -120,7 +120,9 @@ def constrain(x: jax.Array, *logical: str | None) -> jax.Array:
 
 
 def on_shards(function, axes, *arguments):
-    """Calls `function` on each device's own shards: none talks to another.
+    """Calls `function` on each device's own shards.
+
+    Devices talk to each other only where it says so.
 
     Without a mesh, or where that is so already, it is a plain call.
 
