@@ -15,6 +15,7 @@ import jaxlrm
 from jaxlrm import lockstep, sharding, tasks, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.generate import Decoding
+from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params
 from jaxlrm.search import search, strategies
 from tests import fakes
@@ -271,6 +272,26 @@ def test_devices_do_not_wait_for_each_other_in_a_loop():
     for match in found:
         line = text[match.start() : text.index("\n", match.end())]
         assert "/while/" not in line, line
+
+
+def test_devices_exchange_what_is_stored(monkeypatch):
+    """A block of it at a time, of all layers at once, and not all twigs."""
+    monkeypatch.setattr(cache_lib, "_BLOCK", 8)
+    mesh = sharding.make_mesh(2, 1)
+    _, state, programs = tiny_search(mesh, reward=True, problems=1)
+    with jax.set_mesh(mesh):
+        text = programs.store.lower(state).compile().as_text()
+    exchanged = []
+    for match in COLLECTIVE.finditer(text):
+        shapes = re.findall(r"\w+\[([0-9,]+)\]", match["shape"])
+        axes = [list(map(int, shape.split(","))) for shape in shapes]
+        if any(len(shape) == 5 for shape in axes):
+            exchanged.append(axes)
+    config = testing.model_config()
+    heads, size = config.num_kv_heads, config.head_dim
+    layers = [[1, 1, heads, size, 8]] * config.num_layers
+    layers += [[1, 1, heads, 8, size]] * config.num_layers
+    assert exchanged == [layers] * 2  # of the generator and the reward model
 
 
 def test_a_cache_that_grew_is_still_shared():
