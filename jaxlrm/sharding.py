@@ -122,9 +122,8 @@ def constrain(x: jax.Array, *logical: str | None) -> jax.Array:
 def on_shards(function, axes, *arguments):
     """Calls `function` on each device's own shards.
 
-    Devices talk to each other only where it says so.
-
-    Without a mesh, or where that is so already, it is a plain call.
+    Devices talk to each other only where `function` makes them. Without a mesh,
+    or on a device's own shards already, it is a plain call.
 
     Args:
         function: of arrays or pytrees of them; what it returns is shared

@@ -63,10 +63,7 @@ class Segment:
             shape[axis] = slots
             return jnp.zeros(shape, x.dtype)
 
-        return Segment(
-            tuple(empty(x, 4) for x in self.keys),
-            tuple(empty(x, 3) for x in self.values),
-        )
+        return _each_layer(empty, self)
 
     def cut(self, first: int, end: int) -> Segment:
         """Its slots from `first` up to `end`."""
@@ -82,13 +79,10 @@ class Segment:
     def join(self, other: Segment) -> Segment:
         """The slots of both, one after the other."""
 
-        def pair(axis: int, *layers):
-            return jnp.concatenate(layers, axis)
+        def pair(one, two, axis: int):
+            return jnp.concatenate((one, two), axis)
 
-        return Segment(
-            tuple(map(functools.partial(pair, 4), self.keys, other.keys)),
-            tuple(map(functools.partial(pair, 3), self.values, other.values)),
-        )
+        return _each_layer(pair, self, other)
 
     def squeeze(self) -> Segment:
         """Without the axes of length one.
@@ -396,12 +390,10 @@ def _store(
 
         def take(twig, axis):
             here = jnp.moveaxis(index - first, 2, axis)
-            flat = jnp.moveaxis(twig, 1, axis - 1)
-            shape = (*twig.shape[:1], 1, *twig.shape[2:])
-            shape = (*shape[:axis], tokens, *shape[axis + 1 :])
-            new = jnp.take_along_axis(
-                flat.reshape(shape), jnp.clip(here, 0, tokens - 1), axis
-            )
+            shape = list(twig.shape)
+            shape[1], shape[axis] = 1, tokens
+            flat = jnp.moveaxis(twig, 1, axis - 1).reshape(shape)
+            new = jnp.take_along_axis(flat, jnp.clip(here, 0, tokens - 1), axis)
             return jnp.where((here >= 0) & (here < tokens), new, 0)
 
         new = _each_layer(take, twig)
@@ -438,13 +430,12 @@ def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:
     """A copy with more slots in the trunk and in the stem."""
 
     def pad(segment: Segment, slots: int) -> Segment:
-        more = slots - segment.slots
-        keys = ((0, 0),) * 4 + ((0, more),)
-        values = ((0, 0),) * 3 + ((0, more), (0, 0))
-        return Segment(
-            tuple(jnp.pad(x, keys) for x in segment.keys),
-            tuple(jnp.pad(x, values) for x in segment.values),
-        )
+        def one(x, axis: int):
+            widths = [(0, 0)] * x.ndim
+            widths[axis] = (0, slots - x.shape[axis])
+            return jnp.pad(x, widths)
+
+        return _each_layer(one, segment)
 
     more = trunk - cache.owner.shape[1]
     return cache.replace(

@@ -70,7 +70,8 @@ def read_step(
     Returns:
         `(hidden, end, twig, likelihood)`: the hidden states `[G, B, E]` of the
         last token and of the step's last, the keys and values of the tokens,
-        and the log-likelihood `[G, B] float32` of the step, or 0.
+        and the log-likelihood `[G, B] float32` of the step, or 0. Those of a
+        branch without a token mean nothing.
     """
     length = valid.sum(-1)
     own = length if own is None else own
