@@ -212,7 +212,7 @@ def keep(
     verdict = jnp.asarray(reply.verdict)
     if late:
         # A whole chain that is refuted is not written again.
-        tries = 0 if strategy.whole else TRIES * strategy.branches
+        tries = 0 if strategy.whole else TRIES
         tree = tree_lib.prune(tree, nodes, verdict, tries)
         over = tree_lib.at(tree.kind, twigs.leaf) == tree_lib.DEAD
         verdict = jnp.where(over, tree_lib.INVALID, tree_lib.PENDING)

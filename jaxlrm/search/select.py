@@ -106,21 +106,26 @@ def best(
 def by_group(tree: Tree, branches: int, groups: int):
     """Each of `groups` subtrees extends its live node with its own branches.
 
-    A subtree without a live node leaves its rows idle. While the root is live
-    all subtrees extend it.
+    One in which nothing stands (a late verdict may have refuted all of it)
+    extends the root, as long as that is live; else a subtree without a live
+    node leaves its rows idle.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
     """
     members = branches // groups
-    number = jnp.arange(groups)
-    own = tree.live[:, None] & (tree.group[:, None] == number[:, None])
-    own &= jnp.arange(tree.live.shape[1]) > 0
-    found = jnp.where(own.any(-1), own.argmax(-1), -1)
-    root = tree.live[:, :1]
-    leaf = jnp.repeat(jnp.where(root, 0, found), members, 1).astype(jnp.int32)
-    within = jnp.arange(branches)
-    within = jnp.where(root, within, within % members)
+    size = tree.live.shape[1]
+    number = jnp.arange(size)
+    own = tree.group[:, None] == jnp.arange(groups)[:, None]
+    own &= (number > 0) & (number < tree.size[:, None])[:, None]
+    standing = (own & (tree.kind != tree_lib.DEAD)[:, None]).any(-1)
+    own &= tree.live[:, None]
+    begins = jnp.where(~standing & tree.live[:, :1], 0, -1)
+    found = jnp.where(own.any(-1), own.argmax(-1), begins)
+    leaf = jnp.repeat(found, members, 1).astype(jnp.int32)
+    within = jnp.where(
+        leaf == 0, jnp.cumsum(leaf == 0, 1) - 1, jnp.arange(branches) % members
+    )
     return leaf, (at(tree.children, leaf) + within).astype(jnp.int32)
 
 

@@ -252,7 +252,8 @@ def _dvts(config: SearchConfig) -> Strategy:
     `B / width` subtrees that never meet: each writes `width` steps and keeps
     the best. When that is an answer the subtree ends, and all its answers of
     that round are candidates; so does a subtree that finds no sound step in
-    several rounds.
+    `TRIES` rounds. One whose first step was not sound begins again, as one does
+    that a late verdict has left without any.
     """
     subtrees = config.branches // config.width
     group = jnp.arange(config.branches) // config.width
@@ -271,6 +272,11 @@ def _dvts(config: SearchConfig) -> Strategy:
         ended = jnp.repeat(ended.any(-1), config.width, 1)
         keep = jnp.where(ended, answers, best)
         trees = _leave(trees, twigs, sound, group)
+        # All subtrees share the root, so its children do not tell how often
+        # one of them has begun.
+        ran = (twigs.leaf >= 0).any(1)
+        begin = jnp.where(ran, trees.rounds < TRIES, trees.live[:, 0])
+        trees = trees.replace(live=trees.live.at[:, 0].set(begin))
         trees, nodes = tree.add(trees, twigs, keep, verdict, count, group)
         return _end(trees, config, False), nodes
 
@@ -319,11 +325,11 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
 
     Each round `B / width` walks down the tree end at leaves, which get `width`
     children each. A simulation that expands a leaf finds the leaf's score, or
-    0 if nothing sound was written; one that ends a chain finds the chain's. So
-    verdicts guide it from the ends: a proof ends the search, and what only
-    leads to refuted steps is worth 0; where verdicts are late, the steps before
-    an answer keep what it brought. A leaf without a sound child may be tried
-    again, but not for ever.
+    0 if nothing sound was written; one that ends a chain finds the chain's, or 0
+    if it was refuted. So verdicts guide it from the ends: a proof ends the
+    search, and what leads to refuted steps is worth less; where verdicts are
+    late, the steps before one keep what it brought. A leaf without a sound
+    child may be tried again, as often as in `TRIES` rounds of as many walks.
     """
     walks = config.branches // config.width
     carry = backup.BY_NAME[config.backup]
@@ -335,13 +341,17 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
         grown = _any_child(leaders, twigs.leaf, keep)
         found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
         trees = carry(trees, leaders, found)
-        tried = tree.at(trees.children, leaders) >= TRIES * config.width
+        walked = (leaders[:, :, None] == leaders[:, None, :]).sum(-1)
+        tried = tree.at(trees.children, leaders)
+        tried = tried >= TRIES * config.width * walked
         over = jnp.where((grown | tried) & (leaders >= 0), leaders, _NOWHERE)
         live = tree.put(trees.live, over, jnp.zeros(over.shape, bool))
         trees = trees.replace(live=live)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
-        ended = jnp.where(twigs.kind == ANSWER, nodes, -1)
-        trees = carry(trees, ended, twigs.score)
+        answers = first & (twigs.kind == ANSWER)
+        refuted = answers & (verdict == tree.INVALID)
+        ended = jnp.where(answers, jnp.where(refuted, twigs.leaf, nodes), -1)
+        trees = carry(trees, ended, jnp.where(refuted, 0.0, twigs.score))
         enough = (trees.kind == ANSWER).sum(1) >= config.branches
         trees = _end(trees, config, enough)
         changed = jnp.where(nodes < 0, twigs.leaf, nodes)

@@ -311,8 +311,8 @@ def prune(
         tree: the trees.
         nodes: `[G, B] int32`, nodes that the verdicts are of; -1 for none.
         verdict: `[G, B] int32`.
-        tries: most branches that a node may grow; one that has grown as many
-            is not live again.
+        tries: rounds of as many children as were refuted now that a node may
+            grow; one that has grown as many is not live again.
     """
     size = tree.parent.shape[1]
     verdicts = put(tree.verdict, jnp.where(nodes < 0, size, nodes), verdict)
@@ -324,10 +324,15 @@ def prune(
     dead = jax.lax.fori_loop(0, tree.depth.max(), step, refuted)
     kind = jnp.where(dead, DEAD, tree.kind)
     new = (nodes >= 0) & (verdict == INVALID)
-    at_fault = jnp.where(new, nodes, size)
-    again = _is_parent(tree, put(jnp.zeros_like(dead), at_fault, new))
-    again &= ~_is_parent(tree, (kind != FREE) & (kind != DEAD))
-    again &= (kind != DEAD) & (tree.children < tries)
+    parents = jnp.where(new, at(tree.parent, nodes), size)
+    grown = jnp.where(new, at(tree.count, nodes), 0)  # by the refuted
+    grown = jax.vmap(
+        lambda parents, grown: (
+            jnp.zeros(size, jnp.int32).at[parents].add(grown, mode="drop")
+        )
+    )(parents, grown)
+    again = (grown > 0) & ~_is_parent(tree, (kind != FREE) & (kind != DEAD))
+    again &= (kind != DEAD) & (tree.children < tries * grown)
     again &= is_needed(tree)  # else the cache has let go of it
     tree = tree.replace(
         verdict=verdicts, kind=kind, live=(tree.live & ~dead) | again
