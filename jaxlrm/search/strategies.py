@@ -325,7 +325,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
 
     Each round `B / width` walks down the tree end at leaves, which get `width`
     children each. A simulation that expands a leaf finds the leaf's score, or
-    0 if nothing sound was written; one that ends a chain finds the chain's, or 0
+    0 if nothing sound was written; one that ends a chain finds its score, or 0
     if it was refuted. So verdicts guide it from the ends: a proof ends the
     search, and what leads to refuted steps is worth less; where verdicts are
     late, the steps before one keep what it brought. A leaf without a sound
