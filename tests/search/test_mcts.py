@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 
 import jax
@@ -10,6 +11,8 @@ import jax.numpy as jnp
 import mctx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jaxlrm.config import SearchConfig
 from jaxlrm.search import backup, search, select, strategies, tree
@@ -282,15 +285,44 @@ def test_what_is_alive_has_a_live_descendant(late):
     assert died > 10
 
 
-def test_visits_add_up():
-    """A node is visited by itself once and then through its children."""
-    table = scores(7)
-    found = final_tree(build(branches=6, rounds=12), script(table))
-    visits, parent = found.visits[0], found.parent[0]
-    for node in range(int(found.size[0])):
-        below = visits[parent == node].sum()
-        assert visits[node] >= below
-    assert (found.value[0] <= visits + 1e-4).all()
+def simulations_ended(before: tree.Tree, after: tree.Tree) -> np.ndarray:
+    """`[N]`, visits that ended at a node: all but those of its children."""
+    own = after.visits[0] - before.visits[0]
+    parent = after.parent[0][: after.size[0]]
+    below = np.zeros_like(own)
+    np.add.at(below, parent[1:], own[1 : after.size[0]])
+    return own - below
+
+
+@given(seed=st.integers(0, 2**20), backup=st.sampled_from(["mean", "max"]))
+@settings(max_examples=10)
+def test_visits_add_up(seed, backup):
+    """A round's walks each end at one node, and so does every answer."""
+    strategy = build(branches=4, width=2, rounds=8, backup=backup)
+    lines = withering(np.random.default_rng(seed))
+    trees = list(trees_of(strategy, lines)) if lines else []
+    walks = 2
+    for before, after in itertools.pairwise(trees):
+        ended = simulations_ended(before, after)
+        assert (ended >= 0).all()
+        answers = (after.kind[0] == tree.ANSWER).sum()
+        answers -= (before.kind[0] == tree.ANSWER).sum()
+        assert ended.sum() == walks + answers
+        used = np.arange(len(ended)) < after.size[0]
+        worth = after.value[0] / np.maximum(after.visits[0], 1)
+        best = after.score[0][used].max()
+        assert (worth[used] >= 0).all() and (worth <= best + 1e-5).all()
+
+
+def test_a_refuted_answer_counts_as_a_visit_worth_nothing():
+    """It ends at the step before it, since it is no node."""
+    wrong = answer("w", 0.9, verdict=Verdict.INVALID)
+    lines = (step("a", 0.6, wrong, step("x", 0.5)),)
+    found = final_tree(
+        build(branches=2, width=2, rounds=2, step_tokens=4), lines
+    )
+    assert found.visits[0][:2].tolist() == [3, 2]
+    assert found.value[0][1] == pytest.approx(0.6)
 
 
 def forked():

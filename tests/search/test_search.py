@@ -243,8 +243,9 @@ def test_a_fused_search_grows_the_same_trees(slots, late):
     assert fused.trees == stepped.trees
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
 @pytest.mark.parametrize("name", sorted({*STRATEGIES} - {"beam"}))
-def test_every_strategy_grows_the_same_trees_fused(name):
+def test_every_strategy_grows_the_same_trees_fused(name, late):
     config = SearchConfig(
         strategy=name,
         branches=1 if name == "greedy" else 4,
@@ -253,7 +254,7 @@ def test_every_strategy_grows_the_same_trees_fused(name):
         rounds=5,
     )
     strategy = strategies.build(config)
-    options = {"keys": KEYS, "sampled": True, "slots": 2}
+    options = {"keys": KEYS, "sampled": True, "slots": 2, "late": late}
     stepped = run_scripts(strategy, SCRIPTS, **options)
     assert all(stepped.trees)
     fused = run_scripts(strategy, SCRIPTS, fused=True, **options)

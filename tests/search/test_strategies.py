@@ -458,6 +458,16 @@ def test_another_try_may_find_a_sound_step(name):
     assert live_branches(found)[1:3] == [4, 4]
 
 
+@pytest.mark.parametrize("branches", [4, 16])
+@pytest.mark.parametrize("name", ["dvts", "rebase", "mcts", "uct"])
+def test_a_first_step_is_tried_in_as_many_rounds_however_many_branches(
+    name, branches
+):
+    script = [step("w", 0.9, verdict=INVALID)]
+    found = run_scripts(build(name, branches=branches, rounds=12), [script])
+    assert live_branches(found) == [branches] * strategies.TRIES
+
+
 @pytest.mark.parametrize("verdict", [Verdict.TIMEOUT, Verdict.ERROR])
 @pytest.mark.parametrize("name", ["beam", "majority"])
 def test_only_invalid_speaks_against_a_step(name, verdict):
@@ -531,6 +541,38 @@ def test_dvts_returns_all_answers_of_a_last_step():
     assert found.rounds[1].twigs.leaf.tolist() == [[-1, -1, 3, 3]]
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
+def test_a_subtree_of_dvts_begins_again_by_itself(late):
+    """The others keep what they have found."""
+    good = step("a", 0.5, step("a1", 0.5, answer("a2", 0.6)))
+    wrong = step("w", 0.9, verdict=INVALID)
+    script = (good, good, wrong, wrong, wrong, wrong, good)
+    found = run_scripts(build("dvts", rounds=9), [script], late=late)
+    leaves = [r.twigs.leaf[0].tolist() for r in found.rounds]
+    if late:
+        assert leaves[:3] == [[0, 0, 0, 0], [1, 1, 2, 2], [3, 3, 0, 0]]
+    else:
+        assert leaves == [
+            [0, 0, 0, 0],
+            [1, 1, 0, 0],
+            [2, 2, 0, 0],
+            [-1, -1, 4, 4],
+            [-1, -1, 5, 5],
+            [-1, -1, -1, -1],
+        ]
+        assert found.trees == [
+            tree_of("""
+                1 a 0.5 x2
+                  2 a1 0.5 x2
+                    3 a2 END 0.6 x2
+                4 a 0.5 x2
+                  5 a1 0.5 x2
+                    6 a2 END 0.6 x2
+            """)
+        ]
+    assert found.trees[0].count("a2 END 0.6 x2") == 2
+
+
 # --- REBASE -----------------------------------------------------------------
 
 
@@ -579,6 +621,83 @@ def test_rebase_spends_on_what_has_not_finished():
     found = run_scripts(build("rebase", branches=8, rounds=3), [script])
     # Four of eight branches have written the answer.
     assert live_branches(found) == [8, 4, 4]
+
+
+def test_rebase():
+    """An answer takes the branches that wrote it, the rest go by score."""
+    script = (
+        step("a", 0.9, step("a1", 0.3), answer("a2", 0.8)),
+        step("b", 0.7, answer("b1", 0.2)),
+        answer("c", 0.6),
+        step("d", 0.4, verdict=INVALID),
+    )
+    found = run_scripts(build("rebase", branches=8, rounds=3), [script])
+    leaves = [r.twigs.leaf[0].tolist() for r in found.rounds]
+    idle = [-1] * 8
+    assert leaves == [
+        [0] * 8,
+        [1] * 5 + [2] + idle[6:],
+        [4] * 3 + idle[3:],
+        idle,
+    ]
+    assert found.trees == [
+        tree_of("""
+            1 a 0.9 x2
+              4 a1 0.3 x3
+                7 a1 0.3 x3
+              5 a2 END 0.8 x2
+            2 b 0.7 x2
+              6 b1 END 0.2
+            3 c END 0.6 x2
+        """)
+    ]
+
+
+# --- Monte-Carlo tree search --------------------------------------------------
+
+HALF_REFUTED = (
+    step("a", 0.9, step("a1", 0.3), answer("a2", 0.8, verdict=INVALID)),
+    step("b", 0.5, answer("b1", 0.2), step("b2", 0.6)),
+    step("d", 0.4, verdict=INVALID),
+)
+
+
+def test_mcts():
+    """What is likely first; after its refuted ends, what scored less."""
+    found = run_scripts(build("mcts", rounds=4), [HALF_REFUTED])
+    leaves = [r.twigs.leaf[0].tolist() for r in found.rounds[:4]]
+    assert leaves == [[0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 3, 3], [6, 6, 6, 6]]
+    assert found.trees == [
+        tree_of("""
+            1 a 0.9 x2
+              3 a1 0.3 x2
+                6 a1 0.3 x2
+                  7 a1 0.3 x4
+            2 b 0.5
+              4 b1 END 0.2
+              5 b2 0.6
+        """)
+    ]
+
+
+def test_uct():
+    """What was never visited first, then both in turn."""
+    found = run_scripts(build("uct", rounds=4), [HALF_REFUTED])
+    leaves = [r.twigs.leaf[0].tolist() for r in found.rounds[:4]]
+    assert leaves == [[0, 0, 0, 0], [1, 1, 2, 2], [3, 3, 5, 5], [7, 7, 6, 6]]
+    assert found.trees == [
+        tree_of("""
+            1 a 0.9 x2
+              3 a1 0.3
+                6 a1 0.3 x2
+                  9 a1 0.3 x2
+            2 b 0.5
+              4 b1 END 0.2
+              5 b2 0.6
+                7 b2 0.6 x2
+                  8 b2 0.6 x2
+        """)
+    ]
 
 
 # --- Sequential -------------------------------------------------------------
