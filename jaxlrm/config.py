@@ -106,6 +106,7 @@ STRATEGIES = WHOLE + STEPWISE
 _OUTSIDE = r"[\w.]+:\w+"  # a strategy from outside the package
 VERIFIERS = ("both", "learned", "symbolic", "none")
 AGGREGATES = ("last", "min", "product", "mean")
+VOTES = ("auto", "count", "sum", "best")
 BACKUPS = ("mean", "max")
 TOOLS = ("auto", "python", "none")
 EXECUTIONS = ("stepped", "fused")
@@ -148,11 +149,17 @@ class SearchConfig:
         top_p: sample among the likeliest tokens of this total probability.
         verifiers: one of `VERIFIERS`: which judges the search listens to.
         aggregate: one of `AGGREGATES`: the score of a chain out of those of
-            its steps. A chain written whole has one score.
+            its steps. A chain written whole has one score, so with any other
+            than `last` best_of_n and weighted write theirs step by step.
+        vote: one of `VOTES`: what a chain weighs in the vote on the answer: 1,
+            its score, or all if its score is the best; `auto` is up to the
+            strategy.
         backup: one of `BACKUPS`: what a node of mcts and uct is worth, of what
             was found through it.
         execution: one of `EXECUTIONS`: `stepped` asks the host between
-            rounds, `fused` runs all rounds as one program. The same trees.
+            rounds, `fused` runs all rounds as one program. The same trees. In
+            a fused search a problem that ends makes room for the next when all
+            beside it have ended.
         verdict_delay: rounds that verdicts come late, 0 or 1; with 1 the host
             verifies a round while the device writes the next.
         trunk: most slots of the cache of kept steps, for each problem; when
@@ -182,6 +189,7 @@ class SearchConfig:
     top_p: float = 1.0
     verifiers: str = "both"
     aggregate: str = "last"
+    vote: str = "auto"
     backup: str = "mean"
     execution: str = "stepped"
     verdict_delay: int = 0
@@ -194,6 +202,7 @@ class SearchConfig:
             ("strategy", STRATEGIES),
             ("verifiers", VERIFIERS),
             ("aggregate", AGGREGATES),
+            ("vote", VOTES),
             ("backup", BACKUPS),
             ("tools", TOOLS),
             ("execution", EXECUTIONS),

@@ -351,6 +351,12 @@ class Engine:
             )
             tools = "python" if programs else "none"
             config = dataclasses.replace(config, tools=tools)
+        if config.tools == "python" and config.lookahead:
+            raise ValueError(
+                f"lookahead is {config.lookahead} and tools 'python': the "
+                "model would make up what a program prints; set lookahead=0 "
+                "or tools=none"
+            )
         ways = self._mesh.shape["data"]
         if config.adaptive and config.execution == "fused" and ways > 1:
             raise ValueError(
@@ -642,6 +648,7 @@ def _static(config: SearchConfig) -> SearchConfig:
         adaptive=False,
         seconds=0.0,
         confidence=0.0,
+        vote="auto",
         trunk=0,
     )
 

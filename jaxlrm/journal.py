@@ -289,9 +289,9 @@ class Journal:
                 page.verify_seconds += self._mark - written
                 # The slot of one that has ended goes to another problem, which
                 # this reply is not about.
-                reply.stop[row - seen.first] = (
-                    row not in ended and self._is_enough(page)
-                )
+                stop = row not in ended and self._is_enough(page)
+                reply.stop[row - seen.first] = stop
+                page.enough = stop and not late
             self._share(seen, reply, ended)
             for row in ended:
                 page = self._pages.pop(row)
@@ -375,14 +375,15 @@ class Journal:
         if not page.answered:
             return False
         page.answered = False
+        # Where verdicts are late, what was written last is not judged yet.
+        late = bool(config.verdict_delay)
+        standing = () if late else page.last.values()
         answers = page.answers()
         ended = [
             index
             for index in answers
             if page.entries[index].thought.verdict is not Verdict.INVALID
-            and (
-                page.entries[index].thought.kept or index in page.last.values()
-            )
+            and (page.entries[index].thought.kept or index in standing)
         ]
         thoughts = [page.entries[i].thought for i in ended]
         votes, chosen = ballot.count(

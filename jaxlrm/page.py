@@ -49,6 +49,7 @@ class Page:
         wrote: whether it wrote any in the last round.
         answered: an answer came, or a verdict of one, since the votes were
             last counted.
+        enough: the problem ends with the last round, whose answers all count.
         model_seconds: waited for the device.
         verify_seconds: waited for verdicts.
         peak_slots: most slots of the trunk in use.
@@ -68,6 +69,7 @@ class Page:
     allowance: int = 0
     wrote: bool = True
     answered: bool = False
+    enough: bool = False
     model_seconds: float = 0.0
     verify_seconds: float = 0.0
     peak_slots: int = 0
@@ -76,9 +78,13 @@ class Page:
     def settle(self, nodes: np.ndarray) -> None:
         """Learns which thoughts of the last round were kept."""
         for branch, index in self.last.items():
-            if nodes[branch] >= 0:
+            entry = self.entries[index]
+            kept = nodes[branch] >= 0
+            if kept:
                 self.nodes[int(nodes[branch])] = index
-                entry = self.entries[index]
+            if self.enough and entry.thought.kind == "answer":
+                kept |= entry.thought.verdict is not Verdict.INVALID
+            if kept:
                 entry.thought = dataclasses.replace(entry.thought, kept=True)
         self.last = {}
 

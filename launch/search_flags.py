@@ -17,6 +17,7 @@ from jaxlrm.config import (
     BACKUPS,
     EXECUTIONS,
     TOOLS,
+    VOTES,
     SearchConfig,
 )
 
@@ -51,6 +52,13 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             default.aggregate,
             AGGREGATES,
             "The score of a chain out of those of its steps.",
+        ),
+        "vote": flags.DEFINE_enum(
+            "vote",
+            default.vote,
+            VOTES,
+            "What a chain weighs in the vote: 1, its score, or all if its "
+            "score is the best; auto is up to the strategy.",
         ),
         "backup": flags.DEFINE_enum(
             "backup",

@@ -720,6 +720,32 @@ def test_confidence_ends_a_problem(confidence, stops):
     assert not play.reply.stop[0]
 
 
+def test_answers_that_end_a_problem_count_though_no_node_became_of_them():
+    """A beam had no place for one beside better steps."""
+    play = Play("Which?", verifiers="learned", confidence=0.6)
+    play.round(
+        [(0, "so", STEP, 0.9), (0, "x = 1", ANSWER, 0.65)], keep=[[1, -1]]
+    )
+    assert play.reply.stop[0]
+    play.round([])
+    found = play.solution()
+    assert (found.answer, found.confidence) == ("1", 0.65)
+    assert [thought.kept for thought in found.thoughts] == [True, True]
+
+
+def test_no_answer_is_confidence_enough_before_its_verdict():
+    play = Play(verdict_delay=1, confidence=0.6)
+    play.round([(0, "2*x = 6", STEP, 0.9)], keep=[[1]])
+    play.round(
+        [(1, "x = 5", ANSWER, 0.9), (1, "3 = x", STEP, 0.9)], keep=[[2, 3]]
+    )
+    assert not play.reply.stop[0]
+    play.round([(3, "x = 3", ANSWER, 0.9)], keep=[[4]])
+    assert not play.reply.stop[0]  # the first was refuted
+    play.round([(3, "3*1 = x", STEP, 0.9)])
+    assert play.reply.stop[0]
+
+
 def test_a_proof_is_confidence_enough():
     play = Play(confidence=1.0)
     play.round([(0, "x = 3", ANSWER, 0.1), (0, "x = 4", ANSWER, 0.9)])

@@ -66,8 +66,8 @@ class Strategy(NamedTuple):
             on where tokens run short; none ends the search.
         update: what of the last round is kept.
         vote: weight of each candidate chain in the vote.
-        votes: most chains that can end, duplicates counted; 0 if it is not
-            known.
+        votes: most chains that can end, duplicates counted, if all of them are
+            kept; 0 if it is not known.
         aggregate: the score of a chain out of those of its steps.
         keeps_all: every node may be extended until the search ends, so a cache
             that cannot grow has to hold them all.
@@ -102,6 +102,13 @@ def build(config: SearchConfig) -> Strategy:
     """
     if not config.chain_tokens:
         raise ValueError("chain_tokens is 0; say how long a chain may get")
+    strategy = _build(config)
+    if config.vote == "auto":
+        return strategy
+    return strategy._replace(vote=vote.BY_NAME[config.vote])
+
+
+def _build(config: SearchConfig) -> Strategy:
     if ":" in config.strategy:
         return _from_outside(config)
     stepwise = {
@@ -121,9 +128,12 @@ def build(config: SearchConfig) -> Strategy:
         "weighted": vote.score_sum,
     }[config.strategy]
     greedy = config.strategy == "greedy"
-    if greedy:
+    if greedy or not config.temperature:  # other branches would be the same
         config = dataclasses.replace(config, branches=1)
-    if config.tools == "python":  # which writes between two steps
+    scored = config.strategy in ("best_of_n", "weighted")
+    stepwise = scored and config.aggregate != "last"
+    if stepwise or config.tools == "python":  # which writes between two steps
+        config = dataclasses.replace(config, min_tokens=0)
         chains = _sequential(config, veto=False)
         return chains._replace(vote=weigh, greedy=greedy)
     return _whole(config)._replace(vote=weigh, greedy=greedy)
@@ -286,7 +296,6 @@ def _dvts(config: SearchConfig) -> Strategy:
         nodes=1 + config.branches * config.rounds,
         select=lambda tree: select.by_group(tree, config.branches, subtrees),
         update=update,
-        votes=config.branches,
     )
 
 

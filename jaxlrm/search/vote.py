@@ -34,6 +34,9 @@ def best(score: np.ndarray, number: np.ndarray) -> np.ndarray:
     return weight
 
 
+BY_NAME: dict[str, Weigh] = {"count": count, "sum": score_sum, "best": best}
+
+
 def tally(groups: Sequence[int], weight: np.ndarray) -> dict[int, float]:
     """Share of the vote of each group, heaviest first.
 

@@ -105,6 +105,36 @@ def test_whole_chains_are_not_started_without_end():
     assert live_branches(found) == [4] * 8
 
 
+@pytest.mark.parametrize(
+    ("aggregate", "score", "rest"), [("min", 0.25, 0.5), ("product", 0.2, 0.25)]
+)
+def test_best_of_n_scores_the_steps_of_its_chains(aggregate, score, rest):
+    """Even of one with a refuted step: whole chains are not vetoed."""
+    script = (
+        step("a", 0.25, answer("x=1", 0.8)),
+        step("b", 0.5, answer("x=2", 0.5), verdict=INVALID),
+    )
+    strategy = build("best_of_n", branches=2, aggregate=aggregate)
+    assert (strategy.vote, strategy.whole) == (vote.best, False)
+    assert grown(strategy, *script) == tree_of(f"""
+        1 a 0.25
+          3 x=1 END {score}
+        2 b 0.5 INVALID
+          4 x=2 END {rest}
+    """)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_chains_without_chance_are_one(name):
+    assert build(name, temperature=0.0).branches == 1
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_any_strategy_takes_any_vote(name):
+    for how, weigh in vote.BY_NAME.items():
+        assert build(name, vote=how).vote is weigh
+
+
 def test_greedy_takes_one_branch():
     strategy = build("greedy")
     assert strategy.greedy and strategy.branches == 1
