@@ -6,6 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import importlib
+import inspect
+import math
+import numbers
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -118,7 +121,8 @@ class Engine:
 
         Raises:
             ImportError: an extension cannot be imported.
-            ValueError: the parts do not fit together.
+            ValueError: the parts do not fit together, a reward has no positive
+                weight, or a checker is none.
         """
         if text.vocab_size > generator.config.vocab_size:
             raise ValueError(
@@ -127,6 +131,8 @@ class Engine:
             )
         if not rewards and generator.config.value_head:
             rewards = (Own(),)
+        for judge in rewards:
+            _check_weight(judge.weight)
         separate = [r for r in rewards if isinstance(r, Learned)]
         heads = [generator] if len(separate) < len(rewards) else []
         for model in heads + separate:
@@ -144,12 +150,7 @@ class Engine:
                     "the tokenizer of the generator"
                 )
         for checker in checkers:
-            module, name = checker.__module__, checker.__qualname__
-            if module == "__main__" or not name.isidentifier():
-                raise ValueError(
-                    f"checker {module}:{name} cannot be imported by the "
-                    "workers; put it at the top level of a module of its own"
-                )
+            _check_checker(checker)
         for module in extensions:
             importlib.import_module(module)
         self.name, self.weights_hash = name, weights_hash
@@ -157,9 +158,9 @@ class Engine:
         self._mesh = mesh or sharding.make_mesh()
         self._generator = generator.config
         self._judges = tuple(
-            lockstep.Judge(r.config, r.weight, r.likelihood)
+            lockstep.Judge(r.config, float(r.weight), r.likelihood)
             if isinstance(r, Learned)
-            else lockstep.Judge(None, r.weight, generator.likelihood)
+            else lockstep.Judge(None, float(r.weight), generator.likelihood)
             for r in rewards
         )
         self._dtype = generator.params.embedding.dtype
@@ -245,7 +246,8 @@ class Engine:
                 `branches` or `seed`.
 
         Raises:
-            TypeError: `problems` is one string, or a change has no field.
+            TypeError: `problems` is one string, a problem is none, or a change
+                has no field or another type.
             ValueError: `begun` has another length, the model cannot serve this
                 configuration, or `resume` is another search's or no search at
                 all.
@@ -253,6 +255,11 @@ class Engine:
         """
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
+        for number, problem in enumerate(problems):
+            if not isinstance(problem, str):
+                raise TypeError(
+                    f"problem {number} is {problem!r}; give each as a str"
+                )
         begun = begun or [()] * len(problems)
         if len(begun) != len(problems):
             raise ValueError(
@@ -343,7 +350,8 @@ class Engine:
             raise ValueError(
                 f"verifiers {config.verifiers!r} need a value head or a "
                 f"reward model, and {self.name or 'this model'} has neither; "
-                "use symbolic or none"
+                "set verifiers=symbolic or verifiers=none, or name a reward "
+                "model"
             )
         if config.tools == "auto":
             programs = "programs" in self._text.tasks and any(
@@ -611,6 +619,36 @@ class Engine:
             places = lockstep.placements(self._mesh, lane.state)
             lane.state = jax.device_put(lane.state, places)
         return prompts, progress
+
+
+def _check_weight(weight: float) -> None:
+    """Refuses what `--reward` refuses, too."""
+    if not isinstance(weight, numbers.Real) or not 0 < weight < math.inf:
+        raise ValueError(
+            f"a reward has no positive weight: {weight!r}; give it a number, "
+            'as in reward={"prm": 2}'
+        )
+
+
+def _check_checker(checker: Checker) -> None:
+    module = checker.__module__
+    name = getattr(checker, "__qualname__", repr(checker))
+    if module == "__main__" or not name.isidentifier():
+        raise ValueError(
+            f"checker {module}:{name} cannot be imported by the "
+            "workers; put it at the top level of a module of its own"
+        )
+    try:
+        signature = inspect.signature(checker)
+    except ValueError:  # some builtins have none
+        return
+    try:
+        signature.bind("", (), False)
+    except TypeError as error:
+        raise ValueError(
+            f"checker {module}:{name} takes {signature}; it must take "
+            f"(problem, steps, ended): {error}"
+        ) from None
 
 
 def _tables(text: Text, vocab_size: int) -> Tables:

@@ -43,7 +43,8 @@ def load(
     Raises:
         FileNotFoundError: no such model, or a file of it is missing.
         ValueError: a file cannot be read, or is of another model, or a reward
-            model has another tokenizer than the generator.
+            model has another tokenizer than the generator, or no positive
+            weight.
     """
     folder = find(name)
     generator, text = _read(folder), Text.load(folder)
