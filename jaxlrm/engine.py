@@ -21,7 +21,7 @@ from jaxlrm import capacity, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
 from jaxlrm.config import ModelConfig, SearchConfig, to_json
 from jaxlrm.generate import Decoding, Tables
-from jaxlrm.journal import Checker, Journal
+from jaxlrm.journal import Checker, Journal, checker_name
 from jaxlrm.models import params
 from jaxlrm.models.cache import dense_bytes, size_in_bytes
 from jaxlrm.resume import (
@@ -113,7 +113,8 @@ class Engine:
             weights_hash: for reports.
             workers: processes that check steps.
             checkers: symbolic verifiers beside the package's: top-level
-                functions of importable modules, which run in the workers.
+                functions of importable modules, which run in the workers. Of
+                one that fails `solve` warns once (RuntimeWarning).
             extensions: modules to import here and in the workers, which
                 register families and rules of their own (docs/extend.md).
             require_sandbox: refuse to run programs on a host that cannot
@@ -331,10 +332,7 @@ class Engine:
             "rewards": [
                 [judge.config is None, *judge[1:]] for judge in self._judges
             ],
-            "checkers": [
-                f"{checker.__module__}:{checker.__qualname__}"
-                for checker in self._checkers
-            ],
+            "checkers": list(map(checker_name, self._checkers)),
             "extensions": list(self._extensions),
         }
 

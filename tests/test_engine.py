@@ -674,6 +674,27 @@ def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch, delay):
     assert [vote.answer for vote in found.votes] == ["2"]
 
 
+@pytest.mark.parametrize("execution", ["stepped", "fused"])
+def test_a_checker_of_a_user_that_fails(tmp_path, monkeypatch, execution):
+    (tmp_path / "broken.py").write_text(
+        "def check(problem, steps, ended):\n    return 'INVALID'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    checker = importlib.import_module("broken").check
+    follow = {"?": ["x = 1"], "x = 1": [END]}
+    why = "checker broken:check failed: TypeError: it returned 'INVALID', wh"
+    with (
+        bigrams.engine(follow, checkers=[checker]) as judged,
+        pytest.warns(RuntimeWarning, match=why) as warned,
+    ):
+        (found,) = judged.solve(
+            ["Which?"], STEPWISE, verifiers="both", execution=execution
+        )
+    assert len(warned) == 1
+    assert why in found.note
+
+
 # --- Tools ------------------------------------------------------------------
 
 PROGRAMS = {
