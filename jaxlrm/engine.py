@@ -81,7 +81,8 @@ class Engine:
 
     Attributes:
         name: name or folder of the model.
-        weights_hash: sha256 of its safetensors file, hexadecimal.
+        weights_hash: sha256 of its safetensors file, or of its shards one
+            after the other, hexadecimal.
     """
 
     def __init__(
