@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import numbers
 import re
 import types
 import typing
@@ -24,6 +25,29 @@ def _require_positive(config: object, *names: str) -> None:
                 f"{type(config).__name__}.{name} is {value}; it must be "
                 "positive"
             )
+
+
+# What a field of a plain type takes; numpy's numbers are among these.
+_TAKES = {
+    int: numbers.Integral,
+    float: numbers.Real,
+    bool: bool,
+    str: str,
+}
+
+
+def _require_types(config: object) -> None:
+    """Raises TypeError for values of other types; makes numbers plain."""
+    for name, kind in _field_types(type(config)).items():
+        value = getattr(config, name)
+        is_flag = isinstance(value, bool) and kind is not bool
+        if is_flag or not isinstance(value, _TAKES[kind]):
+            raise TypeError(
+                f"{type(config).__name__}.{name} is {value!r}; it must be of "
+                f"type {kind.__name__}"
+            )
+        if kind in (int, float):
+            object.__setattr__(config, name, kind(value))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,6 +192,10 @@ class SearchConfig:
         batch: `G`, problems solved side by side; 0 is what the device is
             quickest with.
         seed: of all sampling.
+
+    Raises:
+        TypeError: a value is of another type than its field.
+        ValueError: a value is out of its range, or two do not go together.
     """
 
     strategy: str = "beam"
@@ -198,6 +226,7 @@ class SearchConfig:
     seed: int = 0
 
     def __post_init__(self):
+        _require_types(self)
         for name, allowed in (
             ("strategy", STRATEGIES),
             ("verifiers", VERIFIERS),

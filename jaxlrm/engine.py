@@ -6,6 +6,9 @@ import dataclasses
 import functools
 import hashlib
 import importlib
+import inspect
+import math
+import numbers
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,7 +21,7 @@ from jaxlrm import capacity, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
 from jaxlrm.config import ModelConfig, SearchConfig, to_json
 from jaxlrm.generate import Decoding, Tables
-from jaxlrm.journal import Checker, Journal
+from jaxlrm.journal import Checker, Journal, checker_name
 from jaxlrm.models import params
 from jaxlrm.models.cache import dense_bytes, size_in_bytes
 from jaxlrm.resume import (
@@ -78,7 +81,8 @@ class Engine:
 
     Attributes:
         name: name or folder of the model.
-        weights_hash: sha256 of its safetensors file, hexadecimal.
+        weights_hash: sha256 of its safetensors file, or of its shards one
+            after the other, hexadecimal.
     """
 
     def __init__(
@@ -110,7 +114,8 @@ class Engine:
             weights_hash: for reports.
             workers: processes that check steps.
             checkers: symbolic verifiers beside the package's: top-level
-                functions of importable modules, which run in the workers.
+                functions of importable modules, which run in the workers. Of
+                one that fails `solve` warns once (RuntimeWarning).
             extensions: modules to import here and in the workers, which
                 register families and rules of their own (docs/extend.md).
             require_sandbox: refuse to run programs on a host that cannot
@@ -118,7 +123,8 @@ class Engine:
 
         Raises:
             ImportError: an extension cannot be imported.
-            ValueError: the parts do not fit together.
+            ValueError: the parts do not fit together, a reward has no positive
+                weight, or a checker is none.
         """
         if text.vocab_size > generator.config.vocab_size:
             raise ValueError(
@@ -127,6 +133,8 @@ class Engine:
             )
         if not rewards and generator.config.value_head:
             rewards = (Own(),)
+        for judge in rewards:
+            _check_weight(judge.weight)
         separate = [r for r in rewards if isinstance(r, Learned)]
         heads = [generator] if len(separate) < len(rewards) else []
         for model in heads + separate:
@@ -144,12 +152,7 @@ class Engine:
                     "the tokenizer of the generator"
                 )
         for checker in checkers:
-            module, name = checker.__module__, checker.__qualname__
-            if module == "__main__" or not name.isidentifier():
-                raise ValueError(
-                    f"checker {module}:{name} cannot be imported by the "
-                    "workers; put it at the top level of a module of its own"
-                )
+            _check_checker(checker)
         for module in extensions:
             importlib.import_module(module)
         self.name, self.weights_hash = name, weights_hash
@@ -157,9 +160,9 @@ class Engine:
         self._mesh = mesh or sharding.make_mesh()
         self._generator = generator.config
         self._judges = tuple(
-            lockstep.Judge(r.config, r.weight, r.likelihood)
+            lockstep.Judge(r.config, float(r.weight), r.likelihood)
             if isinstance(r, Learned)
-            else lockstep.Judge(None, r.weight, generator.likelihood)
+            else lockstep.Judge(None, float(r.weight), generator.likelihood)
             for r in rewards
         )
         self._dtype = generator.params.embedding.dtype
@@ -245,7 +248,8 @@ class Engine:
                 `branches` or `seed`.
 
         Raises:
-            TypeError: `problems` is one string, or a change has no field.
+            TypeError: `problems` is one string, a problem is none, or a change
+                has no field or another type.
             ValueError: `begun` has another length, the model cannot serve this
                 configuration, or `resume` is another search's or no search at
                 all.
@@ -253,6 +257,11 @@ class Engine:
         """
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
+        for number, problem in enumerate(problems):
+            if not isinstance(problem, str):
+                raise TypeError(
+                    f"problem {number} is {problem!r}; give each as a str"
+                )
         begun = begun or [()] * len(problems)
         if len(begun) != len(problems):
             raise ValueError(
@@ -324,10 +333,7 @@ class Engine:
             "rewards": [
                 [judge.config is None, *judge[1:]] for judge in self._judges
             ],
-            "checkers": [
-                f"{checker.__module__}:{checker.__qualname__}"
-                for checker in self._checkers
-            ],
+            "checkers": list(map(checker_name, self._checkers)),
             "extensions": list(self._extensions),
         }
 
@@ -343,7 +349,8 @@ class Engine:
             raise ValueError(
                 f"verifiers {config.verifiers!r} need a value head or a "
                 f"reward model, and {self.name or 'this model'} has neither; "
-                "use symbolic or none"
+                "set verifiers=symbolic or verifiers=none, or name a reward "
+                "model"
             )
         if config.tools == "auto":
             programs = "programs" in self._text.tasks and any(
@@ -617,6 +624,36 @@ class Engine:
             places = lockstep.placements(self._mesh, lane.state)
             lane.state = jax.device_put(lane.state, places)
         return prompts, progress
+
+
+def _check_weight(weight: float) -> None:
+    """Refuses what `--reward` refuses, too."""
+    if not isinstance(weight, numbers.Real) or not 0 < weight < math.inf:
+        raise ValueError(
+            f"a reward has no positive weight: {weight!r}; give it a number, "
+            'as in reward={"prm": 2}'
+        )
+
+
+def _check_checker(checker: Checker) -> None:
+    module = checker.__module__
+    name = getattr(checker, "__qualname__", repr(checker))
+    if module == "__main__" or not name.isidentifier():
+        raise ValueError(
+            f"checker {module}:{name} cannot be imported by the "
+            "workers; put it at the top level of a module of its own"
+        )
+    try:
+        signature = inspect.signature(checker)
+    except ValueError:  # some builtins have none
+        return
+    try:
+        signature.bind("", (), False)
+    except TypeError as error:
+        raise ValueError(
+            f"checker {module}:{name} takes {signature}; it must take "
+            f"(problem, steps, ended): {error}"
+        ) from None
 
 
 def _tables(text: Text, vocab_size: int) -> Tables:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ class _Asked:
         thoughts: as `(page, entry)`.
         verdicts: what is known of each.
         batches: the places in these lists, and their verdicts to come.
+        functions: who gives those of each batch.
     """
 
     thoughts: list[tuple[Page, int]] = dataclasses.field(default_factory=list)
@@ -55,6 +57,7 @@ class _Asked:
     batches: list[tuple[list[int], Batch]] = dataclasses.field(
         default_factory=list
     )
+    functions: list[Callable] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -80,6 +83,11 @@ class _Record:
     tokens: int
     seconds: float
     cache_bytes: int
+
+
+def checker_name(checker: Checker) -> str:
+    """As `--checkers` takes it."""
+    return f"{checker.__module__}:{checker.__qualname__}"
 
 
 class Journal:
@@ -124,6 +132,7 @@ class Journal:
         self._began = self._mark = time.monotonic()
         self._rounds = self._tokens = 0
         self._restored: _Record | None = None
+        self._failed: set[str] = set()  # checkers that were warned of
 
     def problem(self, number: int) -> str:
         """Text of a problem."""
@@ -266,6 +275,7 @@ class Journal:
             before = self._late.pop(seen.first, None)
         if before is not None:
             self._collect(before)
+            self._notice_failures(before)
         with self._lock:
             written = time.monotonic()
             # Shards of a fused search ask about parts of one round.
@@ -278,6 +288,7 @@ class Journal:
             asked = self._start(self._rows(seen))
         if not late:
             self._collect(asked)
+            self._notice_failures(asked)
         with self._lock:
             if late:
                 self._late[seen.first] = asked
@@ -555,6 +566,7 @@ class Journal:
         for function, ones in jobs.items():
             batch = self._pool.start(function, [given for _, given in ones])
             asked.batches.append(([place for place, _ in ones], batch))
+            asked.functions.append(function)
         return asked
 
     def _collect(self, asked: _Asked) -> None:
@@ -572,6 +584,32 @@ class Journal:
                     entry.thought, verdict=verdict
                 )
                 page.answered |= entry.thought.kind == "answer"
+
+    def _notice_failures(self, asked: _Asked) -> None:
+        """Warns of each checker that failed: a veto is missed in silence."""
+        for checker, (places, batch) in zip(
+            asked.functions, asked.batches, strict=True
+        ):
+            if checker not in self._checkers:
+                continue
+            name = checker_name(checker)
+            for place, verdict in zip(places, batch.result(), strict=True):
+                if verdict not in (Verdict.ERROR, Verdict.TIMEOUT):
+                    continue
+                raised = verdict is Verdict.ERROR and self._pool.failure(
+                    checker
+                )
+                page, _ = asked.thoughts[place]
+                with self._lock:
+                    page.failures.setdefault(name, raised or verdict.name)
+                    told = name in self._failed
+                    self._failed.add(name)
+                if not told:
+                    warnings.warn(
+                        _failure(name, page.failures[name]),
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
 
     def _end(self, number: int, solution: Solution) -> None:
         self._solutions[number] = solution
@@ -596,6 +634,39 @@ class Journal:
             note=note,
         )
 
+    def _remarks(self, page: Page, winner: int | None) -> Iterator[str]:
+        """What a person should know of the solution that `winner` ends."""
+        yield self._doubt(page, winner)
+        if page.dropped:
+            yield f"steps let go because the cache was full: {page.dropped}"
+        for name, why in page.failures.items():
+            yield _failure(name, why)
+
+    def _doubt(self, page: Page, winner: int | None) -> str:
+        """Why there is no answer or no proof of it, in words."""
+        chain = [page.entries[i].thought for i in page.path(winner)]
+        if chain and chain[-1].verdict is Verdict.VALID:
+            return ""  # a proof needs no trust
+        if page.outside:
+            return "the model was trained on other families of problems: " + (
+                ", ".join(self._text.tasks)
+            )
+        if winner is None:
+            return _no_answer([entry.thought for entry in page.entries])
+        if self._pool is None:
+            return ""
+        if page.statement is None:
+            return (
+                "no known family of problems is phrased like this, so the "
+                "answer could not be checked"
+            )
+        if all(thought.verdict is Verdict.UNKNOWN for thought in chain):
+            return (
+                "the checks neither prove nor refute the steps of this chain; "
+                "the answer is a guess"
+            )
+        return "no chain passed all checks; the answer is a guess"
+
     def _solution(self, page: Page) -> Solution:
         page.bury()
         thoughts = tuple(entry.thought for entry in page.entries)
@@ -615,25 +686,9 @@ class Journal:
             confidence = ballot.confidence(votes, thoughts[winner])
         proven = verdict is Verdict.VALID
         checked = self._pool is not None
-        note = ""
-        if page.outside and not proven:  # a proof needs no trust
+        if page.outside and not proven:
             confidence = 0.0
-            note = (
-                "the model was trained on other families of problems: "
-                + ", ".join(self._text.tasks)
-            )
-        elif winner is None:
-            note = "no chain of thought came to an end within the budget"
-        elif checked and page.statement is None:
-            note = (
-                "no known family of problems is phrased like this, so the "
-                "answer could not be checked"
-            )
-        elif checked and not proven:
-            note = "no chain passed all checks; the answer is a guess"
-        if page.dropped:
-            full = f"steps let go because the cache was full: {page.dropped}"
-            note = f"{note}; {full}" if note else full
+        note = "; ".join(filter(None, self._remarks(page, winner)))
         now = time.monotonic()
         return dataclasses.replace(
             self._unsolved(page.number, note),
@@ -664,6 +719,17 @@ class Journal:
                 "pruned": sum(not t.kept for t in thoughts),
             },
         )
+
+
+def _failure(checker: str, why: str) -> str:
+    return f"checker {checker} failed: {why}; where it fails it vetoes nothing"
+
+
+def _no_answer(thoughts: Sequence[Thought]) -> str:
+    ended = sum(t.count for t in thoughts if t.kind == "answer")
+    if not ended:
+        return "no chain of thought came to an end within the budget"
+    return f"no chain that ended states a usable answer; ended: {ended}"
 
 
 def _check_parents(parents: Sequence[int]) -> None:

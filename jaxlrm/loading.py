@@ -33,7 +33,8 @@ def load(
 
     Args:
         name: a shipped model, or a folder with config.json,
-            model.safetensors, tokenizer.json and text.json; see `find`.
+            model.safetensors (or its index and shards), tokenizer.json and
+            text.json; see `find`.
         reward: the same for a separate reward model; or several, each with
             the weight of its logit, among which `OWN` is the value head of
             the generator itself: `{"own": 1.0, "prm": 2.0}`.
@@ -43,7 +44,8 @@ def load(
     Raises:
         FileNotFoundError: no such model, or a file of it is missing.
         ValueError: a file cannot be read, or is of another model, or a reward
-            model has another tokenizer than the generator.
+            model has another tokenizer than the generator, or no positive
+            weight.
     """
     folder = find(name)
     generator, text = _read(folder), Text.load(folder)
@@ -57,7 +59,9 @@ def load(
         else _read_judge(find(judge), weight, folder, text)
         for judge, weight in reward.items()
     ]
-    digest = hashlib.sha256((folder / "model.safetensors").read_bytes())
+    digest = hashlib.sha256()
+    for path in hf.weight_files(folder):
+        digest.update(path.read_bytes())
     return Engine(
         generator,
         text,

@@ -54,6 +54,7 @@ class Page:
         verify_seconds: waited for verdicts.
         peak_slots: most slots of the trunk in use.
         dropped: steps let go because the cache was full.
+        failures: of the user's checkers that failed, the first of each.
     """
 
     number: int
@@ -74,6 +75,7 @@ class Page:
     verify_seconds: float = 0.0
     peak_slots: int = 0
     dropped: int = 0
+    failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def settle(self, nodes: np.ndarray) -> None:
         """Learns which thoughts of the last round were kept."""

@@ -64,7 +64,7 @@ class Solution:
 
     Attributes:
         problem: its text.
-        answer: the winner of the vote, bare; None if no chain ended.
+        answer: the winner of the vote, bare; None if no chain ended in one.
         verdict: of the winning chain, all of its steps together.
         confidence: how sure the system is of the answer, in [0, 1].
         solved: whether the system stands by the answer.

@@ -4,7 +4,8 @@
 
 The output folder holds `config.json` (the resolved configuration),
 `metrics.jsonl`, `checkpoints/` and, at the end, `model/`, which
-`launch.solve --model=runs/xs/model` takes.
+`launch.solve --model=runs/xs/model` takes; where `config.model.value_head` is
+False, with `--verifiers=symbolic` or a reward model (`--reward=FOLDER`).
 """
 
 from __future__ import annotations

@@ -7,12 +7,18 @@ import json
 import math
 from typing import Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm import config as config_lib
-from jaxlrm.config import ModelConfig, OptimiserConfig, TrainConfig
+from jaxlrm.config import (
+    ModelConfig,
+    OptimiserConfig,
+    SearchConfig,
+    TrainConfig,
+)
 
 MODEL = ModelConfig(
     vocab_size=32,
@@ -62,6 +68,34 @@ class Run:
 def test_model_config_refuses_what_no_model_can_have(changes, message):
     with pytest.raises(ValueError, match=message):
         dataclasses.replace(MODEL, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"branches": 8.0}, "SearchConfig.branches is 8.0; .* of type int"),
+        ({"branches": "8"}, "branches is '8'; it must be of type int"),
+        ({"branches": True}, "branches is True; it must be of type int"),
+        ({"lookahead": 1.5}, "lookahead is 1.5; it must be of type int"),
+        ({"tokens": 1.5}, "tokens is 1.5; it must be of type int"),
+        ({"seed": None}, "seed is None; it must be of type int"),
+        ({"temperature": "1"}, "temperature is '1'; it must be of type float"),
+        ({"adaptive": 1}, "adaptive is 1; it must be of type bool"),
+        ({"strategy": 3}, "strategy is 3; it must be of type str"),
+    ],
+)
+def test_search_config_refuses_values_of_other_types(changes, message):
+    with pytest.raises(TypeError, match=message):
+        SearchConfig(**changes)
+
+
+def test_search_config_takes_all_kinds_of_numbers():
+    config = SearchConfig(
+        branches=np.int32(8), temperature=1, top_p=np.float32(0.5)
+    )
+    assert config == SearchConfig(branches=8, temperature=1.0, top_p=0.5)
+    record = json.loads(json.dumps(config_lib.to_json(config)))
+    assert config_lib.from_json(SearchConfig, record) == config
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ it is asked.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import json
+import math
 import random
 import shutil
 import sys
@@ -439,6 +441,12 @@ def test_one_string_is_not_a_list_of_problems(tiny):
         tiny.solve("What is 1 + 2?")
 
 
+@pytest.mark.parametrize("problem", [1, None, b"1"])
+def test_a_problem_is_a_text(tiny, problem):
+    with pytest.raises(TypeError, match=f"problem 1 is {problem!r}; give each"):
+        tiny.solve(["What is 1 + 2?", problem], TINY)
+
+
 BEGUN = ("2*x = 13 - 3", "2*x = 10")
 
 
@@ -482,7 +490,7 @@ def test_an_unknown_setting(tiny):
 def test_learned_scores_need_a_head(verifiers):
     with (
         testing.engine(value_head=False) as headless,
-        pytest.raises(ValueError, match="value head"),
+        pytest.raises(ValueError, match="value head.*verifiers=symbolic"),
     ):
         headless.solve(["What is 1 + 2?"], verifiers=verifiers)
 
@@ -497,6 +505,16 @@ def test_a_reward_model_needs_the_tokens_of_the_generator():
     small = testing.learned(vocab_size=64)
     with pytest.raises(ValueError, match="100 tokens and a reward model 64"):
         jaxlrm.Engine(testing.learned(), testing.text(), rewards=[small])
+
+
+@pytest.mark.parametrize("weight", [0, -1, np.nan, np.inf, "2", None])
+@pytest.mark.parametrize("kind", ["own", "separate"])
+def test_a_reward_needs_a_positive_weight(weight, kind):
+    reward = engine_lib.Own(weight)
+    if kind == "separate":
+        reward = dataclasses.replace(testing.learned(1), weight=weight)
+    with pytest.raises(ValueError, match=f"no positive weight: {weight!r};"):
+        jaxlrm.Engine(testing.learned(), testing.text(), rewards=[reward])
 
 
 def test_the_shortest_context_is_that_of_all():
@@ -602,9 +620,29 @@ def test_a_checker_that_workers_cannot_import(monkeypatch):
         return Verdict.UNKNOWN
 
     monkeypatch.setattr(refuse_sevens, "__module__", "__main__")
-    for checker in (inner, refuse_sevens):
+    for checker in (inner, refuse_sevens, functools.partial(inner)):
         with pytest.raises(ValueError, match="top level of a module of its"):
             bigrams.engine({}, checkers=[checker])
+
+
+def takes_two(problem, steps):
+    """No checker."""
+
+
+def needs_a_name(problem, steps, ended, *, name):
+    """No checker."""
+
+
+@pytest.mark.parametrize("checker", [math.sin, takes_two, needs_a_name])
+def test_a_checker_that_cannot_be_called(checker):
+    name = f"{checker.__module__}:{checker.__name__}"
+    with pytest.raises(ValueError, match=rf"{name} takes .*\(problem, steps,"):
+        bigrams.engine({}, checkers=[checker])
+
+
+def test_a_checker_may_have_more_arguments_or_no_signature():
+    for checker in (math.hypot, max):
+        bigrams.engine({}, checkers=[checker]).close()
 
 
 @pytest.mark.parametrize("delay", [0, 1])
@@ -634,6 +672,27 @@ def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch, delay):
         assert (thought.verdict is Verdict.INVALID) == ("7" in said)
         assert not (thought.kept and "7" in said)
     assert [vote.answer for vote in found.votes] == ["2"]
+
+
+@pytest.mark.parametrize("execution", ["stepped", "fused"])
+def test_a_checker_of_a_user_that_fails(tmp_path, monkeypatch, execution):
+    (tmp_path / "broken.py").write_text(
+        "def check(problem, steps, ended):\n    return 'INVALID'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    checker = importlib.import_module("broken").check
+    follow = {"?": ["x = 1"], "x = 1": [END]}
+    why = "checker broken:check failed: TypeError: it returned 'INVALID', wh"
+    with (
+        bigrams.engine(follow, checkers=[checker]) as judged,
+        pytest.warns(RuntimeWarning, match=why) as warned,
+    ):
+        (found,) = judged.solve(
+            ["Which?"], STEPWISE, verifiers="both", execution=execution
+        )
+    assert len(warned) == 1
+    assert why in found.note
 
 
 # --- Tools ------------------------------------------------------------------

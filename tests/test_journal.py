@@ -39,6 +39,9 @@ class Pool:
         ]
         return types.SimpleNamespace(result=lambda: found)
 
+    def failure(self, function):
+        return f"KeyError: {function.__name__!r}"
+
 
 class Play:
     """A journal and the rounds it is shown.
@@ -424,7 +427,7 @@ def test_unproven_chains_vote_if_none_is_proven():
     assert (found.answer, found.verdict) == ("3", UNKNOWN)
     assert found.confidence == 0.75
     assert not found.solved  # it could be checked, and was not proven
-    assert "guess" in found.note
+    assert "neither prove nor refute" in found.note
 
 
 def test_a_guess_when_nothing_survives():
@@ -432,7 +435,7 @@ def test_a_guess_when_nothing_survives():
     assert not any(t.kept for t in found.thoughts)
     assert (found.answer, found.verdict) == ("5", INVALID)
     assert (found.confidence, found.solved) == (0.0, False)
-    assert "guess" in found.note
+    assert found.note == "no chain passed all checks; the answer is a guess"
     assert found.tree == {"rounds": 1, "nodes": 0, "pruned": 2}
 
 
@@ -442,6 +445,17 @@ def test_no_answer_when_no_chain_ended():
     assert (found.confidence, found.solved) == (0.0, False)
     assert (found.best_chain, found.best_trace) == ((), [])
     assert "no chain of thought came to an end" in found.note
+
+
+def test_chains_that_end_without_an_answer():
+    """Nothing can be read out of an end such as `13 - 9 = 4 left 4`."""
+    play = Play("Use 4, 9, 10, 13 to make 24.", strategy="majority")
+    ends = [(0, words, ANSWER) for words in ("4 left 4", "4 left 4", "left")]
+    play.round(ends, keep=[[-1, -1, -1]])
+    play.round([])
+    found = play.solution()
+    assert (found.answer, found.votes) == (None, ())
+    assert found.note == "no chain that ended states a usable answer; ended: 3"
 
 
 def test_a_false_step_refutes_a_whole_chain():
@@ -609,6 +623,7 @@ def believe(problem, steps, ended):
     return VALID if "so" in steps[-1] else Verdict.ERROR
 
 
+@pytest.mark.filterwarnings("ignore:checker")
 def test_verifiers_agree_or_one_has_its_veto():
     play = Play(checkers=[refuse, believe])
     verdicts = play.round(
@@ -620,6 +635,25 @@ def test_verifiers_agree_or_one_has_its_veto():
         ]
     )
     assert verdicts == [[VALID, VALID, INVALID, UNKNOWN]]
+
+
+def test_a_checker_that_fails_is_warned_of_once():
+    play = Play(*SHARED[:2], slots=2, checkers=[refuse, believe])
+    why = "checker tests.test_journal:believe failed: KeyError: 'believe'; "
+    with pytest.warns(RuntimeWarning, match=why) as warned:
+        play.round([(0, "1", STEP), (0, "2", STEP)], [(0, "so", STEP)])
+        play.round([(0, "3", STEP)], [(0, "so", STEP)])
+    assert len(warned) == 1
+    play.go_on()
+    play.round([], [])
+    first, second = play.journal.solutions()
+    assert why in first.note and "checker" not in second.note
+
+
+def test_a_checker_without_time_is_warned_of():
+    play = Play(pool=Pool(Verdict.TIMEOUT), checkers=[refuse])
+    with pytest.warns(RuntimeWarning, match=":refuse failed: TIMEOUT; where"):
+        play.round([(0, "2*x = 6", STEP)])
 
 
 def test_a_checker_is_given_the_chain():

@@ -10,6 +10,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+import safetensors.numpy
 import tokenizers
 
 import jaxlrm
@@ -30,6 +31,16 @@ def test_a_folder_is_loaded(folder):
         assert loaded.weights_hash == shipped.weights_hash
         assert (loaded.name, shipped.name) == (str(folder), fakes.SMALL)
         assert len(loaded.weights_hash) == 64
+
+
+def test_a_folder_of_shards_is_loaded(folder):
+    (folder / hf.WEIGHTS).rename(folder / "only.safetensors")
+    names = safetensors.numpy.load_file(folder / "only.safetensors")
+    index = {"weight_map": dict.fromkeys(names, "only.safetensors")}
+    (folder / hf.INDEX).write_text(json.dumps(index))
+    with jaxlrm.load(fakes.SMALL) as shipped, jaxlrm.load(folder) as loaded:
+        assert loaded.identity() == shipped.identity()
+        assert loaded.weights_hash == shipped.weights_hash
 
 
 def test_an_unknown_model():

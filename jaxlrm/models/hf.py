@@ -17,6 +17,9 @@ import numpy as np
 from jaxlrm.config import ModelConfig
 from jaxlrm.models import params
 
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"  # of a model in several files
+
 
 class _Entry(NamedTuple):
     """One parameter's tensor: its name and its layout there.
@@ -254,7 +257,7 @@ def save(
         json.dumps(to_json(config, str(values.embedding.dtype)), indent=2)
         + "\n"
     )
-    path = folder / "model.safetensors"
+    path = folder / WEIGHTS
     path.write_bytes(serialise(to_tensors(values), {"format": "pt"}))
     return path
 
@@ -268,22 +271,74 @@ def load(
         FileNotFoundError: a file is missing.
         ValueError: a file is truncated, or of another model.
     """
+    folder = pathlib.Path(folder)
+    path = _existing(folder / "config.json")
+    try:
+        config = from_json(json.loads(path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    files = weight_files(folder)
+    tensors: dict[str, np.ndarray] = {}
+    for path, names in files.items():
+        tensors |= _read(path, names)
+    path = folder / (WEIGHTS if folder / WEIGHTS in files else INDEX)
+    try:
+        return config, from_tensors(config, tensors)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def weight_files(
+    folder: str | pathlib.Path,
+) -> dict[pathlib.Path, set[str] | None]:
+    """The files with a model's tensors, in the order of their names.
+
+    Returns:
+        Of each file the names of its tensors: of the shards that `INDEX`
+        lists where there is no `WEIGHTS`, which itself may hold any (None).
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: the index cannot be read.
+    """
+    weights, index = (pathlib.Path(folder) / name for name in (WEIGHTS, INDEX))
+    if weights.is_file() or not index.is_file():
+        return {_existing(weights): None}
+    shards: dict[pathlib.Path, set[str]] = {}
+    try:
+        places = json.loads(index.read_text())["weight_map"]
+        for tensor, name in places.items():
+            if pathlib.Path(name).name != name:
+                raise ValueError(f"{name!r} is no name of a file beside it")
+            shards.setdefault(index.with_name(name), set()).add(tensor)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'{index}: {error!r}; it holds {{"weight_map": {{TENSOR: FILE}}}}'
+        ) from error
+    return {_existing(path): shards[path] for path in sorted(shards)}
+
+
+def _read(path: pathlib.Path, names: set[str] | None) -> dict[str, np.ndarray]:
+    """The tensors of a file, which must be `names`, if they are given."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
-    folder = pathlib.Path(folder)
-    for name in ("config.json", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"{folder / name} is missing; a model folder holds "
-                "config.json, model.safetensors, tokenizer.json and text.json"
-            )
     try:
-        config = from_json(json.loads((folder / "config.json").read_text()))
-    except ValueError as error:
-        raise ValueError(f"{folder / 'config.json'}: {error}") from error
-    path = folder / "model.safetensors"
-    try:
-        return config, from_tensors(config, load_file(path))
+        tensors = load_file(path)
     except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
+    if names is not None and (differ := tensors.keys() ^ names):
+        raise ValueError(
+            f"{path}: {len(differ)} tensors are here or in {INDEX} but not in "
+            f"both, such as {min(differ)}; are they of the same model?"
+        )
+    return tensors
+
+
+def _existing(path: pathlib.Path) -> pathlib.Path:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; a model folder holds config.json, {WEIGHTS} "
+            f"(or {INDEX} and its shards), tokenizer.json and text.json"
+        )
+    return path

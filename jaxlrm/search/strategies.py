@@ -148,7 +148,13 @@ def _from_outside(config: SearchConfig) -> Strategy:
             f"strategy {config.strategy!r} cannot be imported: {error}; it "
             "must name a function of a module on sys.path"
         ) from error
-    strategy = make(config)
+    try:
+        strategy = make(config)
+    except Exception as error:  # whatever the function does
+        raise ValueError(
+            f"strategy {config.strategy!r} raised {type(error).__name__}: "
+            f"{error}"
+        ) from error
     if not isinstance(strategy, Strategy):
         raise ValueError(
             f"strategy {config.strategy!r} returned {strategy!r}; it must "

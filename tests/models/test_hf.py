@@ -220,3 +220,103 @@ def test_a_shape_that_no_architecture_has(tmp_path):
     config = dataclasses.replace(config, attention_bias=True, qk_norm=True)
     with pytest.raises(ValueError, match="no architecture has attention_bias"):
         hf.save(tmp_path, config, values)
+
+
+# --- Several files ----------------------------------------------------------
+
+SHARDS = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+
+
+@pytest.fixture
+def sharded(folder):
+    """The model of `folder`, its tensors in two files and an index."""
+    path = folder / hf.WEIGHTS
+    tensors = load_file(path)
+    path.unlink()
+    places = {name: SHARDS["mlp" in name] for name in tensors}
+    for shard in SHARDS:
+        part = {n: x for n, x in tensors.items() if places[n] == shard}
+        save_file(part, folder / shard)
+    write_index(folder, {"metadata": {}, "weight_map": places})
+    return folder
+
+
+def write_index(folder, data):
+    (folder / hf.INDEX).write_text(json.dumps(data))
+
+
+def test_shards_are_what_one_file_is(sharded):
+    config, values = noisy()  # that of `folder`
+    found_config, found = hf.load(sharded)
+    assert found_config == config
+    assert_equal(found, values)
+    # A whole file beside them comes first, as in transformers.
+    other = noisy(seed=1)[1]
+    hf.save(sharded, config, other)
+    assert_equal(hf.load(sharded)[1], other)
+
+
+def test_shards_of_transformers(folder, tmp_path):
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    config, values = noisy(value_head=False)
+    hf.save(folder, config, values)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    model.save_pretrained(tmp_path / "shards", max_shard_size="8KB")
+    assert len(hf.weight_files(tmp_path / "shards")) > 1
+    assert_equal(hf.load(tmp_path / "shards")[1], values)
+
+
+def test_a_missing_shard(sharded):
+    (sharded / SHARDS[1]).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{SHARDS[1]} is missing; a"):
+        hf.load(sharded)
+
+
+def test_a_truncated_shard(sharded):
+    path = sharded / SHARDS[1]
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(ValueError, match=f"{SHARDS[1]}: .+"):
+        hf.load(sharded)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda places: places.pop(QUERY),
+        lambda places: places.update({QUERY: SHARDS[1]}),
+        lambda places: places.update({QUERY + "s": SHARDS[0]}),
+    ],
+)
+def test_an_index_of_other_shards(sharded, change):
+    places = json.loads((sharded / hf.INDEX).read_text())["weight_map"]
+    change(places)
+    write_index(sharded, {"weight_map": places})
+    message = f"{SHARDS[0]}: 1 tensors are here or in .*, such as {QUERY}"
+    with pytest.raises(ValueError, match=message):
+        hf.load(sharded)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        {},
+        {"weight_map": [QUERY]},
+        {"weight_map": {QUERY: 1}},
+        {"weight_map": {QUERY: ""}},
+        {"weight_map": {QUERY: "../model.safetensors"}},
+    ],
+)
+def test_an_index_that_is_none(sharded, data):
+    write_index(sharded, data)
+    with pytest.raises(ValueError, match=f"{hf.INDEX}: .*; it holds"):
+        hf.load(sharded)
+
+
+def test_shards_of_another_model(sharded):
+    path = sharded / "config.json"
+    data = {**json.loads(path.read_text()), "vocab_size": 3}
+    path.write_text(json.dumps(data))
+    with pytest.raises(ValueError, match=f"{hf.INDEX}: tensor model.embed_to"):
+        hf.load(sharded)

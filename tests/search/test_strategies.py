@@ -54,6 +54,28 @@ def extended(found) -> list[int]:
     return [leaf for leaf in leaves if leaf >= 0]
 
 
+# --- From outside -----------------------------------------------------------
+
+
+def boom(config):
+    """A strategy's function that fails."""
+    raise KeyError("boom")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere:boom", "cannot be imported: No module named 'nowhere'"),
+        ("math:boom", "cannot be imported: .*has no attribute 'boom'"),
+        ("tests.search.test_strategies:boom", "raised KeyError: 'boom'"),
+        ("builtins:repr", "returned .*; it must return a jaxlrm.search"),
+    ],
+)
+def test_a_strategy_from_outside_that_fails(name, message):
+    with pytest.raises(ValueError, match=f"strategy '{name}' {message}"):
+        build(name)
+
+
 # --- One round of whole chains ----------------------------------------------
 
 CHAINS = (

@@ -36,6 +36,9 @@ def greedy(size):
 def fail(_):
     raise KeyError("no")
 
+def shout(_):
+    raise ValueError(1000 * "é")
+
 def leave(_):
     sys.exit(0)
 
@@ -210,11 +213,24 @@ def test_a_time_out_within_a_chunk(jobs):
 
 
 @pytest.mark.parametrize(
-    "name", ["fail", "leave", "vanish", "crash", "deep", "plain", "parity"]
+    ("name", "failure"),
+    [
+        ("fail", "KeyError: 'no'"),
+        ("leave", "SystemExit: 0"),
+        ("vanish", ""),
+        ("crash", ""),
+        ("deep", "RecursionError: maximum recursion depth exceeded"),
+        ("plain", "TypeError: it returned True, which is no Verdict"),
+        ("parity", "TypeError: not all arguments converted during string "),
+        ("shout", "ValueError: " + 122 * "é"),  # 256 bytes
+    ],
 )
-def test_failures_are_errors(pool, jobs, name):
+def test_failures_are_errors(pool, jobs, name, failure):
     bad = ("not a number",)
-    assert pool.map(getattr(jobs, name), [bad]) == [Verdict.ERROR]
+    function = getattr(jobs, name)
+    assert pool.map(function, [bad]) == [Verdict.ERROR]
+    found = pool.failure(function)
+    assert found.startswith(failure) and bool(found) == bool(failure)
     assert pool.map(jobs.parity, [(2,), (3,)]) == [
         Verdict.VALID,
         Verdict.INVALID,

@@ -90,6 +90,7 @@ class Batch:
 
 @dataclasses.dataclass
 class _Chunk:
+    function: bytes
     keys: list[bytes]
     message: bytes
 
@@ -151,6 +152,7 @@ class Pool:
         self._queue: collections.deque[int] = collections.deque()
         self._chunks: dict[int, _Chunk] = {}
         self._next_chunk = 0
+        self._failures: dict[bytes, str] = {}  # of each function, the first
         self._statistics = Statistics()
         self._lock = threading.Lock()
         self._failure: str | None = None
@@ -198,7 +200,7 @@ class Pool:
             TypeError: arguments that are not plain.
             RuntimeError: the pool was closed or gave up.
         """
-        name = json.dumps(_name(function, self._modules)).encode()
+        name = _name(function, self._modules)
         encoded = [_encode(job) for job in jobs]
         with self._lock:
             if self._failure:
@@ -222,6 +224,17 @@ class Pool:
         self._notify()
         return batch
 
+    def failure(self, function: Callable[..., Verdict]) -> str:
+        """What a job of this function raised first, such as `KeyError: 'x'`.
+
+        Empty where none did: a process that crashed has told nothing.
+
+        Raises:
+            ValueError: the function is not of the pool's modules.
+        """
+        with self._lock:
+            return self._failures.get(_name(function, self._modules), "")
+
     def close(self) -> None:
         """Ends all processes; what is not finished fails. May be repeated."""
         self._fail("the pool is closed; make a new one")
@@ -244,7 +257,7 @@ class Pool:
             self._next_chunk += 1
             header = CHUNK_HEADER.pack(number, len(part), len(body))
             keys = [key for key, _ in part]
-            self._chunks[number] = _Chunk(keys, header + body)
+            self._chunks[number] = _Chunk(name, keys, header + body)
             self._queue.append(number)
 
     def _settle(self, key: bytes, code: int) -> None:
@@ -368,11 +381,15 @@ class Pool:
         """Settles the chunks that have arrived whole; returns how many."""
         answers = 0
         while len(incoming) >= RESULT_HEADER.size:
-            number, jobs, restarts, busy = RESULT_HEADER.unpack_from(incoming)
-            end = RESULT_HEADER.size + jobs
+            number, jobs, length, restarts, busy = RESULT_HEADER.unpack_from(
+                incoming
+            )
+            middle = RESULT_HEADER.size + jobs
+            end = middle + length
             if len(incoming) < end:
                 break
-            codes = bytes(incoming[RESULT_HEADER.size : end])
+            codes = bytes(incoming[RESULT_HEADER.size : middle])
+            failure = incoming[middle:end].decode(errors="replace")
             del incoming[:end]
             answers += 1
             with self._lock:
@@ -380,12 +397,15 @@ class Pool:
                 self._statistics.busy_seconds += busy
                 chunk = self._chunks.pop(number, None)
                 if chunk is not None:  # else the pool was closed
+                    if failure:
+                        self._failures.setdefault(chunk.function, failure)
                     for key, code in zip(chunk.keys, codes, strict=True):
                         self._settle(key, code)
         return answers
 
 
-def _name(function: Callable, modules: Sequence[str]) -> list[str]:
+def _name(function: Callable, modules: Sequence[str]) -> bytes:
+    """`["module", "name"]`, as JSON."""
     module = getattr(function, "__module__", None)
     name = getattr(function, "__qualname__", "")
     if module not in modules or not name.isidentifier():
@@ -393,7 +413,7 @@ def _name(function: Callable, modules: Sequence[str]) -> list[str]:
             f"{function!r} is not a top-level function of {', '.join(modules)};"
             " name its module in Pool(modules=...)"
         )
-    return [module, name]
+    return json.dumps([module, name]).encode()
 
 
 def _encode(job: Sequence[Any]) -> bytes:

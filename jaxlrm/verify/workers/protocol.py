@@ -9,7 +9,9 @@ CHUNK = 64  # jobs of a message; amortises the system calls
 
 CHUNK_HEADER = struct.Struct("<QII")  # chunk, jobs, bytes of JSON
 JOB_HEADER = struct.Struct("<III")  # first job to do, jobs, bytes of JSON
-RESULT_HEADER = struct.Struct("<QIId")  # chunk, jobs, restarts, busy seconds
+# chunk, jobs, bytes of the failure, restarts, busy seconds
+RESULT_HEADER = struct.Struct("<QIIId")
+FAILURE = 256  # bytes kept of what a failed job raised
 PENDING = 0xFF  # the code of a job without a verdict
 
 
@@ -28,10 +30,11 @@ class Shared:
 
     def __init__(self):
         size = 8 * 3
-        self._memory = mmap.mmap(-1, size + CHUNK)
+        self._memory = mmap.mmap(-1, size + CHUNK + FAILURE)
         self._bytes = memoryview(self._memory)
         self._numbers = self._bytes[:size].cast("d")
-        self.codes = self._bytes[size:]
+        self.codes = self._bytes[size : size + CHUNK]
+        self._failure = self._bytes[size + CHUNK :]
         self.stop(0.0)
 
     def begin(self, job: int, start: float, busy: float) -> None:
@@ -56,9 +59,19 @@ class Shared:
         """Seconds that finished jobs took."""
         return self._numbers[self._BUSY]
 
+    def fail(self, text: str) -> None:
+        """Tells what a job raised; replaces what another one did."""
+        text = text.encode(errors="replace")[:FAILURE]
+        self._failure[:] = text.ljust(FAILURE, b"\0")
+
+    def failure(self) -> bytes:
+        """What a job has raised; empty if none has told of it."""
+        return bytes(self._failure).rstrip(b"\0")
+
     def close(self) -> None:
         """Gives the memory back."""
         self.codes.release()
+        self._failure.release()
         self._numbers.release()
         self._bytes.release()
         self._memory.close()

@@ -63,7 +63,7 @@ def work(channel: socket.socket, shared: Shared) -> None:
         start = time.monotonic()
         for job in range(first, count):
             shared.begin(job, start, busy)
-            shared.codes[job] = _verdict(function, jobs[job])
+            shared.codes[job] = _verdict(function, jobs[job], shared)
             end = time.monotonic()
             busy += end - start
             start = end
@@ -71,12 +71,17 @@ def work(channel: socket.socket, shared: Shared) -> None:
         channel.send(b".")
 
 
-def _verdict(function: Callable, arguments: Sequence[Any]) -> int:
+def _verdict(
+    function: Callable, arguments: Sequence[Any], shared: Shared
+) -> int:
     try:
         verdict = function(*arguments)
-    except BaseException:  # SystemExit too
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"it returned {verdict!r:.80}, which is no Verdict")
+    except BaseException as error:  # SystemExit too
+        shared.fail(f"{type(error).__name__}: {error}")
         return Verdict.ERROR
-    return verdict if isinstance(verdict, Verdict) else Verdict.ERROR
+    return verdict
 
 
 def _refuse() -> Verdict:

@@ -69,12 +69,14 @@ class _Task:
         body: its jobs, as JSON that only workers read.
         codes: a verdict for each job, or `PENDING`; those pending are last.
         spared: the last job that was given another chance after a death.
+        failure: what the first of its jobs that failed has raised.
     """
 
     number: int
     body: bytes
     codes: bytearray
     spared: int | None = None
+    failure: bytes = b""
 
 
 @dataclasses.dataclass
@@ -171,6 +173,7 @@ class _Supervisor:
             task = worker.task = self.tasks.popleft()
             worker.assigned = time.monotonic()
             worker.shared.stop(0.0)
+            worker.shared.fail("")
             jobs = len(task.codes)
             worker.shared.codes[:jobs] = task.codes
             first = task.codes.index(PENDING)
@@ -263,16 +266,21 @@ class _Supervisor:
 
     def collect(self, worker: _Worker) -> None:
         """Takes over the verdicts and the time of a worker."""
-        codes = worker.task.codes
+        task, codes = worker.task, worker.task.codes
         codes[:] = worker.shared.codes[: len(codes)]
+        task.failure = task.failure or worker.shared.failure()
         self.busy += worker.shared.busy()
 
     def report(self, task: _Task) -> None:
         header = RESULT_HEADER.pack(
-            task.number, len(task.codes), self.restarts, self.busy
+            task.number,
+            len(task.codes),
+            len(task.failure),
+            self.restarts,
+            self.busy,
         )
         self.restarts, self.busy = 0, 0.0
-        self.channel.sendall(header + task.codes)
+        self.channel.sendall(header + task.codes + task.failure)
 
 
 def _kill(pid: int) -> int:
