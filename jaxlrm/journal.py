@@ -40,6 +40,10 @@ Checker = Callable[[str, Sequence[str], bool], Verdict]
 _KINDS = {tree.STEP: "step", tree.OPEN: "open", tree.ANSWER: "answer"}
 _TRUSTED = 0.5  # confidence above which an unproven answer is stood by
 
+# Seconds that a program waits for verdicts inside of a callback: XLA ends a
+# process of which a device has waited for another for 60 s.
+_PATIENCE = 30.0
+
 
 @dataclasses.dataclass
 class _Asked:
@@ -50,6 +54,7 @@ class _Asked:
         verdicts: what is known of each.
         batches: the places in these lists, and their verdicts to come.
         functions: who gives those of each batch.
+        found: the verdicts of each batch, when they are collected.
     """
 
     thoughts: list[tuple[Page, int]] = dataclasses.field(default_factory=list)
@@ -58,6 +63,7 @@ class _Asked:
         default_factory=list
     )
     functions: list[Callable] = dataclasses.field(default_factory=list)
+    found: list[list[Verdict]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -571,8 +577,13 @@ class Journal:
 
     def _collect(self, asked: _Asked) -> None:
         """Waits for verdicts and writes them down."""
+        fused = self._config.execution == "fused"
+        end = time.monotonic() + _PATIENCE
         for places, batch in asked.batches:
-            for place, verdict in zip(places, batch.result(), strict=True):
+            left = max(end - time.monotonic(), 0.0)
+            found = batch.so_far(left) if fused else batch.result()
+            asked.found.append(found)
+            for place, verdict in zip(places, found, strict=True):
                 asked.verdicts[place].append(verdict)
         with self._lock:
             for (page, index), verdicts in zip(
@@ -587,13 +598,13 @@ class Journal:
 
     def _notice_failures(self, asked: _Asked) -> None:
         """Warns of each checker that failed: a veto is missed in silence."""
-        for checker, (places, batch) in zip(
-            asked.functions, asked.batches, strict=True
+        for checker, (places, _), found in zip(
+            asked.functions, asked.batches, asked.found, strict=True
         ):
             if checker not in self._checkers:
                 continue
             name = checker_name(checker)
-            for place, verdict in zip(places, batch.result(), strict=True):
+            for place, verdict in zip(places, found, strict=True):
                 if verdict not in (Verdict.ERROR, Verdict.TIMEOUT):
                     continue
                 raised = verdict is Verdict.ERROR and self._pool.failure(

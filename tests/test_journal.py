@@ -780,6 +780,21 @@ def test_no_answer_is_confidence_enough_before_its_verdict():
     assert play.reply.stop[0]
 
 
+def test_a_program_does_not_wait_for_all_verdicts():
+    """Another device may be waiting for this one, but not for long."""
+
+    class Slow(Pool):
+        def start(self, function, jobs):
+            late = [Verdict.TIMEOUT] * len(jobs)
+            return types.SimpleNamespace(
+                so_far=lambda seconds: late if seconds < 60 else None
+            )
+
+    play = Play(execution="fused", pool=Slow())
+    (verdicts,) = play.round([(0, "2*x = 6", STEP), (0, "2*x = 7", STEP)])
+    assert verdicts[:2] == [Verdict.TIMEOUT] * 2
+
+
 def test_a_proof_is_confidence_enough():
     play = Play(confidence=1.0)
     play.round([(0, "x = 3", ANSWER, 0.1), (0, "x = 4", ANSWER, 0.9)])

@@ -155,6 +155,8 @@ def test_batches_overlap(pool, jobs):
     assert quick.result() == [Verdict.INVALID]
     with pytest.raises(TimeoutError, match="1 of 1"):
         slow.result(timeout=0.0)
+    assert slow.so_far(0.0) == [Verdict.TIMEOUT]
+    assert slow.so_far(5.0) == [Verdict.VALID]
     assert slow.result(timeout=5) == [Verdict.VALID]
 
 

@@ -76,6 +76,23 @@ class Batch:
             raise RuntimeError(self._failure)
         return list(self._verdicts)
 
+    def so_far(self, timeout: float) -> list[Verdict]:
+        """Waits no longer than this; what is missing then is a TIMEOUT.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            RuntimeError: the pool was closed or gave up.
+        """
+        try:
+            return self.result(timeout)
+        except TimeoutError:
+            return [
+                Verdict.TIMEOUT if verdict is None else verdict
+                for verdict in self._verdicts
+            ]
+
     def _set(self, index: int, verdict: Verdict) -> None:
         self._verdicts[index] = verdict
         self._missing -= 1
