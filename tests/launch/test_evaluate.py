@@ -155,8 +155,10 @@ def test_bad_flags_get_one_message(tmp_path, argument, message):
 
 
 def test_dataset_and_output_are_needed():
-    assert_refused(evaluate(), "--dataset must have a value")
-    assert_refused(evaluate("--dataset=d"), "--output must have a value")
+    assert_refused(evaluate(), "--dataset is missing; give --dataset=")
+    assert_refused(
+        evaluate("--dataset=d"), "--output is missing; give --output="
+    )
 
 
 def assert_refused(result, message):
