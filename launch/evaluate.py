@@ -93,6 +93,7 @@ def _evaluate() -> None:
             f"models {', '.join(names)} would share a folder; give folders of "
             "different names"
         )
+    _LOAD.find()  # all of them, before any is measured
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
     tables = []
