@@ -96,6 +96,20 @@ def _solve(argv: list[str]) -> int:
                 _show(examples[printed], solutions[printed])
                 printed += 1
 
+        goes_on = _RESUME.value and pathlib.Path(_RESUME.value).exists()
+
+        def progress(now):
+            nonlocal goes_on
+            if goes_on:
+                live.clear()
+                print(
+                    f"going on from {_RESUME.value}: {now.finished} of "
+                    f"{now.problems} problems ended",
+                    file=sys.stderr,
+                )
+                goes_on = False
+            live.show(console.describe(now))
+
         try:
             live.show("loading the model")
             with _LOAD() as engine:
@@ -103,7 +117,7 @@ def _solve(argv: list[str]) -> int:
                 engine.solve(
                     [example.problem for example in examples],
                     config,
-                    progress=lambda now: live.show(console.describe(now)),
+                    progress=progress,
                     finished=finished,
                     resume=_RESUME.value,
                 )
