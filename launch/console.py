@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import os
 import signal
@@ -128,7 +127,9 @@ def repeat_lost_interrupts() -> None:
 
     def hook(lost) -> None:
         if issubclass(lost.exc_type, KeyboardInterrupt):
-            threading.Timer(0.05, _thread.interrupt_main).start()
+            main = threading.main_thread().ident
+            again = (main, signal.SIGINT)
+            threading.Timer(0.05, signal.pthread_kill, again).start()
         else:
             before(lost)
 

@@ -98,6 +98,7 @@ def test_ctrl_c_in_a_callback_of_the_garbage_collector_comes_again():
         try:
             gc.collect()
             time.sleep(30)
+            print("slept")
         except KeyboardInterrupt:
             print("interrupted")
         """
