@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import jax
+import orbax.checkpoint as ocp
 
 
 class Checkpoints:
@@ -15,9 +16,6 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str | pathlib.Path, keep: int = 2):
-        import orbax.checkpoint as ocp
-
-        self._ocp = ocp
         self._manager = ocp.CheckpointManager(
             pathlib.Path(folder).absolute(),
             options=ocp.CheckpointManagerOptions(
@@ -31,13 +29,13 @@ class Checkpoints:
 
     def save(self, step: int, state) -> None:
         """Writes a pytree of arrays and returns once it is on disk."""
-        self._manager.save(step, args=self._ocp.args.StandardSave(state))
+        self._manager.save(step, args=ocp.args.StandardSave(state))
 
     def restore(self, step: int, like):
         """Reads a pytree with the structure and shardings of `like`."""
-        abstract = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, like)
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
         return self._manager.restore(
-            step, args=self._ocp.args.StandardRestore(abstract)
+            step, args=ocp.args.StandardRestore(abstract)
         )
 
     def close(self) -> None:

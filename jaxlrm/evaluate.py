@@ -145,7 +145,8 @@ def _read_records(
     records: dict[str, Record] = {}
     data = path.read_bytes() if path.exists() else b""
     size = data.rfind(b"\n") + 1
-    for number, line in enumerate(data[:size].splitlines(), 1):
+    lines = data[:size].splitlines()
+    for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
             record = json.loads(line)
@@ -158,8 +159,14 @@ def _read_records(
                 "solved again"
             ) from None
         example = known.get(key)
-        expected = example and (example.problem, example.answer, example.task)
-        if asked != expected:
+        if example is None:
+            raise ValueError(
+                f"{where}: problem {key!r} is not among the {len(known)} of "
+                f"this dataset, and the file has {len(lines)} records; if "
+                "--limit was higher, give that again, or choose another "
+                "output folder"
+            )
+        if asked != (example.problem, example.answer, example.task):
             raise ValueError(
                 f"{where}: problem {key!r} is not that of this dataset; choose "
                 "another output folder"

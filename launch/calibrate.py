@@ -23,9 +23,9 @@ from absl import flags
 from . import console
 from . import flags as launch_flags
 
-_MODEL = flags.DEFINE_string("model", None, "Model folder.", required=True)
-_ROLLOUTS = flags.DEFINE_string(
-    "rollouts", None, "JSON-lines file of labelled chains.", required=True
+_MODEL = launch_flags.define_path("model", "Model folder.", required=True)
+_ROLLOUTS = launch_flags.define_path(
+    "rollouts", "JSON-lines file of labelled chains.", required=True
 )
 _LIKELIHOOD = flags.DEFINE_bool(
     "likelihood",
@@ -49,10 +49,11 @@ def main(argv: list[str]) -> int:
 
 
 def _calibrate() -> None:
-    from jaxlrm import calibrate
-    from jaxlrm.models import hf
-    from jaxlrm.text import Text
-    from jaxlrm.train import data, grade
+    with console.interruptible():
+        from jaxlrm import calibrate
+        from jaxlrm.models import hf
+        from jaxlrm.text import Text
+        from jaxlrm.train import data, grade
 
     folder = pathlib.Path(_MODEL.value)  # never a shipped model, by its name
     if not folder.is_dir():

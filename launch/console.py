@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import NoReturn, TextIO
 
@@ -105,9 +106,31 @@ def interruptible() -> Iterator[None]:
     """Lets Ctrl-C end the process at once, while there is nothing to save.
 
     Some modules swallow a KeyboardInterrupt that comes as they are imported.
+    Where it is ignored, as in the background of a script, it stays so.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
     before = signal.signal(signal.SIGINT, lambda *_: leave(130))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def repeat_lost_interrupts() -> None:
+    """Makes a Ctrl-C come again that came where Python can raise nothing.
+
+    As in a callback of the garbage collector; JAX has one.
+    """
+    before = sys.unraisablehook
+
+    def hook(lost) -> None:
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            main = threading.main_thread().ident
+            again = (main, signal.SIGINT)
+            threading.Timer(0.05, signal.pthread_kill, again).start()
+        else:
+            before(lost)
+
+    sys.unraisablehook = hook

@@ -38,11 +38,11 @@ from . import flags as launch_flags
 
 _DRAWN = 200  # problems, where the dataset is drawn and has no end
 
-_DATASET = flags.DEFINE_string(
-    "dataset", None, "FILE.jsonl, or tasks:NAME,NAME.", required=True
+_DATASET = launch_flags.define_path(
+    "dataset", "FILE.jsonl, or tasks:NAME,NAME.", required=True
 )
-_OUTPUT = flags.DEFINE_string(
-    "output", None, "Folder of the results.", required=True
+_OUTPUT = launch_flags.define_path(
+    "output", "Folder of the results.", required=True
 )
 _STRATEGY = flags.DEFINE_list(
     "strategy", SearchConfig.strategy, "Strategies, separated by commas."
@@ -93,6 +93,7 @@ def _evaluate() -> None:
             f"models {', '.join(names)} would share a folder; give folders of "
             "different names"
         )
+    _LOAD.find()  # all of them, before any is measured
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
     tables = []

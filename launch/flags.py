@@ -38,11 +38,17 @@ from absl import app, flags, logging
 
 from jaxlrm import config as config_lib
 
+from . import console
+
 # Flags defined here belong to the program that asks for them.
 flags.disclaim_key_flags()
 
 _SPEC = re.compile(r"(?P<file>.*\.py)(:(?P<preset>.*))?")
 _OVERRIDE = re.compile(r"--?config\.(?P<path>[^=]*)(=(?P<text>.*))?", re.DOTALL)
+# What absl says of a required flag that was not given.
+_MISSING = re.compile(
+    r"flag --(\w+)=None: Flag --\1 must have a value other than None\."
+)
 _HELP = ("-h", "-?", "-help", "--help", "--helpshort")
 
 
@@ -64,6 +70,7 @@ def run(
         # Libraries log every step they take; --verbosity=0 shows it.
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
+        console.repeat_lost_interrupts()
         return main(argv)
 
     app.run(quiet, flags_parser=parser)
@@ -95,7 +102,8 @@ def parse(
     try:
         return _parse(argv, positional)
     except (flags.Error, ValueError) as error:
-        print(f"FATAL Flags parsing error: {error}", file=sys.stderr)
+        message = _MISSING.sub(r"--\1 is missing; give --\1=...", str(error))
+        print(f"FATAL Flags parsing error: {message}", file=sys.stderr)
         print("Pass --help to see the flags.", file=sys.stderr)
         sys.exit(2)
 
@@ -114,6 +122,16 @@ def define_config() -> flags.FlagHolder:
         "configs/mini.py:preset. --config.a.b=value overrides a field.",
         required=True,
     )
+
+
+def define_path(
+    name: str, help: str, required: bool = False
+) -> flags.FlagHolder[str | None]:
+    """Defines a flag that names a file or a folder; an empty one is refused.
+
+    `pathlib` would take it for the folder that the program runs in.
+    """
+    return flags.DEFINE(_PathParser(), name, None, help, required=required)
 
 
 def load_config(spec: str) -> Any:
@@ -191,6 +209,16 @@ class _ConfigParser(flags.ArgumentParser):
 
     def flag_type(self) -> str:
         return "config file"
+
+
+class _PathParser(flags.ArgumentParser):
+    def parse(self, argument: str) -> str:
+        if not argument:
+            raise ValueError("it is empty; give a path")
+        return argument
+
+    def flag_type(self) -> str:
+        return "path"
 
 
 def _parse(argv: list[str], positional: Collection[str]) -> list[str]:

@@ -20,28 +20,41 @@ from absl import flags
 
 from jaxlrm.config import STRATEGIES
 
+from . import console
 from . import flags as launch_flags
 
 _FLAGS = flags.FLAGS
 _MODEL = flags.DEFINE_string("model", "mini", "Shipped model or folder.")
-_OUTPUT = flags.DEFINE_string("output", None, "JSON-lines file.")
+_OUTPUT = launch_flags.define_path("output", "JSON-lines file.", required=True)
 _TASKS = flags.DEFINE_list(
     "tasks",
     [],
     "Families, each with a level as in gcd@5 or without; by default those of "
     "the model.",
 )
-_PROBLEMS = flags.DEFINE_integer("problems", 4096, "Problems to draw.")
-_BRANCHES = flags.DEFINE_integer("branches", 8, "Of the search, a problem.")
+_PROBLEMS = flags.DEFINE_integer(
+    "problems", 4096, "Problems to draw.", lower_bound=1
+)
+_BRANCHES = flags.DEFINE_integer(
+    "branches", 8, "Of the search, a problem.", lower_bound=1
+)
 _STRATEGY = flags.DEFINE_enum(
     "strategy", "majority", STRATEGIES, "Which writes the chains."
 )
 _CHAINS = flags.DEFINE_integer(
-    "chains", 0, "Most chains of a problem that are kept; 0: all."
+    "chains",
+    0,
+    "Most chains of a problem that are kept; 0: all.",
+    lower_bound=0,
 )
-_TEMPERATURE = flags.DEFINE_float("temperature", 1.0, "Of sampling.")
+_TEMPERATURE = flags.DEFINE_float(
+    "temperature", 1.0, "Of sampling.", lower_bound=0
+)
 _CHAIN = flags.DEFINE_integer(
-    "chain_tokens", 0, "Most tokens of a chain; 0: half the context."
+    "chain_tokens",
+    0,
+    "Most tokens of a chain; 0: half the context.",
+    lower_bound=0,
 )
 _CORRUPT = flags.DEFINE_bool(
     "corrupt", False, "Change a step of right chains; asks no model."
@@ -49,8 +62,13 @@ _CORRUPT = flags.DEFINE_bool(
 _NEXT = flags.DEFINE_bool(
     "next_step", False, "Only a step after the first ones of right chains."
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of problems and sampling.")
-flags.mark_flag_as_required("output")
+_SEED = flags.DEFINE_integer(
+    "seed",
+    0,
+    "Of problems and sampling.",
+    lower_bound=0,
+    upper_bound=(1 << 32) - 1,  # what JAX takes without 64 bits
+)
 
 # By mode, what it has no use for.
 _UNUSED = {
@@ -65,69 +83,79 @@ _UNUSED = {
 def main(argv: list[str]) -> int:
     """Writes the file."""
     del argv
-    from jaxlrm import loading, tasks
-    from jaxlrm.train import corrupt, next_step, rollouts
-
     try:
-        if _CORRUPT.value and _NEXT.value:
-            raise ValueError(
-                "--corrupt and --next_step are two ways to make chains; give "
-                "one of them, and append the other's in a second run"
-            )
-        for mode, unused in _UNUSED.items():
-            given = [f"--{name}" for name in unused if _FLAGS[name].present]
-            if _FLAGS[mode].value and given:
-                raise ValueError(
-                    f"--{mode} has no use for {', '.join(given)}; leave it out"
-                )
-        names = _TASKS.value
-        for name in names:
-            tasks.get(tasks.at_level(name)[0])
-        common = {
-            "problems": _PROBLEMS.value,
-            "seed": _SEED.value,
-            "report": lambda done: print(
-                f"{done}/{_PROBLEMS.value} problems",
-                file=sys.stderr,
-                flush=True,
-            ),
-        }
-        right = {}
-        if _CORRUPT.value:
-            names = names or list(tasks.TASKS)
-            chains = corrupt.sample(names, _OUTPUT.value, **common)
-        else:
-            common |= {
-                "branches": _BRANCHES.value,
-                "temperature": _TEMPERATURE.value,
-                "chains": _CHAINS.value,
-            }
-            with loading.load(_MODEL.value) as loaded:
-                names = names or loaded.tasks or list(tasks.TASKS)
-                if _NEXT.value:
-                    chains, right = next_step.sample(
-                        loaded, names, _OUTPUT.value, **common
-                    )
-                else:
-                    chains = rollouts.sample(
-                        loaded,
-                        names,
-                        _OUTPUT.value,
-                        chain_tokens=_CHAIN.value,
-                        strategy=_STRATEGY.value,
-                        **common,
-                    )
+        _check_modes()
+        chains, right = _sample()
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        print(console.message(error), file=sys.stderr)
+        console.leave(2)
     except KeyboardInterrupt:
-        return 130
+        print(
+            f"interrupted; the chains so far are in {_OUTPUT.value}",
+            file=sys.stderr,
+        )
+        console.leave(130)
     print(f"{chains} chains in {_OUTPUT.value}")
     if right:
         shares = ", ".join(f"{k} {100 * v:.1f}" for k, v in right.items())
         mean = 100 * sum(right.values()) / len(right)
         print(f"right next steps: {mean:.1f} % ({shares})")
     return 0
+
+
+def _check_modes() -> None:
+    if _CORRUPT.value and _NEXT.value:
+        raise ValueError(
+            "--corrupt and --next_step are two ways to make chains; give "
+            "one of them, and append the other's in a second run"
+        )
+    for mode, unused in _UNUSED.items():
+        given = [f"--{name}" for name in unused if _FLAGS[name].present]
+        if _FLAGS[mode].value and given:
+            raise ValueError(
+                f"--{mode} has no use for {', '.join(given)}; leave it out"
+            )
+
+
+def _sample() -> tuple[int, dict[str, float]]:
+    """The number of chains; of next steps also what share is right."""
+    with console.interruptible():
+        from jaxlrm import loading, tasks
+        from jaxlrm.train import corrupt, next_step, rollouts
+
+    names = _TASKS.value
+    for name in names:
+        tasks.get(tasks.at_level(name)[0])
+    common = {
+        "problems": _PROBLEMS.value,
+        "seed": _SEED.value,
+        "report": lambda done: print(
+            f"{done}/{_PROBLEMS.value} problems", file=sys.stderr, flush=True
+        ),
+    }
+    if _CORRUPT.value:
+        names = names or list(tasks.TASKS)
+        return corrupt.sample(names, _OUTPUT.value, **common), {}
+    common |= {
+        "branches": _BRANCHES.value,
+        "temperature": _TEMPERATURE.value,
+        "chains": _CHAINS.value,
+    }
+    with console.interruptible():
+        engine = loading.load(_MODEL.value)
+    with engine:
+        names = names or engine.tasks or list(tasks.TASKS)
+        if _NEXT.value:
+            return next_step.sample(engine, names, _OUTPUT.value, **common)
+        chains = rollouts.sample(
+            engine,
+            names,
+            _OUTPUT.value,
+            chain_tokens=_CHAIN.value,
+            strategy=_STRATEGY.value,
+            **common,
+        )
+        return chains, {}
 
 
 def run() -> None:

@@ -178,10 +178,11 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
 
     Returns:
         A function that loads the model, or the one it is given the name of;
-        FileNotFoundError or ValueError if it cannot. Its `names()` are the
-        models that were asked for. Its `extend()`, to be called first, imports
-        the extensions, which reading a dataset may need; ValueError if it
-        cannot.
+        FileNotFoundError or ValueError if it cannot. Its `extend()`, to be
+        called first, imports the extensions, which reading a dataset may need;
+        ValueError if it cannot. With `several`, its `names()` are the models
+        that were asked for, and its `find()` raises FileNotFoundError if there
+        is no such model, or none of those that are to score.
     """
     say = "Name of a shipped model, or a model folder"
     if several:
@@ -217,6 +218,17 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
             for name in extensions.value:
                 _import("extension", name, name)
 
+    def names() -> list[str]:
+        return list(dict.fromkeys(model.value))
+
+    def find() -> None:
+        rewards = _weights(reward.value)
+        with console.interruptible():
+            from jaxlrm import loading
+        rewards.pop(loading.OWN, None)
+        for name in [*(names() or [""]), *rewards]:
+            loading.find(name)
+
     def load(name: str | None = None) -> Engine:
         ways = _mesh(mesh.value)
         rewards = _weights(reward.value)
@@ -233,7 +245,7 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
                 require_sandbox=require_sandbox.value,
             )
 
-    load.names = lambda: list(dict.fromkeys(model.value))
+    load.names, load.find = names, find
     load.extend = extend
     return load
 

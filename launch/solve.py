@@ -40,7 +40,7 @@ _LONGEST = 1 << 15  # characters of a problem; no model reads as many
 _PROBLEM = flags.DEFINE_multi_string(
     "problem", [], "A problem; may be repeated."
 )
-_PROBLEMS = flags.DEFINE_string("problems", None, "File of problems.")
+_PROBLEMS = launch_flags.define_path("problems", "File of problems.")
 _STRATEGY = flags.DEFINE_string(
     "strategy",
     SearchConfig.strategy,
@@ -57,10 +57,9 @@ _LOAD = search_flags.define_model()
 _FORMAT = flags.DEFINE_enum(
     "format", "text", ("text", "json"), "What to print."
 )
-_HTML = flags.DEFINE_string("html", None, "Write the trees to this page.")
-_RESUME = flags.DEFINE_string(
+_HTML = launch_flags.define_path("html", "Write the trees to this page.")
+_RESUME = launch_flags.define_path(
     "resume",
-    None,
     "Keep the search in this file until it ends; the same command goes on "
     "from it.",
 )
@@ -97,6 +96,20 @@ def _solve(argv: list[str]) -> int:
                 _show(examples[printed], solutions[printed])
                 printed += 1
 
+        goes_on = _RESUME.value and pathlib.Path(_RESUME.value).exists()
+
+        def progress(now):
+            nonlocal goes_on
+            if goes_on:
+                live.clear()
+                print(
+                    f"going on from {_RESUME.value}: {now.finished} of "
+                    f"{now.problems} problems ended",
+                    file=sys.stderr,
+                )
+                goes_on = False
+            live.show(console.describe(now))
+
         try:
             live.show("loading the model")
             with _LOAD() as engine:
@@ -104,7 +117,7 @@ def _solve(argv: list[str]) -> int:
                 engine.solve(
                     [example.problem for example in examples],
                     config,
-                    progress=lambda now: live.show(console.describe(now)),
+                    progress=progress,
                     finished=finished,
                     resume=_RESUME.value,
                 )

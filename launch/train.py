@@ -12,27 +12,28 @@ from __future__ import annotations
 
 import sys
 
-from absl import flags
-
+from . import console
 from . import flags as launch_flags
 
 _CONFIG = launch_flags.define_config()
-_OUTPUT = flags.DEFINE_string("output", None, "Folder of the run.")
-flags.mark_flag_as_required("output")
+_OUTPUT = launch_flags.define_path(
+    "output", "Folder of the run.", required=True
+)
 
 
 def main(argv: list[str]) -> int:
     """Runs the training; 0 when it is complete."""
     del argv
-    from jaxlrm.train import trainer
+    with console.interruptible():
+        from jaxlrm.train import trainer
 
     try:
         trainer.train(_CONFIG.value, _OUTPUT.value)
     except (OSError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        print(console.message(error), file=sys.stderr)
+        console.leave(2)
     except KeyboardInterrupt:
-        return 130
+        console.leave(130)
     return 0
 
 

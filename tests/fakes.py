@@ -103,9 +103,14 @@ def run_launch(name: str, *arguments: str) -> subprocess.CompletedProcess:
 def load(name="mini", **options):
     """As `jaxlrm.load`."""
     del options
-    if name.startswith("mini"):
-        return Engine()
-    raise FileNotFoundError(f"{name}/model.safetensors is missing")
+    find(name)
+    return Engine()
+
+
+def find(name):
+    """As `jaxlrm.loading.find`."""
+    if not name.startswith("mini"):
+        raise FileNotFoundError(f"{name}/model.safetensors is missing")
 
 
 def _solve(problem: str, config: SearchConfig) -> Solution:
@@ -304,7 +309,8 @@ def _corrupt(text: str, rng: random.Random) -> str:
 def main() -> None:
     """Runs a program with `load` in the place of the package's."""
     loading = types.ModuleType("jaxlrm.loading")
-    loading.load, loading.enable_compilation_cache = load, lambda: None
+    loading.load, loading.find, loading.OWN = load, find, "own"
+    loading.enable_compilation_cache = lambda: None
     sys.modules["jaxlrm.loading"] = loading
     importlib.import_module(f"launch.{sys.argv.pop(1)}").run()
 

@@ -19,10 +19,18 @@ from typing import NamedTuple
 from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import Engine
+from jaxlrm.solution import Solution
 from jaxlrm.train import rollouts
 from jaxlrm.verify.workers import Pool
 
-_BLOCK = 2048  # problems that are labelled together
+_BLOCK = 2048  # problems that are drawn together
+
+
+class _Begun(NamedTuple):
+    """A problem and the first steps of its right chain."""
+
+    problem: tasks.Problem
+    steps: tuple[str, ...]
 
 
 class Sampled(NamedTuple):
@@ -84,39 +92,45 @@ def sample(
     written = 0
     right, steps_of = collections.Counter(), collections.Counter()
     with rollouts.open_to_append(path) as file, Pool() as pool:
-        for start in range(0, problems, _BLOCK):
-            drawn, beginnings = [], []
-            for i in range(start, min(start + _BLOCK, problems)):
-                drawn.append(tasks.draw(names[i % len(names)], rng))
-                steps = drawn[-1].steps
-                beginnings.append(tuple(steps[: rng.randrange(len(steps))]))
-            solutions = engine.solve(
-                [problem.text for problem in drawn], config, begun=beginnings
-            )
-            groups = []
-            for problem, beginning, solution in zip(
-                drawn, beginnings, solutions, strict=True
-            ):
-                found = rollouts.paths(solution)
-                if chains and len(found) > chains:
-                    found = rng.sample(found, chains)
-                found = [
-                    chain._replace(steps=(*beginning, *chain.steps))
-                    for chain in found
-                ]
-                groups.append((problem, found))
-            for (problem, found), labels in zip(
-                groups, rollouts.label(pool, groups), strict=True
-            ):
-                for chain, (*_, last) in zip(found, labels, strict=True):
-                    known = [None] * (len(chain.steps) - 1) + [last]
-                    rollouts.write(file, problem.text, chain, known)
-                    if last is not None:
-                        right[problem.task] += last * chain.count
-                        steps_of[problem.task] += chain.count
-                written += len(found)
+
+        def keep(begun: _Begun, solution: Solution) -> None:
+            nonlocal written
+            problem, beginning = begun
+            found = rollouts.paths(solution)
+            if chains and len(found) > chains:
+                found = rng.sample(found, chains)
+            found = [
+                chain._replace(steps=(*beginning, *chain.steps))
+                for chain in found
+            ]
+            (labels,) = rollouts.label(pool, [(problem, found)])
+            for chain, (*_, last) in zip(found, labels, strict=True):
+                known = [None] * (len(chain.steps) - 1) + [last]
+                rollouts.write(file, problem.text, chain, known)
+                if last is not None:
+                    right[problem.task] += last * chain.count
+                    steps_of[problem.task] += chain.count
             file.flush()
+            written += len(found)
+
+        for start in range(0, problems, _BLOCK):
+            drawn = [
+                _begin(rng, names[i % len(names)])
+                for i in range(start, min(start + _BLOCK, problems))
+            ]
+            engine.solve(
+                [begun.problem.text for begun in drawn],
+                config,
+                begun=[begun.steps for begun in drawn],
+                finished=rollouts.in_order(drawn, keep),
+            )
             report(start + len(drawn))
     return Sampled(
         written, {task: right[task] / n for task, n in steps_of.items()}
     )
+
+
+def _begin(rng: random.Random, name: str) -> _Begun:
+    problem = tasks.draw(name, rng)
+    end = rng.randrange(len(problem.steps))
+    return _Begun(problem, tuple(problem.steps[:end]))

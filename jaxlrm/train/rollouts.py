@@ -24,7 +24,7 @@ import os
 import pathlib
 import random
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, TextIO, TypeVar
 
 from jaxlrm import tasks
 from jaxlrm.config import WHOLE, SearchConfig
@@ -33,6 +33,10 @@ from jaxlrm.solution import Solution, Thought, steps_of
 from jaxlrm.verify.steps import check_answer, check_chain
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool
+
+T = TypeVar("T")
+
+_BLOCK = 256  # problems that are drawn together
 
 
 class Chain(NamedTuple):
@@ -99,27 +103,51 @@ def sample(
     )
     written = 0
     with open_to_append(path) as file, Pool() as pool:
-        for start in range(0, problems, 256):
+
+        def keep(problem: tasks.Problem, solution: Solution) -> None:
+            nonlocal written
+            found = paths(solution)
+            if chains and len(found) > chains:
+                found = rng.sample(found, chains)
+            (labels,) = label(pool, [(problem, found)])
+            for chain, of_chain in zip(found, labels, strict=True):
+                write(file, problem.text, chain, of_chain)
+            file.flush()
+            written += len(found)
+
+        for start in range(0, problems, _BLOCK):
             drawn = [
                 tasks.draw(names[i % len(names)], rng)
-                for i in range(start, min(start + 256, problems))
+                for i in range(start, min(start + _BLOCK, problems))
             ]
-            solutions = engine.solve([p.text for p in drawn], config)
-            groups = []
-            for problem, solution in zip(drawn, solutions, strict=True):
-                found = paths(solution)
-                if chains and len(found) > chains:
-                    found = rng.sample(found, chains)
-                groups.append((problem, found))
-            for (problem, found), labels in zip(
-                groups, label(pool, groups), strict=True
-            ):
-                for chain, of_chain in zip(found, labels, strict=True):
-                    write(file, problem.text, chain, of_chain)
-                written += len(found)
-            file.flush()
+            engine.solve(
+                [problem.text for problem in drawn],
+                config,
+                finished=in_order(drawn, keep),
+            )
             report(start + len(drawn))
     return written
+
+
+def in_order(
+    items: Sequence[T], keep: Callable[[T, Solution], None]
+) -> Callable[[int, Solution], None]:
+    """A `finished` of `Engine.solve` that calls `keep(item, solution)`.
+
+    In the order of the items, each as soon as it and all before it have ended:
+    what is kept then does not depend on which problem ends first.
+    """
+    waiting: dict[int, Solution] = {}
+    kept = 0
+
+    def finished(number: int, solution: Solution) -> None:
+        nonlocal kept
+        waiting[number] = solution
+        while kept in waiting:
+            keep(items[kept], waiting.pop(kept))
+            kept += 1
+
+    return finished
 
 
 def paths(solution: Solution) -> list[Chain]:

@@ -98,6 +98,11 @@ def test_one_combination_writes_to_the_folder_itself(tmp_path):
     assert result.returncode == 2
     assert "search.seed was 7 and is 8 now" in result.stderr
 
+    result = evaluate(*arguments, "--limit=2", "--seed=7")
+    assert result.returncode == 2
+    assert "'linear-1' is not among the 2 of this dataset" in result.stderr
+    assert "the file has 3 records; if --limit was higher" in result.stderr
+
 
 def test_a_table_is_made_by_one_command(tmp_path):
     dataset = write_dataset(tmp_path / "d.jsonl", 3, "right")
@@ -155,8 +160,10 @@ def test_bad_flags_get_one_message(tmp_path, argument, message):
 
 
 def test_dataset_and_output_are_needed():
-    assert_refused(evaluate(), "--dataset must have a value")
-    assert_refused(evaluate("--dataset=d"), "--output must have a value")
+    assert_refused(evaluate(), "--dataset is missing; give --dataset=")
+    assert_refused(
+        evaluate("--dataset=d"), "--output is missing; give --output="
+    )
 
 
 def assert_refused(result, message):
@@ -177,6 +184,23 @@ def test_several_models_have_a_folder_and_a_table_each(tmp_path):
         assert len(read_ids(output / name / "records.jsonl")) == 2
         assert f"Model {name}" in result.stdout
     assert (output / "table.md").read_text().count("| beam@64") == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--model=mini,typo", "typo/model"),
+        ("--model=mini,", "/model"),
+        ("--model=", "/model"),
+        ("--reward=own,typo=2", "typo/model"),
+    ],
+)
+def test_all_models_are_looked_for_before_any_runs(tmp_path, argument, message):
+    dataset = write_dataset(tmp_path / "d.jsonl", 1, "right")
+    output = tmp_path / "out"
+    result = evaluate(f"--dataset={dataset}", f"--output={output}", argument)
+    assert_refused(result, message)
+    assert not output.exists()
 
 
 def test_models_of_one_name_are_refused(tmp_path):

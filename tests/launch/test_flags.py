@@ -13,6 +13,7 @@ import pytest
 
 from jaxlrm import config as config_lib
 from launch import flags as launch_flags
+from tests import fakes
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -134,7 +135,7 @@ def test_the_program_sees_the_config_resolved(program, arguments, expected):
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        ([], ["--config must have a value"]),
+        ([], ["--config is missing; give --config=..."]),
         (["--config=mini"], ["'mini' is not a Python file", "configs/NAME.py"]),
         (["--config=mni.py"], ["no file mni.py; did you mean mini.py?"]),
         (["--config=mini.py:tall"], ["mini.py has no preset 'tall'"]),
@@ -164,6 +165,25 @@ def test_the_program_sees_the_config_resolved(program, arguments, expected):
 )
 def test_mistakes_are_named_without_a_traceback(program, arguments, messages):
     assert_refused(program(*arguments), *messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("solve", "problems"),
+        ("solve", "html"),
+        ("solve", "resume"),
+        ("evaluate", "dataset"),
+        ("evaluate", "output"),
+        ("train", "output"),
+        ("rollouts", "output"),
+        ("calibrate", "model"),
+        ("calibrate", "rollouts"),
+    ],
+)
+def test_an_empty_path_is_refused(name, flag):
+    result = fakes.run_launch(name, f"--{flag}=")
+    assert_refused(result, f"flag --{flag}=: it is empty; give a path")
 
 
 @pytest.mark.parametrize("spelling", ["--help", "-h", "--helpshort"])

@@ -190,3 +190,37 @@ def test_a_search_by_scores_gives_wrong_steps_beside_right_ones(tmp_path):
     for line, document in zip(lines, documents, strict=True):
         last = document.tokens[-1]
         assert (last == text.end[0]) == line["ended"]
+
+
+class Interrupted:
+    """An engine whose problems end in reverse order, the last one not."""
+
+    def solve(self, problems, config, finished):
+        for number in reversed(range(len(problems) - 1)):
+            thoughts = (thought(-1, f"{number} steps", "answer"),)
+            solution = dataclasses.replace(
+                SOLUTION, problem=problems[number], thoughts=thoughts
+            )
+            finished(number, solution)
+        raise KeyboardInterrupt
+
+
+def test_what_has_ended_before_an_interrupt_is_kept_in_order(tmp_path):
+    path = tmp_path / "chains.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        rollouts.sample(
+            Interrupted(),
+            ["linear"],
+            path,
+            problems=4,
+            branches=2,
+            temperature=1.0,
+            chain_tokens=0,
+            seed=0,
+        )
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["steps"] for line in lines] == [
+        ["0 steps"],
+        ["1 steps"],
+        ["2 steps"],
+    ]
