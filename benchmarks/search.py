@@ -14,7 +14,8 @@ tree: a Monte-Carlo tree search beside `mctx`, with a model that computes
     nothing, after a check that both visit the same nodes.
 
 On a CPU `--devices` of JAX share the branches of decode and beam; by default
-there is one for each core, up to 16.
+there is one for each core, up to 16. With a GPU that PyTorch sees, too, the
+peers run there, `generate` with a static cache.
 
 All of them run in float32 with a random model of 5M parameters (the shape of
 Qwen2) that never ends a step or a chain. The time is that of the whole call,
@@ -164,7 +165,12 @@ def for_transformers(learned: Learned) -> torch.nn.Module:
         else:
             kind, options = transformers.AutoModelForCausalLM, {}
         model = kind.from_pretrained(folder, dtype=torch.float32, **options)
-    return model.eval()
+    return model.eval().to(_place())
+
+
+def _place() -> str:
+    """The device of PyTorch that is the same machine as that of JAX."""
+    return "cuda" if jax.default_backend() == "gpu" else "cpu"
 
 
 def sampled(**changes) -> dict:
@@ -181,6 +187,10 @@ def sampled(**changes) -> dict:
 
 
 # --- The limit ----------------------------------------------------------------
+
+
+def _tensor(x: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(x).to(_place())
 
 
 def product_rate(config: ModelConfig, rows: int, runs: int) -> float:
@@ -212,7 +222,7 @@ def product_rate(config: ModelConfig, rows: int, runs: int) -> float:
         return x
 
     placed = jax.tree.map(jnp.asarray, (first, weights))
-    tensors = jax.tree.map(torch.from_numpy, (first, weights))
+    tensors = jax.tree.map(_tensor, (first, weights))
     jax.block_until_ready(repeat(*placed))
     with torch.inference_mode():
         times = best_of(
@@ -228,7 +238,7 @@ def bandwidth(size: int, runs: int) -> float:
     """Bytes a second at which that many bytes are read again and again."""
     x = np.ones((max(size // 4096, 1), 1024), np.float32)
     turns = 4
-    placed, tensor = jnp.asarray(x), torch.from_numpy(x)
+    placed, tensor = jnp.asarray(x), _tensor(x)
     add = jax.jit(lambda x: x.sum(-1))
     jax.block_until_ready(add(placed))
     times = best_of(
@@ -301,7 +311,8 @@ def decode(sizes: Sizes, runs: int) -> Iterator[Row]:
     peer = for_transformers(learned)
     text = endless()
     problem = "x" * sizes.prompt
-    prompt = torch.tensor([text.encode_prompt(problem)])
+    prompt = torch.tensor([text.encode_prompt(problem)], device=_place())
+    static = {"cache_implementation": "static"} if _place() == "cuda" else {}
     prompt_rate = product_rate(sizes.model, sizes.prompt, runs)
     mesh = sharding.make_mesh(sizes.devices)
     with Engine(learned, text, mesh=mesh) as engine:
@@ -324,8 +335,8 @@ def decode(sizes: Sizes, runs: int) -> Iterator[Row]:
                     found = peer.generate(
                         rows,
                         attention_mask=torch.ones_like(rows),
-                        **sampled(max_new_tokens=new),
-                    )
+                        **sampled(max_new_tokens=new, **static),
+                    ).cpu()  # waits for it
                 assert found.shape[1] == sizes.prompt + new
 
             ours()
@@ -365,7 +376,7 @@ def beam(sizes: Sizes, runs: int) -> Iterator[Row]:
     generator, judge = for_transformers(learned), for_transformers(reward)
     text = endless()
     problem = "x" * sizes.prompt
-    prompt = torch.tensor([text.encode_prompt(problem)])
+    prompt = torch.tensor([text.encode_prompt(problem)], device=_place())
     tokens = size.branches * size.rounds * size.step
     mesh = sharding.make_mesh(sizes.devices)
     with Engine(learned, text, rewards=[reward], mesh=mesh) as engine:
@@ -454,7 +465,7 @@ def beam_over_transformers(generator, judge, prompt, size: Beam):
             kept = kept.repeat_interleave(size.width)
             rows = rows[kept]
             cache.batch_select_indices(kept)
-    return rows, scores
+    return rows.cpu(), scores.cpu()  # waits for them
 
 
 # --- cache --------------------------------------------------------------------
@@ -668,8 +679,10 @@ def main() -> None:
     jax.config.update("jax_num_cpu_devices", arguments.devices)
     sizes = Sizes(devices=len(jax.devices()[: arguments.devices]))
     transformers.logging.set_verbosity_error()
+    torch.backends.cuda.matmul.allow_tf32 = True  # as JAX does
     print(
-        f"{cores} cores, {sizes.devices} devices, jax {jax.__version__}, torch "
+        f"{cores} cores, {sizes.devices} devices ({jax.default_backend()}), "
+        f"jax {jax.__version__}, torch ({_place()}) "
         f"{torch.__version__}, transformers {transformers.__version__}, "
         f"{params.count(MODEL):,} parameters\n"
     )
