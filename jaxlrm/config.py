@@ -271,7 +271,8 @@ class SearchConfig:
         if stepwise and 0 < self.chain_tokens < self.step_tokens:
             raise ValueError(
                 f"step_tokens {self.step_tokens} is over chain_tokens "
-                f"{self.chain_tokens}; no step would fit into a chain"
+                f"{self.chain_tokens}; no step would fit into a chain: set "
+                f"chain_tokens to {self.step_tokens} or more"
             )
         for name in ("tokens", "min_tokens", "seconds", "trunk"):
             if not 0 <= getattr(self, name) < math.inf:

@@ -278,7 +278,8 @@ class Engine:
         if room <= 0:
             raise ValueError(
                 f"chain_tokens {config.chain_tokens} leaves no room for a "
-                f"problem: the models have {context} positions"
+                f"problem: the models have {context} positions; set it lower, "
+                "or to 0 to go by the model"
             )
         journal = Journal(
             problems,

@@ -40,12 +40,16 @@ def define_search() -> Callable[[str, str], SearchConfig]:
     default = SearchConfig()
     holders = {
         "branches": flags.DEFINE_integer(
-            "branches", default.branches, "Chains of thought side by side."
+            "branches",
+            default.branches,
+            "Chains of thought side by side.",
+            lower_bound=1,
         ),
         "width": flags.DEFINE_integer(
             "width",
             default.width,
             "Children of each step that a beam keeps; divides --branches.",
+            lower_bound=1,
         ),
         "aggregate": flags.DEFINE_enum(
             "aggregate",
@@ -92,7 +96,10 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             lower_bound=0,
         ),
         "rounds": flags.DEFINE_integer(
-            "rounds", default.rounds, "Most steps of a chain, in a beam."
+            "rounds",
+            default.rounds,
+            "Most rounds of a search, in each of which branches write a step.",
+            lower_bound=1,
         ),
         "chain_tokens": flags.DEFINE_integer(
             "chain_tokens",

@@ -121,7 +121,10 @@ def test_not_solved_is_said_with_the_best_guess():
         (["--problems=/nowhere/p.txt"], "/nowhere/p.txt: No such file"),
         (["--problems=/"], "/: Is a directory"),
         ([EQUATION, "--seed=99999999999999999999"], "seed"),
-        ([EQUATION, "--branches=0"], "branches is 0; it must be positive"),
+        (
+            [EQUATION, "--branches=0"],
+            "--branches=0: 0 is not a positive integer",
+        ),
         ([EQUATION, "--branches=6"], "6 is not a multiple of width 4"),
         ([EQUATION, "--branches=many"], "branches"),
         ([EQUATION, "--temperature=-1"], "temperature -1.0 is negative"),
