@@ -555,7 +555,11 @@ class Journal:
                 asked.verdicts.append([])
                 lines = [*self._begun[page.number], *entry.lines]
                 kind = entry.thought.kind
-                job = _job(page.statement, kind, lines, self._strategy)
+                # What was there before is judged with the answer.
+                whole = self._strategy.whole or (
+                    kind == "answer" and bool(self._begun[page.number])
+                )
+                job = _job(page.statement, kind, lines, whole)
                 if isinstance(job, Verdict):
                     asked.verdicts[place].append(job)
                 else:
@@ -754,15 +758,13 @@ def _check_range(values: Iterable[int], first: int, end: int) -> None:
             raise ValueError(f"{value} is not from {first} up to {end}")
 
 
-def _job(
-    statement: str | None, kind: str, lines: list[str], strategy: Strategy
-):
+def _job(statement: str | None, kind: str, lines: list[str], whole: bool):
     """What to ask of the symbolic verifier, or a verdict known without it."""
     if kind == "open":
         return Verdict.UNKNOWN
     if not lines[-1]:
         return Verdict.INVALID  # an empty step says nothing
-    if strategy.whole and statement is not None:
+    if whole and statement is not None:
         return steps_lib.check_solution, (statement, lines)
     if statement is None:
         statement, *lines = lines

@@ -476,6 +476,21 @@ def test_chains_go_on_from_steps_that_are_there(engine):
     assert "x = 5" not in {t.text for t in afresh.thoughts}
 
 
+def test_an_answer_is_judged_with_the_steps_that_were_there(engine):
+    """What follows from a wrong beginning is no proof."""
+    (found,) = engine.solve(
+        ["Solve 2*x + 3 = 13 for x."],
+        begun=[("2*x = 8",)],
+        strategy="beam",
+        branches=8,
+        step_tokens=32,
+        chain_tokens=128,
+        rounds=3,
+        verifiers="symbolic",
+    )
+    assert not found.solved
+
+
 def test_each_problem_needs_its_begun_steps(tiny):
     with pytest.raises(ValueError, match="begun has 1 entries for 2 problems"):
         tiny.solve(["a", "b"], begun=[("c",)])

@@ -15,6 +15,7 @@ import random
 import re
 
 from jaxlrm.tasks import task
+from jaxlrm.verify.inputs import splits_numbers
 
 _PHRASES = (
     "{}",
@@ -55,6 +56,8 @@ class AddSubMultiple(task.Numeric):
     def statement(self, text: str) -> str | None:
         match = _PHRASE.fullmatch(task.question(text))
         if match is None or not re.search("[0-9]", match[1]):
+            return None
+        if splits_numbers(match[1]):
             return None
         return match[1].strip()
 

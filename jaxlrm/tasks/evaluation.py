@@ -11,6 +11,7 @@ import random
 import re
 
 from jaxlrm.tasks import task, working
+from jaxlrm.verify.inputs import splits_numbers
 
 _ASK = ("What is {}?", "Calculate {}.", "Determine {}.", "Give {}.")
 _LETTERS = "abcdfghijklmnopqrstuvwxyz"
@@ -110,6 +111,8 @@ def horner(coefficients, point: int):
 
 def _substitute(text: str, name: str, point: str) -> str | None:
     """The expression with the point in the place of the variable."""
+    if splits_numbers(text):
+        return None
     text = text.replace(" ", "")
     position, parts = 0, []
     while position < len(text):

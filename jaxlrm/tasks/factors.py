@@ -16,7 +16,10 @@ _TEXT = (
     "(Example: for 12 the answer would be: 2 × 2 × 3)"
 )
 _SHORT = "Find the prime factorization of {}."
-_PHRASE = re.compile(r"Find the prime factorization of ([0-9]{1,12})\..{0,120}")
+_PHRASE = re.compile(
+    r"Find the prime factorization of ([0-9]{1,12})\."
+    r"(?: Write the factors separated by ×.{0,80})?"
+)
 # Largest number and largest prime factor of a level; 0 is any.
 _RANGES = (
     (100, 0),

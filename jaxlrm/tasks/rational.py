@@ -13,6 +13,7 @@ import re
 from fractions import Fraction
 
 from jaxlrm.tasks import task, working
+from jaxlrm.verify.inputs import splits_numbers
 
 _PHRASES = (
     "{}",
@@ -54,6 +55,8 @@ class RationalArithmetic(task.Numeric):
     def statement(self, text: str) -> str | None:
         match = _PHRASE.fullmatch(task.question(text))
         if match is None or not re.search("[0-9]", match[1]):
+            return None
+        if splits_numbers(match[1]):
             return None
         return match[1].strip()
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+_SPLIT = re.compile(r"[0-9.]\s+[0-9.]")
 _REMEDIES = {
     type(None): "pass '' where there is none",
     bytes: "decode it first: value.decode()",
 }
+
+
+def splits_numbers(text: str) -> bool:
+    """Do two numbers follow each other, as in `9 - 3 2`?
+
+    Who reads without blanks would take them for one.
+    """
+    return bool(_SPLIT.search(text))
 
 
 def check_text(**values: object) -> None:

@@ -275,7 +275,9 @@ def chain_answer(statement: str | None, steps: Sequence[str]) -> str | None:
     rule = None if statement is None else rule_for(statement)
     if rule is not None:
         return rule.answer(statement, steps)
-    answer = extract_answer("\n".join(steps))
+    # What a checked chain claims is its last line, whatever stands above it.
+    said = steps if statement is None else steps[-1:]
+    answer = extract_answer("\n".join(said))
     return None if answer is None else bare_answer(answer)
 
 

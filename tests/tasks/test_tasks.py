@@ -62,6 +62,27 @@ def value(expression: str) -> Fraction:
     return eval(re.sub("([0-9]+)", r"Fraction(\1)", expression))
 
 
+@pytest.mark.parametrize(
+    "said", ["Answer: 3! = 6", "Answer: 7. = 3 + 4", r"\boxed{4*x = 8}"]
+)
+def test_the_answer_is_what_the_last_line_says(said):
+    """What is said above it may be true and no answer."""
+    statement = tasks.recognise("Solve 2*x = 4 for x.").statement
+    assert chain_answer(statement, [said, "x = 2"]) == "2"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Find the prime factorization of 12. Then add up the factors.",
+        "What is 9 - 3 2?",
+        "Let f(x) = 1 2*x. Give f(2).",
+    ],
+)
+def test_other_problems_are_not_taken_for_these(text):
+    assert tasks.recognise(text) is None
+
+
 def test_the_families():
     assert list(tasks.TASKS) == NAMES
     assert tasks.get("linear") is tasks.TASKS["linear"]

@@ -20,6 +20,7 @@ import re
 from collections.abc import Sequence
 
 from jaxlrm.verify.exact import NotParsed, Number, Ratio, parse
+from jaxlrm.verify.inputs import splits_numbers
 from jaxlrm.verify.verdict import Verdict
 
 _LENGTH = 600
@@ -59,6 +60,8 @@ class _State:
 
 def reads(statement: str) -> bool:
     """Is it an expression of numbers, a gcd or an lcm?"""
+    if splits_numbers(statement):
+        return False
     statement = _squeeze(statement)
     pair = _PAIR.fullmatch(statement)
     if pair:
@@ -68,6 +71,8 @@ def reads(statement: str) -> bool:
 
 def check(statement: str, steps: Sequence[str]) -> Verdict:
     """The verdict on the last of `steps`; earlier ones are taken as checked."""
+    if splits_numbers(steps[-1]):
+        return Verdict.UNKNOWN
     *earlier, last = (_squeeze(line) for line in steps)
     statement = _squeeze(statement)
     if max(len(last), len(statement)) > _LENGTH:
@@ -239,6 +244,8 @@ def _euclid(state: _State, line: str) -> Verdict:
         return Verdict.UNKNOWN
     old = _PAIR.fullmatch(state.pair)
     if old is None or _ended(state.pair) is not None:
+        if _PAIR.match(state.main):
+            return Verdict.INVALID  # no other pair than that of the problem
         return _opens(state, new)
     if old[1] == "lcm":
         old = _PAIR.fullmatch(state.pair.replace("lcm", "gcd"))

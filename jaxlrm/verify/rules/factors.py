@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 
+from jaxlrm.verify.inputs import splits_numbers
 from jaxlrm.verify.primes import is_prime
 from jaxlrm.verify.verdict import Verdict
 
 _STATEMENT = re.compile(r"factors\(([0-9]{1,18})\)")
 _PRODUCT = re.compile(r"([0-9]{1,18})(?:[*×][0-9]{1,18}){0,63}")
+_PADDED = re.compile(r"(?<![0-9])0[0-9]")
 
 
 def reads(statement: str) -> bool:
@@ -25,8 +27,10 @@ def check(statement: str, steps: Sequence[str]) -> Verdict:
         before = _factors(line) or before
     last = _squeeze(steps[-1])
     factors = _factors(last)
-    if factors is None:
+    if factors is None or splits_numbers(steps[-1]):
         return Verdict.UNKNOWN
+    if _PADDED.search(last):
+        return Verdict.INVALID
     if math.prod(factors) != number or 1 in factors[len(factors) == 1 :]:
         return Verdict.INVALID
     if last in map(_squeeze, steps[:-1]):
@@ -52,11 +56,11 @@ def check_answer(statement: str, steps: Sequence[str]) -> Verdict:
 def answer(statement: str, steps: Sequence[str]) -> str | None:
     """The last line."""
     del statement
-    return steps[-1].strip() if steps else None
+    return steps[-1].strip().removesuffix(".") if steps else None
 
 
 def _squeeze(line: str) -> str:
-    return "".join(line.split())
+    return "".join(line.split()).removesuffix(".")
 
 
 def _start(statement: str) -> tuple[int, list[int]]:

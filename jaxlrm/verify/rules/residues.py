@@ -8,14 +8,14 @@ import string
 
 from jaxlrm.verify.rules.sums import MONOMIAL, Sum
 
-_PRIME = (1 << 61) - 1  # above any number that is read
+_PRIME = (1 << 521) - 1  # above a product of eight numbers that are read
 
 
 def agree(one: Sum, other: Sum, seed: int | str) -> bool:
     """Have two expressions the same value at a random place, modulo a prime?
 
     By the lemma of Schwartz and Zippel unequal ones of degree d pass with a
-    probability of at most d / 2**61.
+    probability of at most d / 2**521.
     """
     points = _points(seed)
     return _value(one, points) == _value(other, points)

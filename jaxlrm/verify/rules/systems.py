@@ -55,7 +55,7 @@ def check(statement: str, steps: Sequence[str]) -> Verdict:
     if stated is None or not 0 < len(steps) <= STEPS:
         return Verdict.UNKNOWN
     rows, names, _ = stated
-    *earlier, last = steps
+    *earlier, last = (line.strip().removesuffix(".") for line in steps)
     form = _squeeze(last)
     match = _STATEMENT.fullmatch(statement.strip())
     written = [match[1], match[2], *earlier]
@@ -184,4 +184,4 @@ def _determinant(one: Row, two: Row, three: Row) -> Number:
 
 
 def _squeeze(line: str) -> str:
-    return "".join(line[:LENGTH].split())
+    return "".join(line[:LENGTH].split()).removesuffix(".")

@@ -325,6 +325,20 @@ def test_a_multiple_needs_the_divisor(line, verdict):
         assert check("lcm(14, 21)", [*unfinished, line]) is INVALID
 
 
+def test_a_pair_has_one_divisor():
+    """No fraction that is written beside it begins another search for one."""
+    chain = ["gcd(4, 2)", "gcd(0, 2)", "4/6 = 16/24"]
+    assert check("gcd(4, 6)", [*chain, "gcd(16, 24)"]) is INVALID
+    assert check("lcm(4, 6)", [*chain, "gcd(16, 24)"]) is INVALID
+    assert check("gcd(4, 6)", [*chain[:2], "2"]) is VALID
+
+
+@pytest.mark.parametrize("line", ["1 5", "1\n5", "1. 5", "gcd(1 2, 18)"])
+def test_numbers_side_by_side_are_not_one(line):
+    assert check("7 + 8", [line]) is UNKNOWN
+    assert not reads("9 - 3 2")
+
+
 def test_a_fraction_is_divided_by_what_euclid_found():
     stated = "1 + 1192/1341"
     chain = ["gcd(1192, 149)", "gcd(0, 149)", "1192/149 = 8", "1341/149 = 9"]

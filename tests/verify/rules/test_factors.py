@@ -98,6 +98,9 @@ def test_second_lines(line, verdict):
     ("number", "line", "verdict"),
     [
         (7, "7", VALID),
+        (7, "7.", VALID),
+        (7, "07", INVALID),
+        (77, "7 7 × 1", UNKNOWN),
         (91, "91", INVALID),
         (561, "561", INVALID),  # a Carmichael number
         (3215031751, "3215031751", INVALID),  # a strong pseudoprime to 2..7

@@ -110,6 +110,8 @@ def test_repetition_and_inflation():
 
 def test_answers():
     assert answer(STATED, ["x=-5"]) == "-5"
+    assert answer(STATED, ["x = -5."]) == "-5"
+    assert check_answer(STATED, [*CHAIN[:-1], CHAIN[-1] + "."]) is Verdict.VALID
     assert answer("2*x = y, y = 1 for x", ["x = 1/2"]) == "1/2"
     for line in ("x = 4/2", "x = 02", "x = 1/0", "x = 1/00", "y = 3", "2 = x"):
         assert answer(STATED, [line]) is None, line
