@@ -174,7 +174,8 @@ class SearchConfig:
         verifiers: one of `VERIFIERS`: which judges the search listens to.
         aggregate: one of `AGGREGATES`: the score of a chain out of those of
             its steps. A chain written whole has one score, so with any other
-            than `last` best_of_n and weighted write theirs step by step.
+            than `last`, or scores by likelihood, best_of_n and weighted
+            write theirs step by step.
         vote: one of `VOTES`: what a chain weighs in the vote on the answer: 1,
             its score, or all if its score is the best; `auto` is up to the
             strategy.

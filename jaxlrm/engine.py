@@ -270,7 +270,7 @@ class Engine:
             )
         config = dataclasses.replace(config or SearchConfig(), **changes)
         config = self._resolve(config, problems)
-        strategy = strategies.build(config)
+        strategy = self._strategy(config)
         context = self._context(config)
         room = context - config.chain_tokens
         if not strategy.whole:
@@ -436,6 +436,12 @@ class Engine:
             )
         return self._pool
 
+    def _strategy(self, config: SearchConfig) -> strategies.Strategy:
+        """The search; a likelihood is of a step, never of a whole chain."""
+        scored = config.verifiers in ("learned", "both")
+        by_step = scored and any(judge.likelihood for judge in self._judges)
+        return strategies.build(config, by_step=by_step)
+
     def _tools(self, config: SearchConfig) -> Interpreter | None:
         if config.tools != "python":
             return None
@@ -447,7 +453,7 @@ class Engine:
 
     def _compile(self, config: SearchConfig, sizes: lockstep.Sizes):
         """First state, jitted programs and callback of a search."""
-        strategy = strategies.build(config)
+        strategy = self._strategy(config)
         decoding = Decoding(
             strategy.step_tokens,
             0.0 if strategy.greedy else config.temperature,

@@ -447,6 +447,20 @@ def test_a_problem_is_a_text(tiny, problem):
         tiny.solve(["What is 1 + 2?", problem], TINY)
 
 
+def test_a_likelihood_scores_whole_chains_step_by_step():
+    """It was fitted to steps: that of a chain is not one of them."""
+    likely = dataclasses.replace(testing.learned(), likelihood=0.5)
+    with engine_lib.Engine(likely, testing.text()) as found:
+        (solution,) = found.solve(
+            ["What is 1 + 2?"],
+            strategy="best_of_n",
+            branches=2,
+            rounds=3,
+            verifiers="learned",
+        )
+    assert solution.tree["rounds"] == 3
+
+
 BEGUN = ("2*x = 13 - 3", "2*x = 10")
 
 

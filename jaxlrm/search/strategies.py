@@ -90,11 +90,15 @@ class Strategy(NamedTuple):
     keeps_all: bool = False
 
 
-def build(config: SearchConfig) -> Strategy:
+def build(config: SearchConfig, *, by_step: bool = False) -> Strategy:
     """The strategy that a configuration names.
 
     A name `module:function` is that of a function `SearchConfig -> Strategy`
     from outside the package.
+
+    Args:
+        config: of the search.
+        by_step: whether learned verifiers have to be asked step by step.
 
     Raises:
         ValueError: its `chain_tokens` are left to a model to decide, or there
@@ -102,13 +106,13 @@ def build(config: SearchConfig) -> Strategy:
     """
     if not config.chain_tokens:
         raise ValueError("chain_tokens is 0; say how long a chain may get")
-    strategy = _build(config)
+    strategy = _build(config, by_step)
     if config.vote == "auto":
         return strategy
     return strategy._replace(vote=vote.BY_NAME[config.vote])
 
 
-def _build(config: SearchConfig) -> Strategy:
+def _build(config: SearchConfig, by_step: bool) -> Strategy:
     if ":" in config.strategy:
         return _from_outside(config)
     stepwise = {
@@ -131,7 +135,7 @@ def _build(config: SearchConfig) -> Strategy:
     if greedy or not config.temperature:  # other branches would be the same
         config = dataclasses.replace(config, branches=1)
     scored = config.strategy in ("best_of_n", "weighted")
-    stepwise = scored and config.aggregate != "last"
+    stepwise = scored and (by_step or config.aggregate != "last")
     if stepwise or config.tools == "python":  # which writes between two steps
         config = dataclasses.replace(config, min_tokens=0)
         chains = _sequential(config, veto=False)
