@@ -101,7 +101,7 @@ class Game24:
     def accepts(self, statement: str, answer: str, gold: str) -> bool:
         """Any expression that uses each number once and hits the target."""
         del gold
-        return is_correct(statement, answer)
+        return _accepts(statement, answer)
 
     def reachable(self, statement: str, steps: Sequence[str]) -> bool | None:
         """See `reachable`."""
@@ -146,7 +146,7 @@ class Countdown:
     def accepts(self, statement: str, answer: str, gold: str) -> bool:
         """Any expression that uses each number once and hits the target."""
         del gold
-        return is_correct(statement, answer)
+        return _accepts(statement, answer)
 
     def reachable(self, statement: str, steps: Sequence[str]) -> bool | None:
         """See `reachable`."""
@@ -216,6 +216,14 @@ def is_correct(statement: str, expression: str) -> bool:
         return parse(expression).sides == (stated[1],)
     except (NotParsed, ZeroDivisionError):
         return False
+
+
+def _accepts(statement: str, answer: str) -> bool:
+    """As `is_correct`, in any spelling, also with `= 24` behind it."""
+    expression, equals, value = task.typed(answer).partition("=")
+    if equals and value.strip() != statement.rpartition(" ")[2]:
+        return False
+    return is_correct(statement, expression.strip())
 
 
 def reachable(statement: str, steps: Sequence[str]) -> bool | None:

@@ -20,6 +20,7 @@ _PHRASE = re.compile(
     r"Find the prime factorization of ([0-9]{1,12})\."
     r"(?: Write the factors separated by ×.{0,80})?"
 )
+_POWER = re.compile(r"([0-9]+) ?\*\* ?([0-9]{1,2})(?![0-9])")
 # Largest number and largest prime factor of a level; 0 is any.
 _RANGES = (
     (100, 0),
@@ -68,7 +69,12 @@ class PrimeFactorisation:
 
 
 def _parts(product: str) -> list[str]:
-    return sorted(part.strip() for part in re.split("[*×]", product))
+    text = _POWER.sub(_written_out, task.typed(product))
+    return sorted(part.strip().lstrip("0") for part in re.split("[*x]", text))
+
+
+def _written_out(power: re.Match) -> str:
+    return "*".join([power[1]] * int(power[2]))
 
 
 def factorise(number: int) -> list[int]:

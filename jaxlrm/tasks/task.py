@@ -7,7 +7,9 @@ import random
 import re
 from typing import NamedTuple, Protocol
 
-from jaxlrm.verify.maths import is_equivalent
+from jaxlrm.verify.exact import ungroup
+from jaxlrm.verify.maths import is_equivalent, normal_form
+from jaxlrm.verify.rules.sums import is_same
 
 
 class Problem(NamedTuple):
@@ -68,7 +70,38 @@ class Task(Protocol):
         """Is `answer` right, where `gold` is known to be? For evaluation."""
 
 
-_NUMBER = re.compile(r"[-+]?[0-9]+(?:[./][0-9]+)?")
+_FRACTION = re.compile(
+    r"(?<![0-9A-Za-z)}])\\frac ?(\{[^{}]*\}|[0-9]) ?(\{[^{}]*\}|[0-9])(?![0-9])"
+)
+_NESTED = 4  # fractions
+_EXPONENT = re.compile(r"\^ ?\{ ?([0-9]+) ?\}(?! ?[0-9])")
+_NUMBER = re.compile(
+    r"[-+]? ?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+|[0-9]+ ?/ ?[0-9]+"
+    r"|\([0-9]+ ?/ ?[0-9]+\))|\([-+]? ?[0-9]+(?: ?/ ?[0-9]+)?\)"
+)
+_FACTOR = re.compile(r"(?<=[0-9a-z]) ?(?=[a-z])")
+
+
+def typed(answer: str) -> str:
+    r"""`answer` as a program writes it: `3*x**2` for `$3 \cdot x^{2}$`."""
+    text = normal_form(answer)
+    if "\\" in text or "^" in text:
+        text = _EXPONENT.sub(r"^\1", text)
+        for _ in range(_NESTED):
+            text = _FRACTION.sub(_slashed, text)
+        # Spaces, so that two signs of a product are no power.
+        text = text.replace(r"\cdot", " * ").replace(r"\times", " * ")
+        text = text.replace(r"\div", " / ").replace("^", "**")
+    return text.strip()
+
+
+def _slashed(match: re.Match) -> str:
+    top, bottom = (part.strip("{} ") for part in match.groups())
+    top, bottom = (
+        part if re.fullmatch("-?[0-9]+", part) else f"({part})"
+        for part in (top, bottom)
+    )
+    return f"({top}/{bottom})"
 
 
 class Numeric:
@@ -78,11 +111,23 @@ class Numeric:
     """
 
     def accepts(self, statement: str, answer: str, gold: str) -> bool:
-        """See `Task`."""
-        del statement
-        if not _NUMBER.fullmatch(answer.strip()):
+        """See `Task`. `x = 7` is 7 where the problem asks for x alone."""
+        name, equals, value = typed(answer).rpartition("=")
+        asked = filter(str.isalpha, statement.rpartition(" for ")[2])
+        if equals and {name.strip()} != set(asked):
             return False
-        return is_equivalent(answer, gold)
+        value = ungroup(value.strip())
+        return bool(_NUMBER.fullmatch(value)) and is_equivalent(value, gold)
+
+
+class Polynomial:
+    """A family whose answers are polynomials."""
+
+    def accepts(self, statement: str, answer: str, gold: str) -> bool:
+        """Is it the polynomial, expanded and with like terms collected?"""
+        del statement
+        text = _FACTOR.sub("*", typed(answer).removeprefix("+"))
+        return is_same(text, gold)
 
 
 LEVELS = range(1, 8)

@@ -20,20 +20,22 @@ _STATED = re.compile(
 _LETTERED = re.compile(r"^A: ?", re.MULTILINE)
 # What a sentence says after its answer.
 _AFTER = re.compile(
-    r"\.(?=\s|$)|\.\*\*|[!?](?=\s|$)"
+    r"\.(?=\s|$)|\.\*\*|。|[!?](?=\s|$)"
     r"|,? (?:because|since|which|where|as required)\b"
 )
 _LEAD = re.compile(
-    r"(?:[-*>•=](?=\s)|(?:ans|result|output)\s?[:.](?=\s)"
-    r"|(?:therefore|thus|so|hence|then|now|simply|just|finally"
+    r"(?:[*>•=](?=\s)|(?:ans|result|output)\s?[:.](?=\s)"
+    r"|(?:therefore|thus|so|hence|then|now|simply|just|finally|of course"
     r"|equal to|approximately|about|given by|option)\b,?)\s*",
     re.IGNORECASE,
 )
+# A hyphen that begins a line; before a number or an expression, a minus sign.
+_BULLET = re.compile(r"\s*-\s+(?=[$*]|\\[(\[]|[A-Z][a-z]|[A-Za-z]{1,20} ?[=:])")
 _DELIMITERS = ((r"\[", r"\]"), (r"\(", r"\)"), ("$$", "$$"), ("$", "$"))
 _FORMULA = re.compile(r"\$\$?([^$]{1,512})\$|\\[(\[]([^$]{1,512}?)\\[)\]]")
 _NUMBER_IN_PROSE = re.compile(
-    r"(?<![\w.])(?:-?[$£€]\s?|[-−])?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?"
-    r"(?:\s?%)?"
+    r"(?<![\w.])(?:[-−]|(?<=[A-Za-z=:] )[-−] )?(?:[$£€]\s?)?"
+    r"[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?(?:\s?%)?"
 )
 _VERB = re.compile(r"\b(?:is|are|was|were|equals|equal to|be) ")
 _WORD = re.compile(r"[A-Za-z]{2,}")
@@ -98,7 +100,10 @@ def _statements(text: str) -> list[int]:
 
 
 def _first_sentence(text: str) -> str:
-    text = text.lstrip(" :*=_\n\t")
+    stated = text.lstrip(" :*=_\n\t")
+    if "\n" in text[: len(text) - len(stated)]:
+        stated = _without_bullet(stated)
+    text = stated.lstrip(", ")
     match = _LEAD.match(text)
     while match:
         text = text[match.end() :].lstrip(" :")
@@ -117,6 +122,11 @@ def _first_sentence(text: str) -> str:
     return line[: end.start()] if end and end.start() else line
 
 
+def _without_bullet(line: str) -> str:
+    match = _BULLET.match(line)
+    return line[match.end() :] if match else line
+
+
 def _closing(text: str, delimiter: str, start: int) -> int:
     r"""Where a formula ends, not at the `\$` of an amount; −1: nowhere."""
     end = text.find(delimiter, start)
@@ -133,6 +143,7 @@ def _last_line(text: str) -> str | None:
         if start >= 0 and len(line) - start < ANSWER_LENGTH:
             return _clean(line[start + 2 : -2])
     line = line.rpartition("\n")[2][-4 * ANSWER_LENGTH :]
+    line = _without_bullet(line)
     match = _LEAD.match(line)
     while match and match.end() < len(line):
         line = line[match.end() :]
@@ -193,7 +204,9 @@ def _last_box(text: str) -> tuple[str | None, bool]:
         if token == "}":
             start = open_braces.pop() if open_braces else -1
             if start >= 0:
-                content = text[start : match.start()]
+                inner = text[start : match.start()]
+                # An empty box is a slip where another one holds something.
+                content = inner if inner.strip() else content or inner
         elif token == "{":
             open_braces.append(-1)
         elif len(token) > 2:
@@ -206,7 +219,8 @@ def _last_box(text: str) -> tuple[str | None, bool]:
 
 
 def _clean(answer: str) -> str | None:
-    answer = answer.strip(_AROUND).removesuffix(".").strip(_AROUND)
+    answer = answer.strip(_AROUND)
+    answer = answer.removesuffix(".").removesuffix("。").strip(_AROUND)
     if answer.count("$") == 2 and answer[0] == "$" == answer[-1]:
         answer = answer[1:-1].strip()
     return answer if 0 < len(answer) <= ANSWER_LENGTH else None

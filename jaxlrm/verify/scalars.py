@@ -141,7 +141,7 @@ class Judge:
             return None
 
     def based(self, answer: Tree, gold: Tree) -> Verdict:
-        """`52_8` is written in a base and must be, if the gold is."""
+        """`52_8` is 42, and must be written in the base, if the gold is."""
         self.reach("rational")
         if gold[0] == "base":
             if answer[0] != "base":
@@ -151,9 +151,11 @@ class Judge:
                     else Verdict.INVALID
                 )
             return decided(answer[1:] == gold[1:])
-        if gold == ("n", int(answer[1]), None):
-            return Verdict.VALID
-        return self.values(("n", int(answer[1], answer[2]), None), gold)
+        number = ("n", int(answer[1], answer[2]), None)
+        verdict = self.values(number, gold)
+        if verdict is Verdict.INVALID and gold == ("n", int(answer[1]), None):
+            return Verdict.UNKNOWN  # does the problem name the base?
+        return verdict
 
     def ratios(self, answer: Tree, gold: Tree) -> Verdict:
         """`6 : 8` is `3 : 4` and 3/4."""

@@ -121,6 +121,13 @@ _MULTIPLES = {
     "billion": 10**9,
     "trillion": 10**12,
 }
+_MULTIPLES |= {name + "s": size for name, size in _MULTIPLES.items()}
+# Words that say of a number that another one is meant.
+CHANGING = frozenset(
+    """factorial modulo mod plus minus doubled tripled halved repeating
+    recurring or least most zero half halves thirds fourths fifths sixths
+    sevenths eighths ninths tenths hundredths thousandths""".split()
+)
 _COMPOUND = {
     "mph": (("mi", 1), ("h", -1)),
     "kph": (("km", 1), ("h", -1)),

@@ -200,6 +200,61 @@ def test_accepts_the_answer_and_no_other(family, level):
             assert not family.accepts(statement, other, gold), other
 
 
+# (family, statement, gold): right forms of other models, and what is wrong.
+SPELLINGS = {
+    ("rational", "", "1/2"): (
+        [r"\frac{1}{2}", r"\frac12", "$1/2$", "1 / 2", ".5", "(1/2)", "½."],
+        ["(1)/2", "x=1/2", r"-\frac{1}{2}", r"1\frac{1}{2}", "50%", "1/2)"],
+    ),
+    ("rational", "", "-1/2"): (
+        [r"-\frac{1}{2}", r"\frac{-1}{2}", "−1/2", "- 1/2", "(-1/2)"],
+        ["1/2", "-(-1/2)", "--1/2"],
+    ),
+    ("linear", "2*x = 10", "5"): (
+        ["x=5", "$x = 5$.", "+5"],
+        ["y=5", "=5", "2x=10", "x = 10/2 = 5", "5!"],
+    ),
+    ("system", "x + y = 3, x - y = 7 for x", "5"): (
+        ["x = 5"],
+        ["y = 5", "x = 5, y = -2"],
+    ),
+    ("arithmetic", "1000 + 234", "1234"): (
+        ["1,234", "1{,}234"],
+        ["12,34", "x = 1234", "1000 + 234", "1000 + 234 = 1234"],
+    ),
+    ("expand", "", "x**2 + 3*x + 2"): (
+        ["x^2 + 3x + 2", "+x**2 + 3*x + 2", "x²+3x+2.", r"$x^{2}+3\cdot x+2$"],
+        ["x2+3x+2", "x^{2}0+3x+2", r"x\cdot\cdot2+3x+2", "(x+1)(x+2)"],
+    ),
+    ("differentiate", "", "2*x*y - 1"): (
+        ["2xy − 1", r"2 x \cdot y - 1"],
+        ["2xy + 1", "xy + xy - 1"],
+    ),
+    ("factors", "factors(12)", "2 × 2 × 3"): (
+        [r"2 \times 2 \times 3", "2 · 2 · 3", "2*2*3", "2 × 2 × 3."]
+        + ["02 × 2 × 3", r"$2^{2} \cdot 3$", "2 x 2 x 3"],
+        ["2^2", "2^3 × 3", r"2\cdot\cdot2 × 3", "2^{2}3", "2 × 2 × 3 × 2^0"],
+    ),
+    ("game24", "4, 6 -> 24", "4*6"): (
+        ["4×6", "$4*6$", "4*6 = 24", r"4 \times 6"],
+        ["4*6 = 25", "24 = 24", "4*6 = 24 = 24", "46"],
+    ),
+    ("countdown", "1, 2, 2 -> 1", "2 - 2/(1*2)"): (
+        [r"\frac{2}{2} \cdot 1", r"\frac{2}{\frac{2}{1}} = 1"],
+        [r"2\frac{1}{2}", "2^1 - 2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPELLINGS, ids=lambda case: case[0])
+def test_accepts_the_spellings_of_other_models(case):
+    name, statement, gold = case
+    right, wrong = SPELLINGS[case]
+    accepts = tasks.get(name).accepts
+    assert [s for s in right if not accepts(statement, s, gold)] == []
+    assert [s for s in wrong if accepts(statement, s, gold)] == []
+
+
 @each_family
 def test_harder_levels_are_longer(family):
     """On the average of a few levels, most clearly those beyond training."""

@@ -58,9 +58,40 @@ from jaxlrm.verify.extract import bare_answer, extract_answer
         ("Result: 2/3.", "2/3"),
         ("2 + 3\n= 5", "5"),
         ("We get\n\\[\nx = 5\n\\]", "x = 5"),
+        ("The answer is 42。", "42"),
+        ("The answer is, of course, 42.", "42"),
+        ("\\boxed{5}\n\\boxed{}", "5"),
     ],
 )
 def test_extract(text, answer):
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is - 42.", "- 42"),
+        ("The answer is: - 42", "- 42"),
+        ("Answer: - 5/3", "- 5/3"),
+        ("The answer is = - 42.", "- 42"),
+        ("The answer is - x + 3.", "- x + 3"),
+        ("The answer is - $42$.", "- $42$"),
+        ("The answer is:\n- 42", "- 42"),
+        ("A: - 7", "- 7"),
+        ("Thus - 42", "- 42"),
+        ("= - 42", "- 42"),
+        ("5 - 47\n- 42", "- 42"),
+        ("She has - 42 dollars in all", "- 42"),
+        ("She has -$42 left in all", "-$42"),
+        # Bullets, and differences.
+        ("The answer is:\n- $42$", "42"),
+        ("The roots:\n- x = 5", "x = 5"),
+        ("- Therefore, x = 5.", "x = 5"),
+        ("- **42**", "42"),
+        ("So he paid 50 - 8 dollars more", "8"),
+    ],
+)
+def test_a_minus_sign_is_no_bullet(text, answer):
     assert extract_answer(text) == answer
 
 

@@ -87,10 +87,12 @@ def read_unit(cursor: Cursor) -> tuple[units.Unit, Fraction]:
             elif lower in ("cubic", "cu"):
                 exponent = 3
             elif lower in ("squared", "cubed") or waiting:
-                if lower not in _POWERS:
+                if lower not in _POWERS or last is units.NONE:
                     cursor.refuse()
                 unit = units.times(unit, last, sign * (_POWERS[lower] - 1))
                 waiting = False
+            elif lower in units.CHANGING:
+                cursor.refuse()
             elif word == "^":
                 waiting = True
             elif lower in ("per", "/"):
