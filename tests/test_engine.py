@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tokenizers
 
 import jaxlrm
 from jaxlrm import calibrate, loading, lockstep, sharding, tasks, testing
@@ -314,6 +315,46 @@ def test_lookahead_of_a_reward_model_apart(looking):
     for one, expected in zip(found, looking, strict=True):
         expected = dataclasses.replace(expected, tokens=one.tokens)
         assert_same_tree(one, expected, scores=1e-4)
+
+
+def test_lookahead_ends_at_a_delimiter_that_the_limit_cut():
+    """Of a model that writes `c` and then newlines, two tokens a step."""
+    vocabulary = {"<eos>": 0, "b": 1, "c": 2, "\n": 3}
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.BPE(vocab=vocabulary, merges=[])
+    )
+    tokenizer.decoder = tokenizers.decoders.Fuse()
+    tokenizer.add_special_tokens(["<eos>"])
+    text = Text(tokenizer, end=["<eos>"], prompt="{problem}", step="\n\n")
+    size = len(vocabulary)
+    model = testing.learned(
+        vocab_size=size, hidden_size=size, tie_word_embeddings=False
+    )
+    layers = model.params.layers
+    counting = model.params.replace(
+        embedding=np.eye(size, dtype="f"),
+        unembedding=np.eye(size, dtype="f")[[1, 2, 3, 3]],
+        layers=layers.replace(
+            output=np.zeros_like(layers.output),
+            down=np.zeros_like(layers.down),
+        ),
+    )
+    model = dataclasses.replace(model, params=counting)
+    with jaxlrm.Engine(model, text) as made:
+        (found,) = made.solve(
+            ["b"],
+            strategy="beam",
+            branches=1,
+            width=1,
+            temperature=0.0,
+            verifiers="learned",
+            lookahead=1,
+            step_tokens=2,
+            rounds=1,
+            chain_tokens=8,
+        )
+    assert [t.tokens for t in found.thoughts] == [2]
+    assert found.tokens["generator"] == 3
 
 
 @pytest.mark.parametrize(
