@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -81,6 +82,15 @@ class Text:
         self.prompt = prompt
         self.step = step
         self.tasks = tuple(tasks)
+        pieces = [self.decode([i]) for i in self.encode(step)]
+        marks = list(map(self._marks, pieces))
+        split = any(a[1] and b[2] for a, b in itertools.pairwise(marks))
+        if not split and not any(contains for contains, *_ in marks):
+            raise ValueError(
+                f"the step delimiter {step!r} is read as {pieces}; one token "
+                "must hold it, or two of them a half each, as of '\\n' or "
+                "'\\n\\n'"
+            )
 
     @classmethod
     def load(cls, folder: str | pathlib.Path) -> Text:
@@ -172,19 +182,17 @@ class Text:
     def delimiter(self) -> Delimiter:
         """The tables of this tokenizer's step delimiter."""
         texts = [self.decode([i]) for i in range(self.vocab_size)]
-        step = self.step
-        first, second = step[: len(step) // 2], step[len(step) // 2 :]
+        return Delimiter(*np.array(list(map(self._marks, texts)), bool).T)
 
-        def table(holds) -> np.ndarray:
-            return np.array([bool(text) and holds(text) for text in texts])
-
-        if not first:  # one character cannot be split over tokens
-            nothing = np.zeros(self.vocab_size, bool)
-            return Delimiter(table(lambda t: step in t), nothing, nothing)
-        return Delimiter(
-            table(lambda t: step in t),
-            table(lambda t: t.endswith(first)),
-            table(lambda t: t.startswith(second)),
+    def _marks(self, text: str) -> tuple[bool, bool, bool]:
+        """What `Delimiter` says of a token with this text."""
+        half = len(self.step) // 2
+        first, second = self.step[:half], self.step[half:]
+        several = bool(first)  # one character cannot be split over tokens
+        return (
+            self.step in text,
+            several and text.endswith(first),
+            several and text.startswith(second),
         )
 
     @functools.cached_property

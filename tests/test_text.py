@@ -198,7 +198,7 @@ def test_a_longer_delimiter_is_cut_in_the_middle():
 
 def test_special_tokens_end_no_step():
     """Their text is empty, and every text starts with the empty one."""
-    text = with_tokens("a", "\n")
+    text = with_tokens("a", "\n", "\n\n")
     for name in ("contains", "starts", "finishes"):
         assert not getattr(text.delimiter, name)[text.end[0]]
 
@@ -250,6 +250,8 @@ def test_a_file_that_cannot_be_read(tmp_path, trained, name, content, message):
         ({"end": []}, "there is no end token; name those"),
         ({"prompt": "Solve it."}, "'Solve it.' lacks {problem}"),
         ({"step": ""}, "the step delimiter is empty"),
+        ({"step": "\n\n\n"}, r"'\\n\\n\\n' is read as .*; one token must hold"),
+        ({"step": "½"}, r"'½' is read as \[''\]; one token must hold"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path, trained, changes, message):
