@@ -663,7 +663,7 @@ def _tables(text: Text, vocab_size: int) -> Tables:
 
     delimiter = text.delimiter
     return Tables(
-        known=pad(np.ones(text.vocab_size, bool)),
+        known=pad(text.known),
         ends_answer=pad(text.is_end),
         contains=pad(delimiter.contains),
         starts=pad(delimiter.starts),

@@ -38,7 +38,7 @@ class Text:
     """A tokenizer with what the engine needs to know about its tokens.
 
     Attributes:
-        vocab_size: number of token ids.
+        vocab_size: `V`, one more than the highest token id.
         end: ids that end an answer.
         padding: id used to pad arrays; its value never matters.
         prompt: template of a prompt; `{problem}` is the problem's text.
@@ -59,7 +59,8 @@ class Text:
         tasks: Sequence[str] = (),
     ):
         self._tokenizer = tokenizer
-        self.vocab_size = tokenizer.get_vocab_size()
+        # Not their number: some ids may be left out.
+        self.vocab_size = max(tokenizer.get_vocab().values(), default=-1) + 1
         ids = [tokenizer.token_to_id(token) for token in end]
         if not ids:
             raise ValueError(
@@ -194,6 +195,13 @@ class Text:
             several and text.endswith(first),
             several and text.startswith(second),
         )
+
+    @functools.cached_property
+    def known(self) -> np.ndarray:
+        """`[V] bool`: ids that are tokens."""
+        table = np.zeros(self.vocab_size, bool)
+        table[list(self._tokenizer.get_vocab().values())] = True
+        return table
 
     @functools.cached_property
     def is_end(self) -> np.ndarray:

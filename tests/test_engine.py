@@ -94,6 +94,16 @@ def together(engine):
     }
 
 
+def letters(vocabulary: dict[str, int], step: str = "\n") -> Text:
+    """A tokenizer that knows these tokens and drops all else."""
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.BPE(vocab=vocabulary, merges=[])
+    )
+    tokenizer.decoder = tokenizers.decoders.Fuse()
+    tokenizer.add_special_tokens(["<eos>"])
+    return Text(tokenizer, end=["<eos>"], prompt="{problem}", step=step)
+
+
 def assert_same_tree(one, other, *, scores: float = 1e-5) -> None:
     assert one.problem == other.problem
     plain = [
@@ -319,14 +329,8 @@ def test_lookahead_of_a_reward_model_apart(looking):
 
 def test_lookahead_ends_at_a_delimiter_that_the_limit_cut():
     """Of a model that writes `c` and then newlines, two tokens a step."""
-    vocabulary = {"<eos>": 0, "b": 1, "c": 2, "\n": 3}
-    tokenizer = tokenizers.Tokenizer(
-        tokenizers.models.BPE(vocab=vocabulary, merges=[])
-    )
-    tokenizer.decoder = tokenizers.decoders.Fuse()
-    tokenizer.add_special_tokens(["<eos>"])
-    text = Text(tokenizer, end=["<eos>"], prompt="{problem}", step="\n\n")
-    size = len(vocabulary)
+    text = letters({"<eos>": 0, "b": 1, "c": 2, "\n": 3}, step="\n\n")
+    size = text.vocab_size
     model = testing.learned(
         vocab_size=size, hidden_size=size, tie_word_embeddings=False
     )
@@ -582,6 +586,13 @@ def test_the_mesh_must_divide_the_heads():
 def test_the_tokenizer_must_fit():
     with pytest.raises(ValueError, match="not of one model"):
         testing.engine(vocab_size=64)
+
+
+def test_only_ids_of_tokens_are_written():
+    text = letters({"a": 0, "\n": 3, "<eos>": 7})
+    tables = engine_lib._tables(text, 9)
+    assert np.flatnonzero(tables.known).tolist() == [0, 3, 7]
+    assert np.flatnonzero(tables.ends_answer).tolist() == [7]
 
 
 def test_close_may_be_repeated():

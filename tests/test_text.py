@@ -203,6 +203,20 @@ def test_special_tokens_end_no_step():
         assert not getattr(text.delimiter, name)[text.end[0]]
 
 
+def test_ids_may_have_gaps():
+    import tokenizers
+
+    vocabulary = {"a": 0, "\n": 3, "<eos>": 7}
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.BPE(vocab=vocabulary, merges=[])
+    )
+    text = Text(tokenizer, end=["<eos>"], prompt="{problem}", step="\n")
+    assert text.vocab_size == 8
+    assert np.flatnonzero(text.known).tolist() == [0, 3, 7]
+    assert np.flatnonzero(text.is_end).tolist() == [7]
+    assert np.flatnonzero(text.delimiter.contains).tolist() == [3]
+
+
 # --- Files -------------------------------------------------------------------
 
 
