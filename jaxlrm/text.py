@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import itertools
@@ -146,12 +147,42 @@ class Text:
         return [name for name, differs in found.items() if differs]
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text` as it stands: no template, no special tokens."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        """Token ids of `text` as it stands: no template, no special tokens.
+
+        The name of a special token is text like any other.
+        """
+        named = self._names_special(text)
+        return self._read(self._literal if named else self._tokenizer, text)
 
     def encode_prompt(self, problem: str) -> list[int]:
-        """Token ids of the prompt that asks `problem`."""
-        return self.encode(self.prompt.replace("{problem}", problem))
+        """Token ids of the prompt that asks `problem`.
+
+        Special tokens are those of the template alone.
+        """
+        read = functools.partial(self._read, self._tokenizer)
+        if not self._names_special(problem):  # in one, as models are trained
+            return read(self.prompt.replace("{problem}", problem))
+        first, *others = self.prompt.split("{problem}")
+        asked = self.encode(problem)
+        return read(first) + [i for part in others for i in asked + read(part)]
+
+    def _read(self, tokenizer, text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    def _names_special(self, text: str) -> bool:
+        return any(name in text for name in self._special)
+
+    @functools.cached_property
+    def _special(self) -> tuple[str, ...]:
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        return tuple(token.content for token in added if token.special)
+
+    @functools.cached_property
+    def _literal(self):
+        """The tokenizer without an eye for special tokens."""
+        tokenizer = copy.deepcopy(self._tokenizer)
+        tokenizer.encode_special_tokens = True
+        return tokenizer
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; special tokens have none."""
@@ -174,7 +205,7 @@ class Text:
         if not output:
             return [], ""
         end = self.encode(self.step)
-        # What prints the name of a special token cannot end an answer.
+        # Characters that the tokenizer does not know have no text.
         ids = [i for i in self.encode(output) if self.decode([i])]
         ids = ids[: max(size - len(end), 0)]
         return [*ids, *end][:size], self.decode(ids).strip()

@@ -95,6 +95,26 @@ def test_the_prompt_takes_the_problem_as_it_is(trained):
         assert trained.decode(ids) == problem + "\n"
 
 
+def test_names_of_special_tokens_are_text(trained):
+    """In a problem and in a step, but not in the template."""
+    problem = "a<eos>b <pad>"
+    ids = trained.encode_prompt(problem)
+    assert not set(ids) & {*trained.end, trained.padding, 0}
+    assert trained.decode(ids) == problem + "\n"
+    assert trained.decode(trained.encode("5<eos>\n")) == "5<eos>\n"
+    assert trained.encode_output("<eos>", 9)[1] == "<eos>"
+    chat = Text(
+        trained._tokenizer,
+        end=["<eos>"],
+        prompt="<pad>{problem}<eos>\n",
+        step="\n",
+    )
+    for problem in ("a", "<eos>"):
+        assert chat.encode_prompt(problem) == (
+            [0, *trained.encode(problem), *trained.end, *trained.encode("\n")]
+        )
+
+
 def test_a_step_is_decoded_without_its_delimiter(trained):
     assert trained.decode_step(trained.encode("x = 5\n")) == "x = 5"
     assert trained.decode_step([*trained.encode("x = 5"), *trained.end]) == (
