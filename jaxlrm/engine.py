@@ -227,8 +227,8 @@ class Engine:
         Up to `config.batch` problems are searched side by side; a problem
         that ends makes room for the next. What is found does not depend on
         the batch, but for `adaptive`, and `tools` left at `auto`. A problem
-        that cannot be read (empty, longer than the model's context) is not
-        solved and says why in its note.
+        that cannot be read (empty, longer than the model's context, of unknown
+        characters) is not solved and says why in its note.
 
         Args:
             problems: texts.
@@ -409,6 +409,11 @@ class Engine:
                 continue
             reading = tasks.recognise(problem)
             asked = reading.question if reading else problem
+            if not self._text.encode(asked):
+                journal.refuse(
+                    number, "the tokenizer knows none of its characters"
+                )
+                continue
             tokens = self._text.encode_prompt(asked)
             for step in begun[number]:
                 tokens += self._text.encode(step + self._text.step)

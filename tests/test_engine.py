@@ -465,6 +465,16 @@ def test_bad_problems_beside_good_ones(tiny):
         json.dumps(solution.to_json())
 
 
+def test_a_problem_of_unknown_characters():
+    text = letters({"<eos>": 0, "a": 1, "\n": 2})
+    with jaxlrm.Engine(testing.learned(), text) as made:
+        for problems in (["日本"], ["日本", "a"]):
+            refused, *others = made.solve(problems, TINY)
+            assert "knows none of its characters" in refused.note
+            assert refused.thoughts == ()
+            assert all(solution.thoughts for solution in others)
+
+
 def test_nothing_to_search(tiny):
     assert tiny.solve([], TINY) == []
     (refused,) = tiny.solve([""], TINY)
