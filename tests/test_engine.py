@@ -648,6 +648,20 @@ def test_several_rewards_are_weighed():
     assert np.ptp(alone, axis=0).max() > 0.05
 
 
+def test_the_caches_of_all_models_count():
+    def cache(*rewards):
+        with jaxlrm.Engine(
+            testing.learned(), testing.text(), rewards=rewards
+        ) as made:
+            (found,) = made.solve(["What is 1 + 2?"], TINY)
+        return found.cache
+
+    alone, two = cache(), cache(testing.learned(1))
+    for name in ("bytes", "dense"):
+        assert two[name] == 2 * alone[name]
+    assert two["peak_slots"] == alone["peak_slots"]
+
+
 def test_an_engine_says_what_it_is_made_of():
     def identity(*rewards, **options):
         with jaxlrm.Engine(
