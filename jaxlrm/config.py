@@ -168,7 +168,7 @@ class SearchConfig:
             found; 0 is any time. Results then depend on the machine.
         confidence: a problem ends as soon as an answer's confidence reaches
             this; 0 waits for the strategy to end.
-        temperature: of sampling; 0 takes the likeliest token.
+        temperature: of sampling, 1e-6 or more; 0 takes the likeliest token.
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
         verifiers: one of `VERIFIERS`: which judges the search listens to.
@@ -300,6 +300,11 @@ class SearchConfig:
             raise ValueError(
                 f"temperature {self.temperature} is negative or not finite; 0 "
                 "is greedy, 1 samples as the model was trained"
+            )
+        if 0 < self.temperature < 1e-6:  # logits over it would overflow
+            raise ValueError(
+                f"temperature {self.temperature} is below 1e-06; 0 takes the "
+                "likeliest token"
             )
         if not 0 <= self.seed < 2**32:
             raise ValueError(

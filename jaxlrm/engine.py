@@ -23,7 +23,7 @@ from jaxlrm.config import ModelConfig, SearchConfig, to_json
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.journal import Checker, Journal, checker_name
 from jaxlrm.models import params
-from jaxlrm.models.cache import dense_bytes, size_in_bytes
+from jaxlrm.models.cache import Cache, dense_bytes, size_in_bytes
 from jaxlrm.resume import (
     BROKEN,
     Keeper,
@@ -227,8 +227,8 @@ class Engine:
         Up to `config.batch` problems are searched side by side; a problem
         that ends makes room for the next. What is found does not depend on
         the batch, but for `adaptive`, and `tools` left at `auto`. A problem
-        that cannot be read (empty, longer than the model's context) is not
-        solved and says why in its note.
+        that cannot be read (empty, longer than the model's context, of unknown
+        characters) is not solved and says why in its note.
 
         Args:
             problems: texts.
@@ -409,6 +409,11 @@ class Engine:
                 continue
             reading = tasks.recognise(problem)
             asked = reading.question if reading else problem
+            if not self._text.encode(asked):
+                journal.refuse(
+                    number, "the tokenizer knows none of its characters"
+                )
+                continue
             tokens = self._text.encode_prompt(asked)
             for step in begun[number]:
                 tokens += self._text.encode(step + self._text.step)
@@ -549,19 +554,18 @@ class Engine:
             prompts = lockstep.Prompts(tokens.astype(np.int32), length)
             return sharding.spread(self._mesh, prompts)
 
-        cache = progress.lanes[0].state.cache
+        caches = _caches(progress.lanes[0].state)
+        whole = sizes.prompt + config.chain_tokens
         journal.begin(
             strategy,
             [number for number, _ in prompts],
-            cache_bytes=size_in_bytes(cache.generator) // slots,
-            dense_bytes=dense_bytes(
-                cache.generator,
-                strategy.branches,
-                sizes.prompt + config.chain_tokens,
+            cache_bytes=sum(map(size_in_bytes, caches)) // slots,
+            dense_bytes=sum(
+                dense_bytes(cache, strategy.branches, whole) for cache in caches
             ),
-            separate_reward=bool(cache.rewards),
+            separate_reward=len(caches) > 1,
         )
-        del cache  # or it would be held beside those to come
+        del caches  # or they would be held beside those to come
         rounds = search.run(
             programs,
             weights,
@@ -574,7 +578,7 @@ class Engine:
         for _, lane in rounds:
             if callback is not None and callback.failure is not None:
                 raise callback.failure
-            cache_bytes = size_in_bytes(lane.state.cache.generator)
+            cache_bytes = sum(map(size_in_bytes, _caches(lane.state)))
             journal.measure(cache_bytes // slots)
             if keeper is not None and callback is None:
                 keeper.offer(lambda: _saved(progress, journal))
@@ -669,7 +673,7 @@ def _tables(text: Text, vocab_size: int) -> Tables:
 
     delimiter = text.delimiter
     return Tables(
-        known=pad(np.ones(text.vocab_size, bool)),
+        known=pad(text.known),
         ends_answer=pad(text.is_end),
         contains=pad(delimiter.contains),
         starts=pad(delimiter.starts),
@@ -721,6 +725,11 @@ def _lanes(config: SearchConfig) -> int:
     asks = config.verifiers in ("symbolic", "both")
     alone = config.execution == "fused" or jax.default_backend() == "cpu"
     return 2 if asks and not alone else 1
+
+
+def _caches(state: search.State) -> list[Cache]:
+    """Those of all models."""
+    return [state.cache.generator, *state.cache.rewards]
 
 
 def _saved(progress: search.Progress, journal: Journal) -> Saved:

@@ -262,7 +262,8 @@ def _write(
                 twig=block.squeeze(),
             )
             active &= ~ended & (index + 1 < longest)
-            half = tables.starts[token] & ~told
+            # What has ended a step starts no delimiter of the next one.
+            half = tables.starts[token] & ~told & ~step
             return index + 1, active, half, left, written
 
         *carry, written = carry

@@ -298,7 +298,8 @@ def bind(
             start + length,
             keys,
             (leaf >= 0) & ~written.answered,
-            jnp.zeros(leaf.shape, bool),
+            ~written.ended
+            & _ends_with_half(weights.tables, written.tokens, length),
             lookahead,
             _left(trees) - spent if strategy.tokens else None,
         )
@@ -376,12 +377,18 @@ def _prefill(
 
 def _half_delimiter(tables: Tables, trees: Tree, leaf: jax.Array) -> jax.Array:
     """`[G, B] bool`: the token limit cut the leaf inside its delimiter."""
-    last = jnp.maximum(tree.at(trees.length, leaf) - 1, 0)
-    token = jnp.take_along_axis(
-        tree.at(trees.tokens, leaf), last[..., None], axis=-1
-    )
     cut = tree.at(trees.kind, leaf) == tree.OPEN
-    return cut & tables.starts[token[..., 0]]
+    tokens, length = tree.at(trees.tokens, leaf), tree.at(trees.length, leaf)
+    return cut & _ends_with_half(tables, tokens, length)
+
+
+def _ends_with_half(
+    tables: Tables, tokens: jax.Array, length: jax.Array
+) -> jax.Array:
+    """`[G, B] bool`: the last of `tokens [G, B, S]` may start a delimiter."""
+    last = jnp.maximum(length - 1, 0)
+    token = jnp.take_along_axis(tokens, last[..., None], axis=-1)
+    return tables.starts[token[..., 0]]
 
 
 def _context(

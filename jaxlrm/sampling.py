@@ -25,7 +25,8 @@ def sample(
     Args:
         logits: `[..., V] float32`.
         uniform: `[...] float32` in [0, 1); unused at temperature 0.
-        temperature: 0 takes the likeliest token, the first on a tie.
+        temperature: 0 takes the likeliest token, the first on a tie; logits
+            over it must be finite.
         top_k: keep this many likeliest tokens, and those as likely as the
             last of them; 0 keeps all.
         top_p: keep the likeliest tokens up to this total probability, at

@@ -77,9 +77,9 @@ class Solution:
             and learned scores) and `verify` (waiting for symbolic verdicts).
             Problems solved side by side share the machine: each carries the
             time from its start to its end.
-        cache: `bytes` of keys and values allocated for the problem, `dense`
-            (bytes if every branch had a cache of its own), `peak_slots`
-            (most trunk slots in use).
+        cache: of all models, `bytes` of keys and values allocated for the
+            problem, `dense` (bytes if every branch had a cache of its own),
+            `peak_slots` (most trunk slots in use, of each model).
         tree: `rounds`, `nodes` (thoughts kept), `pruned`.
         note: a remark for the person, empty if there is none.
     """

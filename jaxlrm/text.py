@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -37,7 +39,7 @@ class Text:
     """A tokenizer with what the engine needs to know about its tokens.
 
     Attributes:
-        vocab_size: number of token ids.
+        vocab_size: `V`, one more than the highest token id.
         end: ids that end an answer.
         padding: id used to pad arrays; its value never matters.
         prompt: template of a prompt; `{problem}` is the problem's text.
@@ -58,7 +60,8 @@ class Text:
         tasks: Sequence[str] = (),
     ):
         self._tokenizer = tokenizer
-        self.vocab_size = tokenizer.get_vocab_size()
+        # Not their number: some ids may be left out.
+        self.vocab_size = max(tokenizer.get_vocab().values(), default=-1) + 1
         ids = [tokenizer.token_to_id(token) for token in end]
         if not ids:
             raise ValueError(
@@ -81,6 +84,15 @@ class Text:
         self.prompt = prompt
         self.step = step
         self.tasks = tuple(tasks)
+        pieces = [self.decode([i]) for i in self.encode(step)]
+        marks = list(map(self._marks, pieces))
+        split = any(a[1] and b[2] for a, b in itertools.pairwise(marks))
+        if not split and not any(contains for contains, *_ in marks):
+            raise ValueError(
+                f"the step delimiter {step!r} is read as {pieces}; one token "
+                "must hold it, or two of them a half each, as of '\\n' or "
+                "'\\n\\n'"
+            )
 
     @classmethod
     def load(cls, folder: str | pathlib.Path) -> Text:
@@ -135,12 +147,42 @@ class Text:
         return [name for name, differs in found.items() if differs]
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text` as it stands: no template, no special tokens."""
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        """Token ids of `text` as it stands: no template, no special tokens.
+
+        The name of a special token is text like any other.
+        """
+        named = self._names_special(text)
+        return self._read(self._literal if named else self._tokenizer, text)
 
     def encode_prompt(self, problem: str) -> list[int]:
-        """Token ids of the prompt that asks `problem`."""
-        return self.encode(self.prompt.replace("{problem}", problem))
+        """Token ids of the prompt that asks `problem`.
+
+        Special tokens are those of the template alone.
+        """
+        read = functools.partial(self._read, self._tokenizer)
+        if not self._names_special(problem):  # in one, as models are trained
+            return read(self.prompt.replace("{problem}", problem))
+        first, *others = self.prompt.split("{problem}")
+        asked = self.encode(problem)
+        return read(first) + [i for part in others for i in asked + read(part)]
+
+    def _read(self, tokenizer, text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    def _names_special(self, text: str) -> bool:
+        return any(name in text for name in self._special)
+
+    @functools.cached_property
+    def _special(self) -> tuple[str, ...]:
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        return tuple(token.content for token in added if token.special)
+
+    @functools.cached_property
+    def _literal(self):
+        """The tokenizer without an eye for special tokens."""
+        tokenizer = copy.deepcopy(self._tokenizer)
+        tokenizer.encode_special_tokens = True
+        return tokenizer
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of `ids`; special tokens have none."""
@@ -163,7 +205,7 @@ class Text:
         if not output:
             return [], ""
         end = self.encode(self.step)
-        # What prints the name of a special token cannot end an answer.
+        # Characters that the tokenizer does not know have no text.
         ids = [i for i in self.encode(output) if self.decode([i])]
         ids = ids[: max(size - len(end), 0)]
         return [*ids, *end][:size], self.decode(ids).strip()
@@ -172,20 +214,25 @@ class Text:
     def delimiter(self) -> Delimiter:
         """The tables of this tokenizer's step delimiter."""
         texts = [self.decode([i]) for i in range(self.vocab_size)]
-        step = self.step
-        first, second = step[: len(step) // 2], step[len(step) // 2 :]
+        return Delimiter(*np.array(list(map(self._marks, texts)), bool).T)
 
-        def table(holds) -> np.ndarray:
-            return np.array([bool(text) and holds(text) for text in texts])
-
-        if not first:  # one character cannot be split over tokens
-            nothing = np.zeros(self.vocab_size, bool)
-            return Delimiter(table(lambda t: step in t), nothing, nothing)
-        return Delimiter(
-            table(lambda t: step in t),
-            table(lambda t: t.endswith(first)),
-            table(lambda t: t.startswith(second)),
+    def _marks(self, text: str) -> tuple[bool, bool, bool]:
+        """What `Delimiter` says of a token with this text."""
+        half = len(self.step) // 2
+        first, second = self.step[:half], self.step[half:]
+        several = bool(first)  # one character cannot be split over tokens
+        return (
+            self.step in text,
+            several and text.endswith(first),
+            several and text.startswith(second),
         )
+
+    @functools.cached_property
+    def known(self) -> np.ndarray:
+        """`[V] bool`: ids that are tokens."""
+        table = np.zeros(self.vocab_size, bool)
+        table[list(self._tokenizer.get_vocab().values())] = True
+        return table
 
     @functools.cached_property
     def is_end(self) -> np.ndarray:

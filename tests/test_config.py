@@ -89,6 +89,12 @@ def test_search_config_refuses_values_of_other_types(changes, message):
         SearchConfig(**changes)
 
 
+@pytest.mark.parametrize("temperature", [1e-45, 1e-39, 9e-7])
+def test_a_temperature_that_logits_cannot_be_divided_by(temperature):
+    with pytest.raises(ValueError, match=f"{temperature} is below 1e-06; 0 "):
+        SearchConfig(temperature=temperature)
+
+
 def test_search_config_takes_all_kinds_of_numbers():
     config = SearchConfig(
         branches=np.int32(8), temperature=1, top_p=np.float32(0.5)

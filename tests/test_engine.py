@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tokenizers
 
 import jaxlrm
 from jaxlrm import calibrate, loading, lockstep, sharding, tasks, testing
@@ -91,6 +92,16 @@ def together(engine):
         config.strategy: engine.solve(PROBLEMS, config)
         for config in (BEAM, MAJORITY)
     }
+
+
+def letters(vocabulary: dict[str, int], step: str = "\n") -> Text:
+    """A tokenizer that knows these tokens and drops all else."""
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.BPE(vocab=vocabulary, merges=[])
+    )
+    tokenizer.decoder = tokenizers.decoders.Fuse()
+    tokenizer.add_special_tokens(["<eos>"])
+    return Text(tokenizer, end=["<eos>"], prompt="{problem}", step=step)
 
 
 def assert_same_tree(one, other, *, scores: float = 1e-5) -> None:
@@ -316,6 +327,40 @@ def test_lookahead_of_a_reward_model_apart(looking):
         assert_same_tree(one, expected, scores=1e-4)
 
 
+def test_lookahead_ends_at_a_delimiter_that_the_limit_cut():
+    """Of a model that writes `c` and then newlines, two tokens a step."""
+    text = letters({"<eos>": 0, "b": 1, "c": 2, "\n": 3}, step="\n\n")
+    size = text.vocab_size
+    model = testing.learned(
+        vocab_size=size, hidden_size=size, tie_word_embeddings=False
+    )
+    layers = model.params.layers
+    counting = model.params.replace(
+        embedding=np.eye(size, dtype="f"),
+        unembedding=np.eye(size, dtype="f")[[1, 2, 3, 3]],
+        layers=layers.replace(
+            output=np.zeros_like(layers.output),
+            down=np.zeros_like(layers.down),
+        ),
+    )
+    model = dataclasses.replace(model, params=counting)
+    with jaxlrm.Engine(model, text) as made:
+        (found,) = made.solve(
+            ["b"],
+            strategy="beam",
+            branches=1,
+            width=1,
+            temperature=0.0,
+            verifiers="learned",
+            lookahead=1,
+            step_tokens=2,
+            rounds=1,
+            chain_tokens=8,
+        )
+    assert [t.tokens for t in found.thoughts] == [2]
+    assert found.tokens["generator"] == 3
+
+
 @pytest.mark.parametrize(
     "strategy", ["dvts", "rebase", "mcts", "uct", "sequential"]
 )
@@ -418,6 +463,16 @@ def test_bad_problems_beside_good_ones(tiny):
         assert solution.thoughts == ()
     for solution in found:
         json.dumps(solution.to_json())
+
+
+def test_a_problem_of_unknown_characters():
+    text = letters({"<eos>": 0, "a": 1, "\n": 2})
+    with jaxlrm.Engine(testing.learned(), text) as made:
+        for problems in (["日本"], ["日本", "a"]):
+            refused, *others = made.solve(problems, TINY)
+            assert "knows none of its characters" in refused.note
+            assert refused.thoughts == ()
+            assert all(solution.thoughts for solution in others)
 
 
 def test_nothing_to_search(tiny):
@@ -572,6 +627,13 @@ def test_the_tokenizer_must_fit():
         testing.engine(vocab_size=64)
 
 
+def test_only_ids_of_tokens_are_written():
+    text = letters({"a": 0, "\n": 3, "<eos>": 7})
+    tables = engine_lib._tables(text, 9)
+    assert np.flatnonzero(tables.known).tolist() == [0, 3, 7]
+    assert np.flatnonzero(tables.ends_answer).tolist() == [7]
+
+
 def test_close_may_be_repeated():
     engine = testing.engine()
     engine.close()
@@ -613,6 +675,20 @@ def test_several_rewards_are_weighed():
         scores(*rewards), 1 / (1 + np.exp(-mean)), rtol=0, atol=1e-5
     )
     assert np.ptp(alone, axis=0).max() > 0.05
+
+
+def test_the_caches_of_all_models_count():
+    def cache(*rewards):
+        with jaxlrm.Engine(
+            testing.learned(), testing.text(), rewards=rewards
+        ) as made:
+            (found,) = made.solve(["What is 1 + 2?"], TINY)
+        return found.cache
+
+    alone, two = cache(), cache(testing.learned(1))
+    for name in ("bytes", "dense"):
+        assert two[name] == 2 * alone[name]
+    assert two["peak_slots"] == alone["peak_slots"]
 
 
 def test_an_engine_says_what_it_is_made_of():

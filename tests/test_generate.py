@@ -85,8 +85,10 @@ def state_after(tokens) -> jax.Array:
     return rms_norm(jnp.eye(V)[jnp.array(tokens)], jnp.ones(V), 1e-6)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def write(decoding, values, tables, hidden, keys, active, half, start):
+@functools.partial(jax.jit, static_argnums=(0, 8))
+def write(
+    decoding, values, tables, hidden, keys, active, half, start, number=1
+):
     return write_step(
         CONFIG,
         values,
@@ -99,23 +101,34 @@ def write(decoding, values, tables, hidden, keys, active, half, start):
         keys,
         active,
         half,
+        number,
     )
 
 
-def count(last, tables, *, active=None, half=None, temperature=0.0, seed=0):
+def count(
+    last,
+    tables,
+    *,
+    active=None,
+    half=None,
+    temperature=0.0,
+    seed=0,
+    number=1,
+):
     """Goes on after the tokens `last`, one a branch."""
-    number = len(last)
-    on = np.ones(number, bool) if active is None else np.array(active, bool)
-    cut = np.zeros(number, bool) if half is None else np.array(half)
+    size = len(last)
+    on = np.ones(size, bool) if active is None else np.array(active, bool)
+    cut = np.zeros(size, bool) if half is None else np.array(half)
     return write(
         Decoding(S, temperature),
         counter(),
         tables,
         state_after(last)[None],
-        jax.random.split(jax.random.key(seed), (1, number)),
+        jax.random.split(jax.random.key(seed), (1, size)),
         on[None],
         cut[None],
-        jnp.full((1, number), 10),
+        jnp.full((1, size), 10),
+        number,
     )
 
 
@@ -161,6 +174,18 @@ def test_a_delimiter_split_over_two_rounds():
     second = count([8, 8], split, half=[True, False])
     assert steps(second) == [[9], [9, 10, 11, 12, 13, 14]]
     assert second.ended.tolist() == [[True, False]]
+
+
+@pytest.mark.parametrize(
+    ("split", "wanted"),
+    [
+        ({"starts": [3, 4, 5, 6], "finishes": [3, 4, 5, 6]}, [3, 4, 5, 6]),
+        ({"contains": [4], "starts": [4], "finishes": [5]}, [3, 4, 5, 6, 7, 8]),
+    ],
+)
+def test_a_token_ends_one_of_several_steps(split, wanted):
+    """Four newline tokens are two blank lines, not three."""
+    assert steps(count([2], tables(**split), number=2)) == [wanted]
 
 
 def test_the_end_of_an_answer():

@@ -95,6 +95,26 @@ def test_the_prompt_takes_the_problem_as_it_is(trained):
         assert trained.decode(ids) == problem + "\n"
 
 
+def test_names_of_special_tokens_are_text(trained):
+    """In a problem and in a step, but not in the template."""
+    problem = "a<eos>b <pad>"
+    ids = trained.encode_prompt(problem)
+    assert not set(ids) & {*trained.end, trained.padding, 0}
+    assert trained.decode(ids) == problem + "\n"
+    assert trained.decode(trained.encode("5<eos>\n")) == "5<eos>\n"
+    assert trained.encode_output("<eos>", 9)[1] == "<eos>"
+    chat = Text(
+        trained._tokenizer,
+        end=["<eos>"],
+        prompt="<pad>{problem}<eos>\n",
+        step="\n",
+    )
+    for problem in ("a", "<eos>"):
+        assert chat.encode_prompt(problem) == (
+            [0, *trained.encode(problem), *trained.end, *trained.encode("\n")]
+        )
+
+
 def test_a_step_is_decoded_without_its_delimiter(trained):
     assert trained.decode_step(trained.encode("x = 5\n")) == "x = 5"
     assert trained.decode_step([*trained.encode("x = 5"), *trained.end]) == (
@@ -198,9 +218,23 @@ def test_a_longer_delimiter_is_cut_in_the_middle():
 
 def test_special_tokens_end_no_step():
     """Their text is empty, and every text starts with the empty one."""
-    text = with_tokens("a", "\n")
+    text = with_tokens("a", "\n", "\n\n")
     for name in ("contains", "starts", "finishes"):
         assert not getattr(text.delimiter, name)[text.end[0]]
+
+
+def test_ids_may_have_gaps():
+    import tokenizers
+
+    vocabulary = {"a": 0, "\n": 3, "<eos>": 7}
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.BPE(vocab=vocabulary, merges=[])
+    )
+    text = Text(tokenizer, end=["<eos>"], prompt="{problem}", step="\n")
+    assert text.vocab_size == 8
+    assert np.flatnonzero(text.known).tolist() == [0, 3, 7]
+    assert np.flatnonzero(text.is_end).tolist() == [7]
+    assert np.flatnonzero(text.delimiter.contains).tolist() == [3]
 
 
 # --- Files -------------------------------------------------------------------
@@ -250,6 +284,8 @@ def test_a_file_that_cannot_be_read(tmp_path, trained, name, content, message):
         ({"end": []}, "there is no end token; name those"),
         ({"prompt": "Solve it."}, "'Solve it.' lacks {problem}"),
         ({"step": ""}, "the step delimiter is empty"),
+        ({"step": "\n\n\n"}, r"'\\n\\n\\n' is read as .*; one token must hold"),
+        ({"step": "½"}, r"'½' is read as \[''\]; one token must hold"),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path, trained, changes, message):

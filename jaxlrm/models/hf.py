@@ -211,9 +211,19 @@ def from_json(data: dict) -> ModelConfig:
             f"model_type {kind!r} is not supported; supported: "
             f"{', '.join(_ARCHITECTURES)}"
         )
-    rope = data.get("rope_parameters") or data.get("rope_scaling") or {}
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        raise ValueError(f"rotary scaling {rope} is not supported yet")
+    theta = data.get("rope_theta", 1e4)
+    # Old files have the one and new files the other; some have both.
+    ropes = [data.get(key) for key in ("rope_parameters", "rope_scaling")]
+    ropes = [rope for rope in ropes if rope] or [{}]
+    for rope in ropes:
+        if rope.get("rope_type", rope.get("type", "default")) != "default":
+            raise ValueError(f"rotary scaling {rope} is not supported yet")
+    thetas = {rope.get("rope_theta", theta) for rope in ropes}
+    if len(thetas) > 1:
+        raise ValueError(
+            f"rope_parameters and rope_scaling ask for rope_theta "
+            f"{sorted(thetas)}; leave one of them out of config.json"
+        )
     layers = set(data.get("layer_types") or ()) - {"full_attention"}
     if data.get("use_sliding_window") or layers:
         raise ValueError(
@@ -234,7 +244,7 @@ def from_json(data: dict) -> ModelConfig:
             intermediate_size=data["intermediate_size"],
             hidden_act=data.get("hidden_act", "silu"),
             rms_norm_eps=data.get("rms_norm_eps", 1e-6),
-            rope_theta=rope.get("rope_theta", data.get("rope_theta", 1e4)),
+            rope_theta=thetas.pop(),
             max_position_embeddings=data.get("max_position_embeddings", 2048),
             attention_bias=bias,
             qk_norm=qk_norm,

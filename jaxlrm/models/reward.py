@@ -26,8 +26,13 @@ def value_logit(params: Transformer, hidden: jax.Array) -> jax.Array:
     head; a score is its sigmoid.
     """
     head = params.value_head
-    logit = jnp.einsum("...e,e->...", hidden, head.kernel) + head.bias
-    return logit.astype(jnp.float32)
+    logit = jnp.einsum(  # rounded to bfloat16, siblings would tie
+        "...e,e->...",
+        hidden,
+        head.kernel,
+        preferred_element_type=jnp.float32,
+    )
+    return logit + head.bias.astype(jnp.float32)
 
 
 def read_step(

@@ -172,6 +172,21 @@ def test_a_copy_of_tied_embeddings_is_let_pass(folder):
             {"rope_scaling": {"type": "linear", "factor": 2.0}},
             "rotary scaling .*linear.* is not supported",
         ),
+        (
+            {
+                "rope_parameters": {"rope_type": "default"},
+                "rope_scaling": {"rope_type": "linear", "factor": 2.0},
+            },
+            "rotary scaling .*linear.* is not supported",
+        ),
+        (
+            {
+                "rope_parameters": {"rope_theta": 5e5},
+                "rope_scaling": {"rope_type": "default"},
+                "rope_theta": 1e4,
+            },
+            r"rope_theta \[10000.0, 500000.0\]; leave one of them out",
+        ),
         ({"use_sliding_window": True}, "sliding-window attention"),
         (
             {"layer_types": ["full_attention", "sliding_attention"]},
@@ -213,6 +228,19 @@ def test_fields_that_old_files_leave_out():
     assert config.rope_theta == 10000.0
     assert not config.tie_word_embeddings
     assert not config.attention_bias
+
+
+def test_the_base_of_rotary_angles_may_stand_anywhere(folder):
+    data = json.loads((folder / "config.json").read_text())
+    rope = {"rope_type": "default", "rope_theta": 5e5}
+    del data["rope_theta"]
+    for places in (
+        {"rope_theta": 5e5},
+        {"rope_theta": 5e5, "rope_scaling": {"type": "default"}},
+        {"rope_parameters": rope, "rope_scaling": None},
+        {"rope_parameters": rope, "rope_scaling": rope},
+    ):
+        assert hf.from_json({**data, **places}).rope_theta == 5e5
 
 
 def test_a_shape_that_no_architecture_has(tmp_path):

@@ -29,6 +29,16 @@ def test_the_logit_is_float32_in_any_model():
     np.testing.assert_allclose(logit, head.kernel.sum() + head.bias, rtol=0.02)
 
 
+def test_the_logit_is_summed_in_float32():
+    half = jax.tree.map(lambda x: jnp.asarray(x, jnp.bfloat16), MODEL.params)
+    shape = (200, MODEL.config.hidden_size)
+    hidden = jax.random.normal(jax.random.key(0), shape, jnp.bfloat16)
+    logit = reward.value_logit(half, hidden)
+    head = half.value_head
+    exact = np.asarray(hidden, float) @ np.asarray(head.kernel, float)
+    np.testing.assert_allclose(logit, exact + float(head.bias), atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("groups", "tokens"),
     [
