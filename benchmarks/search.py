@@ -567,6 +567,7 @@ def our_search(problems: int, simulations: int, actions: int):
             step_tokens=1,
             chain_tokens=2 * simulations,
             rounds=simulations + 1,
+            verifiers="learned",
         )
     )
     model = stub(problems, actions)

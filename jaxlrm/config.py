@@ -129,6 +129,7 @@ _WITH_WIDTH = ("beam", "dvts", "mcts", "uct")
 STRATEGIES = WHOLE + STEPWISE
 _OUTSIDE = r"[\w.]+:\w+"  # a strategy from outside the package
 VERIFIERS = ("both", "learned", "symbolic", "none")
+CHECKED = ("symbolic", "both")  # those with symbolic verdicts
 AGGREGATES = ("last", "min", "product", "mean")
 VOTES = ("auto", "count", "sum", "best")
 BACKUPS = ("mean", "max")

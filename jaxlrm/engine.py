@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxlrm import capacity, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
-from jaxlrm.config import ModelConfig, SearchConfig, to_json
+from jaxlrm.config import CHECKED, ModelConfig, SearchConfig, to_json
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.journal import Checker, Journal, checker_name
 from jaxlrm.models import params
@@ -428,7 +428,7 @@ class Engine:
         return prompts
 
     def _checker(self, config: SearchConfig) -> Pool | None:
-        if config.verifiers not in ("symbolic", "both"):
+        if config.verifiers not in CHECKED:
             return None
         if self._pool is None:
             modules = [checker.__module__ for checker in self._checkers]
@@ -722,7 +722,7 @@ def _lanes(config: SearchConfig) -> int:
     With two of them the host verifies what the one has written while the
     other writes. On a CPU both would want the same cores.
     """
-    asks = config.verifiers in ("symbolic", "both")
+    asks = config.verifiers in CHECKED
     alone = config.execution == "fused" or jax.default_backend() == "cpu"
     return 2 if asks and not alone else 1
 

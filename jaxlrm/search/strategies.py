@@ -29,7 +29,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxlrm.config import SearchConfig
+from jaxlrm.config import CHECKED, SearchConfig
 from jaxlrm.search import aggregate, backup, select, tree, vote
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.tree import ANSWER, Tree, Twigs
@@ -235,7 +235,7 @@ def _beam(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        sound = first & _sound(trees, twigs, verdict)
+        sound = first & _sound(config, trees, twigs, verdict)
         new = sound & ~tree.has_child(trees, twigs)
         again = sound & (twigs.leaf == 0) & ~new.any(1, keepdims=True)
         keep = select.best(
@@ -251,7 +251,7 @@ def _beam(config: SearchConfig) -> Strategy:
         enough = (trees.kind == ANSWER).sum(1) >= beams
         trees = _end(trees, config, enough)
         stuck = ~trees.live.any(1) & ~_done(trees, config, enough)
-        if config.verifiers not in ("symbolic", "both"):  # none is proven
+        if config.verifiers not in CHECKED:  # none is proven
             stuck &= ~(trees.kind == ANSWER).any(1)
         return _backtrack(trees, twigs, stuck, config), nodes
 
@@ -280,7 +280,7 @@ def _dvts(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs, group)
-        sound = first & _sound(trees, twigs, verdict)
+        sound = first & _sound(config, trees, twigs, verdict)
         worth = _worth(config, twigs, verdict, count)
         worth = jnp.where(sound, worth, -jnp.inf)
         worth = worth.reshape(len(worth), subtrees, config.width)
@@ -322,7 +322,7 @@ def _rebase(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        keep = first & _sound(trees, twigs, verdict)
+        keep = first & _sound(config, trees, twigs, verdict)
         trees = _leave(trees, twigs, keep)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         return _end(trees, config, budget(trees) == 0), nodes
@@ -355,7 +355,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        keep = first & _sound(trees, twigs, verdict)
+        keep = first & _sound(config, trees, twigs, verdict)
         leaders = twigs.leaf[:, :: config.width]
         grown = _any_child(leaders, twigs.leaf, keep)
         found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
@@ -402,7 +402,7 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
         _, count = tree.first_of_equals(twigs, group)
         keep = twigs.leaf >= 0
         if veto:
-            keep &= _sound(trees, twigs, verdict)
+            keep &= _sound(config, trees, twigs, verdict)
         past = jnp.where(keep & (twigs.leaf > 0), twigs.leaf, _NOWHERE)
         live = tree.put(trees.live, past, jnp.zeros(past.shape, bool))
         trees = trees.replace(live=live)
@@ -470,7 +470,9 @@ def _stepwise(config: SearchConfig, **fields) -> Strategy:
     )
 
 
-def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
+def _sound(
+    config: SearchConfig, trees: Tree, twigs: Twigs, verdict: jax.Array
+) -> jax.Array:
     """`[G, B] bool`: may the step be kept?
 
     It must not be INVALID. And where the engine, which has called a step of
@@ -481,6 +483,8 @@ def _sound(trees: Tree, twigs: Twigs, verdict: jax.Array) -> jax.Array:
     model that has lost the thread writes without end. A verdict that is late
     or never came (TIMEOUT, ERROR) does not say that a step cannot be read.
     """
+    if config.verifiers not in CHECKED:  # nothing is read
+        return verdict != tree.INVALID
     whole = twigs.kind != tree.OPEN  # else it is not judged yet
     read = whole & ((verdict == tree.VALID) | (verdict == tree.INVALID))
     mates = twigs.leaf[:, :, None] == twigs.leaf[:, None, :]
@@ -564,7 +568,9 @@ def _done(trees: Tree, config: SearchConfig, enough) -> jax.Array:
 
     Or `enough [G] bool` answers were found.
     """
-    done = _proven(trees) | enough | (trees.rounds >= config.rounds)
+    done = enough | (trees.rounds >= config.rounds)
+    if config.verifiers in CHECKED:
+        done |= _proven(trees)
     if config.tokens:
         done |= trees.spent >= trees.allowance
     return done
