@@ -45,6 +45,7 @@ LAYERS = """
     verify.workers       jax
     verify.algebra       jax
     verify.maths         jax
+    verify.answers       jax
     verify.__main__      jax
     verify.rules.*       jax
     verify.rules         jax

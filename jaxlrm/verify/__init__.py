@@ -1,5 +1,6 @@
 """Symbolic verifiers: host only, no JAX. Text that they read is hostile."""
 
+from jaxlrm.verify.answers import grade
 from jaxlrm.verify.extract import extract_answer
 from jaxlrm.verify.maths import is_equivalent
 from jaxlrm.verify.sandbox import Run, Sandbox, Session, Status, run_python
@@ -14,6 +15,7 @@ __all__ = [
     "Verdict",
     "check_step",
     "extract_answer",
+    "grade",
     "is_equivalent",
     "run_python",
 ]

@@ -1,0 +1,162 @@
+"""Whole answers: is a completion right, and which answers are the same?
+
+Both are jobs for worker processes: pure functions of text, bounded in work.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+from fractions import Fraction
+
+from jaxlrm.verify.exact import NotParsed
+from jaxlrm.verify.extract import extract_answer
+from jaxlrm.verify.inputs import check_text
+from jaxlrm.verify.maths import is_equivalent, normal_form
+from jaxlrm.verify.rational import rational
+from jaxlrm.verify.syntax import parse_answer
+
+# Comparisons of two answers that one grouping may make.
+PAIRS = 4096
+# Longer answers are equal to their own spelling only: they are no numbers,
+# and comparing many of them would not be cheap.
+LENGTH = 1 << 10
+# Digits from which a decimal may be a float that stands for another number.
+FLOAT_DIGITS = 12
+
+
+def grade(text: str, gold: str) -> bool:
+    r"""Does a completion give the right answer?
+
+    The answer is what `extract_answer` finds, and is right where
+    `is_equivalent` shows it; whatever is not shown counts as wrong, as in
+    other graders.
+
+    Args:
+        text: what a model wrote: a whole solution or an answer alone.
+        gold: the right answer, or a published solution that ends with it:
+            `... #### 18` (GSM8K) or `... \boxed{18}.` (MATH).
+
+    Raises:
+        TypeError: one of them is no text.
+    """
+    check_text(text=text, gold=gold)
+    answer = extract_answer(text)
+    return answer is not None and is_equivalent(answer, gold_answer(gold))
+
+
+def gold_answer(gold: str) -> str:
+    r"""The answer of a published solution; a plain answer is returned as is.
+
+    Args:
+        gold: an answer, or a solution that ends with one after `####` or in
+            a `\boxed{}`.
+    """
+    if "####" in gold or r"\boxed" in gold:
+        return extract_answer(gold) or gold
+    return gold
+
+
+def group_answers(answers: Sequence[str]) -> list[int]:
+    """Groups answers that are the same, whatever order they come in.
+
+    Two answers agree if each is right where the other is the gold. That
+    relation is not transitive (`5` agrees with `5 cm` and with `5 m`), so
+    that groups are built around representatives: the most frequent answer
+    first, then the shortest, then the first by its text. An answer joins the
+    first group whose representative it agrees with.
+
+    Args:
+        answers: extracted answers; equal ones may repeat.
+
+    Returns:
+        The group of each answer, numbered 0, 1, ... in that order of their
+        representatives.
+
+    Raises:
+        TypeError: one of them is no text.
+    """
+    for index, answer in enumerate(answers):
+        check_text(**{f"answers[{index}]": answer})
+    keys = {answer: _key(answer) for answer in set(answers)}
+    counts = collections.Counter(keys[answer] for answer in answers)
+    # A spelling that speaks for its key, whatever order they come in.
+    spellings: dict[object, str] = {}
+    for answer in sorted(keys, key=_by_length):
+        spellings.setdefault(keys[answer], answer)
+    ordered = sorted(
+        counts, key=lambda key: (-counts[key], *_by_length(spellings[key]))
+    )
+    groups: dict[object, int] = {}
+    representatives: list[object] = []
+    left = PAIRS
+    for key in ordered:
+        for group, other in enumerate(representatives):
+            if _may_agree(key, other) and left > 0:
+                left -= 1
+                if _agree(spellings[key], spellings[other]):
+                    groups[key] = group
+                    break
+        else:
+            groups[key] = len(representatives)
+            representatives.append(key)
+    return [groups[keys[answer]] for answer in answers]
+
+
+def group_names(answers: Sequence[str], groups: Sequence[int]) -> list[str]:
+    """A name for each group: its most frequent spelling.
+
+    Among equally frequent ones the shortest, then the first by its text.
+
+    Args:
+        answers, groups: as given to and returned by `group_answers`.
+
+    Returns:
+        The names of groups 0, 1, ...
+    """
+    spellings = [
+        collections.Counter() for _ in range(max(groups, default=-1) + 1)
+    ]
+    for answer, group in zip(answers, groups, strict=True):
+        spellings[group][answer] += 1
+    return [
+        min(found, key=lambda answer: (-found[answer], *_by_length(answer)))
+        for found in spellings
+    ]
+
+
+def _by_length(answer: str) -> tuple[int, str]:
+    return len(answer), answer
+
+
+def _key(answer: str) -> str | int | Fraction:
+    """The value of a plain number, else a normal form of the text.
+
+    Equal keys are equal answers; different numbers are different answers.
+    """
+    form = normal_form(answer)
+    if len(form) > LENGTH:
+        return form
+    try:
+        tree = parse_answer(form)
+        if "," not in form and not _may_be_float(form):
+            return rational(tree)
+    except (NotParsed, ZeroDivisionError, RecursionError):
+        pass
+    return form
+
+
+def _may_be_float(form: str) -> bool:
+    return "." in form and sum(map(str.isdigit, form)) >= FLOAT_DIGITS
+
+
+def _may_agree(one: object, other: object) -> bool:
+    if not isinstance(one, str) and not isinstance(other, str):
+        return False  # two numbers with different values
+    return all(
+        not isinstance(key, str) or len(key) <= LENGTH for key in (one, other)
+    )
+
+
+def _agree(one: str, other: str) -> bool:
+    return is_equivalent(one, other) and is_equivalent(other, one)
