@@ -16,6 +16,7 @@ from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
 from jaxlrm.text import END
 from jaxlrm.verify import steps
+from jaxlrm.verify.steps import rules
 from jaxlrm.verify.verdict import Verdict
 from tests import bigrams
 
@@ -108,7 +109,7 @@ def test_code_is_as_the_package_is_written(folder, name):
 def parity(folder, monkeypatch):
     """Imported afresh, into registries that are then forgotten."""
     monkeypatch.setattr(tasks, "TASKS", dict(tasks.TASKS))
-    monkeypatch.setattr(steps, "_RULES", dict(steps._RULES))
+    monkeypatch.setattr(rules, "_RULES", dict(rules._RULES))
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "parity", raising=False)
     return "parity"
@@ -194,7 +195,7 @@ def test_what_is_no_family_or_rule():
         tasks.register(Half())
     with pytest.raises(TypeError, match="'half' has no function 'check'"):
         steps.register("half", Half())
-    assert "half" not in tasks.TASKS and "half" not in steps._RULES
+    assert "half" not in tasks.TASKS and "half" not in rules._RULES
 
 
 def test_an_extension_that_is_not_there():

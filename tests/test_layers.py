@@ -52,6 +52,7 @@ LAYERS = """
     verify.malformed     jax
     verify.deduction.*   jax
     verify.deduction     jax
+    verify.steps.*       jax
     verify.steps         jax
     verify.sandbox.*     jax
     verify.sandbox       jax

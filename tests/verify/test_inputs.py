@@ -15,7 +15,7 @@ from jaxlrm.verify import (
         (is_equivalent, ("1", None), r"gold is None .*pass ''"),
         (is_equivalent, ("1", 1), r"gold is 1 \(int\).*str\(value\)"),
         (extract_answer, (None,), "text is None"),
-        (check_step, ("x = 1", b"x"), "after is b'x'"),
+        (check_step, ("x = 1", b"x"), "step is b'x'"),
         (run_python, (b"print(1)",), "code is b'print"),
     ],
 )

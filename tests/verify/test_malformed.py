@@ -3,9 +3,10 @@ import random
 import pytest
 
 from jaxlrm import tasks
-from jaxlrm.verify import Verdict, check_step
+from jaxlrm.verify import Verdict
 from jaxlrm.verify.malformed import is_malformed
 from jaxlrm.verify.steps import check_answer, check_chain
+from jaxlrm.verify.steps.chains import follows
 
 BROKEN = (
     "3 + * 5",
@@ -55,7 +56,7 @@ SOUND = (
 @pytest.mark.parametrize("line", BROKEN)
 def test_broken(line):
     assert is_malformed(line)
-    assert check_step("3*x + 4 = 5", line) is Verdict.INVALID
+    assert follows("3*x + 4 = 5", line) is Verdict.INVALID
     assert check_chain("3*x + 4 = 5", [line]) is Verdict.INVALID
     assert check_answer("3*x + 4 = 5", [line]) is Verdict.INVALID
 
