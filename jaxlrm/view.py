@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from jaxlrm.files import visible
 from jaxlrm.solution import Solution, Thought
 from jaxlrm.verify.verdict import Verdict
 
@@ -25,16 +26,6 @@ VERDICTS = {
     Verdict.TIMEOUT: ("◷", "timeout"),
     Verdict.ERROR: ("!", "error"),
 }
-# What could steer a terminal or turn the writing direction. Control characters
-# have pictures from U+2400 on; the others become U+FFFD.
-_VISIBLE = (
-    {i: 0x2400 + i for i in range(32) if chr(i) not in "\t\n"}
-    | {0x7F: 0x2421}
-    | dict.fromkeys(
-        (*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)),
-        0xFFFD,
-    )
-)
 
 
 def render(solutions: Sequence[Solution]) -> str:
@@ -66,11 +57,6 @@ def render(solutions: Sequence[Solution]) -> str:
 
 
 # --- Text -------------------------------------------------------------------
-
-
-def visible(text: str) -> str:
-    """`text` with its invisible controls and broken characters replaced."""
-    return text.encode("utf-8", "replace").decode().translate(_VISIBLE)
 
 
 def _text(text: str) -> str:

@@ -20,6 +20,7 @@ PACKAGE = "jaxlrm"
 # without: `jax` (and what brings it), `absl`.
 LAYERS = """
     config               jax absl
+    files                jax absl
     text                 jax
     verify.verdict       jax
     verify.inputs        jax
