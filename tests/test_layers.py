@@ -68,6 +68,7 @@ LAYERS = """
     models.cache
     models.kernels
     models.attention
+    models.products
     models.transformer
     models.reward
     models.lora

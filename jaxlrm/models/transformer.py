@@ -16,6 +16,7 @@ from jaxlrm.config import ModelConfig
 from jaxlrm.models.attention import attend
 from jaxlrm.models.cache import Context, Part, Segment
 from jaxlrm.models.params import Layers, Transformer, unstack
+from jaxlrm.models.products import product
 from jaxlrm.sharding import constrain
 
 # Queries and segments in, mixed values out: the contract is `attend`'s.
@@ -120,12 +121,9 @@ def prefill(
 
 def unembed(params: Transformer, hidden: jax.Array) -> jax.Array:
     """Logits `[..., V] float32` of the next token."""
-    product, weight = "...e,ev->...v", params.unembedding
-    if weight is None:
-        product, weight = "...e,ve->...v", params.embedding
-    return jnp.einsum(
-        product, hidden, weight, preferred_element_type=jnp.float32
-    )
+    if params.unembedding is not None:
+        return product(hidden, params.unembedding, dtype=jnp.float32)
+    return product(hidden, params.embedding, transposed=True, dtype=jnp.float32)
 
 
 def rms_norm(x: jax.Array, weight: jax.Array, epsilon: float) -> jax.Array:
@@ -214,16 +212,12 @@ def _products(
     x: jax.Array, weights: Sequence[jax.Array | None], sizes: Sequence[int]
 ) -> list[jax.Array]:
     """Products of `x [G, B, S, E]` with weights, the first alone if joined."""
-    products = [
-        jnp.einsum("gbse,ef->gbsf", x, weight)
-        for weight in weights
-        if weight is not None
-    ]
+    products = [product(x, weight) for weight in weights if weight is not None]
     if len(products) == len(weights):
         return products
-    (product,) = products
+    (joined,) = products
     ends = itertools.accumulate(sizes[:-1])
-    return jnp.split(product, list(ends), axis=-1)
+    return jnp.split(joined, list(ends), axis=-1)
 
 
 def _continue(
@@ -231,7 +225,7 @@ def _continue(
 ) -> jax.Array:
     """A layer, once its attention has `mixed` the values."""
     mixed = mixed.reshape(*mixed.shape[:3], -1)
-    x = x + jnp.einsum("gbsf,fe->gbse", mixed, layer.output)
+    x = x + product(mixed, layer.output)
     x = x + _mlp(config, layer, x)
     return constrain(x, "problems", None, None, None)
 
@@ -242,4 +236,4 @@ def _mlp(config: ModelConfig, layer: Layers, x: jax.Array) -> jax.Array:
     gate, up = _products(normed, (layer.gate, layer.up), (size, size))
     inner = _ACTIVATIONS[config.hidden_act](gate) * up
     inner = constrain(inner, "problems", None, None, "mlp")
-    return jnp.einsum("gbsf,fe->gbse", inner, layer.down)
+    return product(inner, layer.down)
