@@ -24,6 +24,7 @@ LAYERS = """
     text                 jax
     verify.verdict       jax
     verify.inputs        jax
+    verify.blocks        jax
     verify.extract       jax
     verify.exact         jax
     verify.primes        jax

@@ -31,49 +31,31 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from jaxlrm.verify.rules.programs import PROMPT, is_error
+from jaxlrm.verify.blocks import (
+    PROMPT,
+    Kind,
+    Piece,
+    next_program,
+    program_of,
+    split_programs,
+)
+from jaxlrm.verify.rules.programs import is_error
 from jaxlrm.verify.sandbox import Run, Sandbox, Status
 
 _FENCE = "```"
-_LANGUAGES = ("python", "python3", "py")
 _WORKERS = 2
+_LIMIT = 1_000  # characters of an output
+
+__all__ = [
+    "Interpreter",
+    "Kind",
+    "Piece",
+    "next_program",
+    "program_of",
+    "split_programs",
+]
 
 Chain = tuple[str, ...]  # programs, in order
-
-
-def program_of(step: str) -> str | None:
-    r"""The program at the end of a step, to be given to `Interpreter.outputs`.
-
-    Args:
-        step: text of a step. Where steps may end inside of a block (at a blank
-            line in it), give the chain's text up to here.
-
-    Returns:
-        The last line, prompt included, if it starts with `>>> `; the inside of
-        the block, if the text ends with a complete block of Python; else None,
-        so for a block of another language, of output, or without a language.
-    """
-    step = step.rstrip()
-    line = step[max(step.rfind("\n"), step.rfind("\r")) + 1 :]
-    if line.startswith(PROMPT):
-        return line
-    if line.strip() != _FENCE:
-        return None
-    opened = None  # the language and the first line of the block
-    lines = step.split("\n")
-    for number, line in enumerate(lines):
-        if not line.lstrip().startswith(_FENCE):
-            continue
-        if opened is None:
-            opened = line.strip().strip("`").strip().lower(), number + 1
-        elif line.strip() == _FENCE:
-            if number + 1 == len(lines):
-                language, first = opened
-                inside = "\n".join(lines[first:number])
-                found = language in _LANGUAGES and inside.strip()
-                return inside if found else None
-            opened = None
-    return None
 
 
 class _Outcome(NamedTuple):
@@ -95,7 +77,7 @@ class Interpreter:
         self,
         workers: int = _WORKERS,
         deadline: float = 2.0,
-        limit: int = 200,
+        limit: int = _LIMIT,
         cache: int = 65_536,
         require: bool = False,
         unsafe: bool = False,
@@ -105,8 +87,8 @@ class Interpreter:
         Args:
             workers: programs that run at once.
             deadline: seconds for a program.
-            limit: characters of an output; of a longer one the beginning is
-                kept, and its length is said.
+            limit: characters of an output; of a longer one the beginning and
+                the end are kept, and how much was cut is said between them.
             cache: outcomes that are remembered; the least recently used go
                 first.
             require: as of `Sandbox`.
@@ -214,8 +196,9 @@ class Interpreter:
         else:
             text = run.error if is_error(run.error) else _named(run)
         if is_line:
-            return _cut(_one_line(text), self._limit)
-        text = _cut(text.strip(), self._limit).replace(_FENCE, "'''")
+            return _cut(_one_line(text), self._limit, " ")
+        text = _cut(_several_lines(text), self._limit, "\n")
+        text = text.replace(_FENCE, "'''")
         return f"{_FENCE}output\n{text}\n{_FENCE}"
 
 
@@ -262,7 +245,23 @@ def _one_line(text: str) -> str:
     return line
 
 
-def _cut(text: str, limit: int) -> str:
+def _several_lines(text: str) -> str:
+    """Without blank lines around it, and with control characters spelt out."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    seen = "".join(
+        char if char.isprintable() or char in "\n\t" else ascii(char)[1:-1]
+        for char in text
+    )
+    return seen.strip("\n").rstrip()
+
+
+def _cut(text: str, limit: int, around: str) -> str:
+    """Leaves out the middle of a text that is too long.
+
+    The beginning and the end are kept: an answer is often printed last.
+    """
     if len(text) <= limit:
         return text
-    return f"{text[:limit]}... ({len(text)} characters)"
+    end = limit // 2
+    left_out = f"... ({len(text) - limit} characters left out) ..."
+    return around.join((text[: limit - end], left_out, text[len(text) - end :]))

@@ -14,10 +14,10 @@ import enum
 import re
 from collections.abc import Sequence
 
+from jaxlrm.verify.blocks import PROMPT
 from jaxlrm.verify.extract import extract_answer
 from jaxlrm.verify.verdict import Verdict
 
-PROMPT = ">>> "
 ANSWER = "answer: "
 _FENCE = "```"
 _STATEMENT = "python: "
