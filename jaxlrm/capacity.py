@@ -75,7 +75,7 @@ def needed(
         twigs: of the last round.
         owner: `[G, P] int32`, whose the slots of the trunk are.
     """
-    alive = tree.is_needed(trees)
+    alive = tree.has_live_descendant(trees)
     kept = (owner >= 0) & tree.at(alive, owner)
     new = jnp.where((nodes >= 0) & tree.at(alive, nodes), nodes, -1)
     new = jnp.where(new < 0, 0, twigs.length)

@@ -186,8 +186,6 @@ class SearchConfig:
             rounds, `fused` runs all rounds as one program. The same trees. In
             a fused search a problem that ends makes room for the next when all
             beside it have ended.
-        verdict_delay: rounds that verdicts come late, 0 or 1; with 1 the host
-            verifies a round while the device writes the next.
         trunk: most slots of the cache of kept steps, for each problem; when
             it is full the search goes on with what fits. 0 grows as needed;
             fused searches, which cannot grow, take what they might need.
@@ -222,7 +220,6 @@ class SearchConfig:
     vote: str = "auto"
     backup: str = "mean"
     execution: str = "stepped"
-    verdict_delay: int = 0
     trunk: int = 0
     batch: int = 0
     seed: int = 0
@@ -237,7 +234,6 @@ class SearchConfig:
             ("backup", BACKUPS),
             ("tools", TOOLS),
             ("execution", EXECUTIONS),
-            ("verdict_delay", (0, 1)),
         ):
             if getattr(self, name) not in allowed and not (
                 name == "strategy" and re.fullmatch(_OUTSIDE, self.strategy)

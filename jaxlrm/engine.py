@@ -9,7 +9,6 @@ import importlib
 import inspect
 import math
 import numbers
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,20 +18,12 @@ import numpy as np
 
 from jaxlrm import capacity, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
-from jaxlrm.config import CHECKED, ModelConfig, SearchConfig, to_json
+from jaxlrm.config import CHECKED, ModelConfig, SearchConfig
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.journal import Checker, Journal, checker_name
 from jaxlrm.models import params
 from jaxlrm.models.cache import Cache, dense_bytes, size_in_bytes
-from jaxlrm.resume import (
-    BROKEN,
-    Keeper,
-    Saved,
-    digest,
-    fingerprint,
-    pack,
-    unpack,
-)
+from jaxlrm.models.fingerprint import fingerprint
 from jaxlrm.search import search, strategies
 from jaxlrm.solution import ProgressCallback, Solution
 from jaxlrm.text import Text
@@ -217,7 +208,6 @@ class Engine:
         begun: Sequence[Sequence[str]] = (),
         progress: ProgressCallback | None = None,
         finished: Callable[[int, Solution], None] | None = None,
-        resume: str | os.PathLike | None = None,
         **changes: Any,
     ) -> list[Solution]:
         """Searches for the answers of all problems.
@@ -239,21 +229,14 @@ class Engine:
             progress: called after each round.
             finished: called with a problem's number and solution as it ends,
                 in any order.
-            resume: a file that the search is kept in until it ends, written
-                every half a minute. If it exists, the search goes on from
-                there, to the same solutions, and tells `finished` first of
-                those that the file holds. A fused search keeps the problems
-                that have ended; the others start again.
             **changes: fields of `config` to replace, such as `strategy`,
                 `branches` or `seed`.
 
         Raises:
             TypeError: `problems` is one string, a problem is none, or a change
                 has no field or another type.
-            ValueError: `begun` has another length, the model cannot serve this
-                configuration, or `resume` is another search's or no search at
-                all.
-            FileNotFoundError: there is no folder for `resume`.
+            ValueError: `begun` has another length, or the model cannot serve
+                this configuration.
         """
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
@@ -293,32 +276,10 @@ class Engine:
             finished=finished,
         )
         prompts = self._read(problems, begun, room, journal)
-        keeper = None
-        if resume is not None:
-            identity = self._identity(problems, prompts, config)
-            keeper = Keeper(resume, identity)
         if prompts:
             with jax.set_mesh(self._mesh):
-                self._search(config, strategy, prompts, journal, keeper)
-        if keeper is not None:
-            keeper.remove()
+                self._search(config, strategy, prompts, journal)
         return journal.solutions()
-
-    def _identity(
-        self,
-        problems: Sequence[str],
-        prompts: Sequence[tuple[int, list[int]]],
-        config: SearchConfig,
-    ) -> dict[str, Any]:
-        """What solutions depend on, by name."""
-        ways = dict(self._mesh.shape)
-        return {
-            "problems": digest(problems),
-            "tokenizer": digest(prompts),
-            **self.identity(),
-            "devices": f"{jax.default_backend()} {ways}",
-            **to_json(config),
-        }
 
     def identity(self) -> dict[str, Any]:
         """What the engine is made of, as JSON, to tell its results apart.
@@ -484,14 +445,12 @@ class Engine:
             out_shardings=places,
             compiler_options=search.compile_quickly(),
         )
-        late = bool(config.verdict_delay)
         fused = config.execution == "fused"
         callback = Callback(self._mesh, strategy) if fused else None
         programs = search.compile_rounds(
             model,
             strategy,
             places,
-            late=late,
             ask=callback,
         )
         return start, programs, callback
@@ -502,14 +461,13 @@ class Engine:
         strategy: strategies.Strategy,
         prompts: Sequence[tuple[int, list[int]]],
         journal: Journal,
-        keeper: Keeper | None,
     ) -> None:
         ways = self._mesh.shape["data"]
         wanted = min(
             config.batch or _batch(strategy, config.adaptive), len(prompts)
         )
-        lanes = _lanes(config) if wanted >= 2 * ways else 1
-        slots = -(-wanted // (lanes * ways)) * ways
+        turns = _turns(config) if wanted >= 2 * ways else 1
+        slots = -(-wanted // (turns * ways)) * ways
         if len(prompts) < ways and self._shares_branches(config, strategy):
             slots = wanted
         longest = max(len(tokens) for _, tokens in prompts)
@@ -521,20 +479,9 @@ class Engine:
             prompt=longest,
         )
         start, programs, callback = self._programs(_static(config), sizes)
-        progress = search.begin([start() for _ in range(lanes)], strategy)
-        if keeper is not None and keeper.saved is not None:
-            prompts, progress = self._restore(
-                keeper, journal, prompts, progress, callback is not None
-            )
-
-        def ask_and_keep(seen: search.Round) -> search.Reply:
-            """Of a fused search no more is known than who has ended."""
-            reply = journal.ask(seen)
-            keeper.offer(lambda: Saved({"journal": journal.save(False)}, {}))
-            return reply
-
+        lanes = search.begin([start() for _ in range(turns)], strategy)
         if callback is not None:
-            callback.serve(ask_and_keep if keeper else journal.ask)
+            callback.serve(journal.ask)
         weights = self._weights._replace(
             tables=_only_answers(self._weights.tables)
             if strategy.whole
@@ -554,7 +501,7 @@ class Engine:
             prompts = lockstep.Prompts(tokens.astype(np.int32), length)
             return sharding.spread(self._mesh, prompts)
 
-        caches = _caches(progress.lanes[0].state)
+        caches = _caches(lanes[0].state)
         whole = sizes.prompt + config.chain_tokens
         journal.begin(
             strategy,
@@ -569,7 +516,7 @@ class Engine:
         rounds = search.run(
             programs,
             weights,
-            progress,
+            lanes,
             queue,
             stack,
             journal.ask,
@@ -580,8 +527,6 @@ class Engine:
                 raise callback.failure
             cache_bytes = sum(map(size_in_bytes, _caches(lane.state)))
             journal.measure(cache_bytes // slots)
-            if keeper is not None and callback is None:
-                keeper.offer(lambda: _saved(progress, journal))
 
     def _shares_branches(
         self, config: SearchConfig, strategy: strategies.Strategy
@@ -596,45 +541,6 @@ class Engine:
         whole = strategy.groups == 1 or strategy.groups % ways == 0
         even = whole and strategy.branches % ways == 0
         return alone and even and sharding.can_share_branches(self._mesh)
-
-    def _restore(
-        self,
-        keeper: Keeper,
-        journal: Journal,
-        prompts: Sequence[tuple[int, list[int]]],
-        progress: search.Progress,
-        fused: bool,
-    ) -> tuple[Sequence[tuple[int, list[int]]], search.Progress]:
-        """The queue, and the run as it was when the file was written.
-
-        Args:
-            keeper: of the file.
-            journal: is restored as well.
-            prompts: all problems.
-            progress: a run before its first round.
-            fused: nothing is known of problems that have not ended.
-
-        Raises:
-            ValueError: the file is damaged.
-        """
-        saved = keeper.saved
-        try:
-            ended = journal.restore(saved.record["journal"])
-            if fused:
-                left = [(n, ids) for n, ids in prompts if n not in ended]
-                return left, progress
-            slots = saved.record["slots"]
-            for lane, (trunk, stem) in zip(progress.lanes, slots, strict=True):
-                grow = functools.partial(lockstep.grow, trunk=trunk, stem=stem)
-                cache = jax.eval_shape(grow, lane.state.cache)
-                lane.state = lane.state.replace(cache=cache)
-            progress = unpack(saved, progress, len(prompts))
-        except BROKEN as error:
-            raise keeper.refusal(error) from error
-        for lane in progress.lanes:
-            places = lockstep.placements(self._mesh, lane.state)
-            lane.state = jax.device_put(lane.state, places)
-        return prompts, progress
 
 
 def _check_weight(weight: float) -> None:
@@ -716,7 +622,7 @@ def _batch(strategy: strategies.Strategy, adaptive: bool) -> int:
     return max(1, min(rows // strategy.branches, 2 * _PROBLEMS))
 
 
-def _lanes(config: SearchConfig) -> int:
+def _turns(config: SearchConfig) -> int:
     """How many groups of problems take turns at the device.
 
     With two of them the host verifies what the one has written while the
@@ -730,15 +636,6 @@ def _lanes(config: SearchConfig) -> int:
 def _caches(state: search.State) -> list[Cache]:
     """Those of all models."""
     return [state.cache.generator, *state.cache.rewards]
-
-
-def _saved(progress: search.Progress, journal: Journal) -> Saved:
-    """A stepped search, between two rounds."""
-    saved = pack(progress)
-    caches = [lane.state.cache.generator for lane in progress.lanes]
-    saved.record["slots"] = list(map(capacity.of, caches))
-    saved.record["journal"] = journal.save()
-    return saved
 
 
 def _digest(problem: str) -> int:

@@ -12,11 +12,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from jaxlrm import ballot, resume, tasks
+from jaxlrm import ballot, tasks
 from jaxlrm.config import SearchConfig
 from jaxlrm.page import Entry, Page
 from jaxlrm.search import search, tree
@@ -66,31 +65,6 @@ class _Asked:
     found: list[list[Verdict]] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass
-class _Record:
-    """What a journal knows, to be saved.
-
-    Attributes:
-        solutions: of problems that have ended.
-        pages: of those that have not; `started` counts from now.
-        late: the pages whose last thoughts are being judged, by lane.
-        pot: tokens that finished problems have left.
-        rounds: so far.
-        tokens: so far.
-        seconds: so far.
-        cache_bytes: keys and values allocated for a problem.
-    """
-
-    solutions: dict[int, Solution]
-    pages: dict[int, Page]
-    late: dict[int, list[int]]
-    pot: int
-    rounds: int
-    tokens: int
-    seconds: float
-    cache_bytes: int
-
-
 def checker_name(checker: Checker) -> str:
     """As `--checkers` takes it."""
     return f"{checker.__module__}:{checker.__qualname__}"
@@ -131,13 +105,11 @@ class Journal:
         self._progress, self._finished = progress, finished
         self._solutions: dict[int, Solution] = {}
         self._pages: dict[int, Page] = {}
-        self._late: dict[int, _Asked] = {}  # by the first slot of a lane
         self._pot = 0  # tokens that finished problems have left
         self._learned = config.verifiers in ("learned", "both")
         self._lock = threading.Lock()  # shards of a fused search ask at once
         self._began = self._mark = time.monotonic()
         self._rounds = self._tokens = 0
-        self._restored: _Record | None = None
         self._failed: set[str] = set()  # checkers that were warned of
 
     def problem(self, number: int) -> str:
@@ -175,91 +147,6 @@ class Journal:
         self._cache_bytes, self._dense_bytes = cache_bytes, dense_bytes
         self._separate_reward = separate_reward
         self._mark = time.monotonic()
-        if self._restored is not None:
-            self._go_on(self._restored)
-
-    def save(self, in_flight: bool = True) -> dict[str, Any]:
-        """All that `restore` needs, as JSON; called between two rounds.
-
-        Args:
-            in_flight: save problems that have not ended as well; without
-                them, they are to start again.
-        """
-        now = time.monotonic()
-        with self._lock:
-            record = _Record(
-                self._solutions,
-                {},
-                {},
-                self._pot,
-                self._rounds,
-                self._tokens,
-                seconds=now - self._began,
-                cache_bytes=self._cache_bytes,
-            )
-            if in_flight:
-                record.pages = {
-                    row: dataclasses.replace(page, started=page.started - now)
-                    for row, page in self._pages.items()
-                }
-                for first, asked in self._late.items():
-                    judged = {id(page) for page, _ in asked.thoughts}
-                    record.late[first] = [
-                        row
-                        for row, page in self._pages.items()
-                        if id(page) in judged
-                    ]
-            else:  # what they were given of the pot is to be given again
-                for page in self._pages.values():
-                    record.pot += page.allowance - self._config.tokens
-                    record.tokens -= page.tokens
-            return resume.to_json(record)
-
-    def restore(self, saved: Any) -> set[int]:
-        """Goes on, at `begin`, where another journal was.
-
-        Solutions are then told to `finished` again.
-
-        Args:
-            saved: of its `save`; the problems must be the same.
-
-        Returns:
-            Numbers of the problems that have ended.
-
-        Raises:
-            ValueError: it is damaged.
-        """
-        record = resume.from_json(_Record, saved)
-        for solution in record.solutions.values():
-            _check_parents([thought.parent for thought in solution.thoughts])
-        for page in record.pages.values():
-            size = len(page.entries)
-            _check_parents([entry.thought.parent for entry in page.entries])
-            _check_range(page.nodes.values(), -1, size)
-            _check_range(page.last.values(), 0, size)
-        numbers = [page.number for page in record.pages.values()]
-        numbers += record.solutions
-        _check_range(numbers, 0, len(self._problems))
-        for rows in record.late.values():
-            if not record.pages.keys() >= set(rows):
-                raise ValueError(f"pages {rows} are missing")
-        self._restored = record
-        return set(record.solutions)
-
-    def _go_on(self, record: _Record) -> None:
-        """From what was restored."""
-        self._pot, self._rounds = record.pot, record.rounds
-        self._tokens, self._cache_bytes = record.tokens, record.cache_bytes
-        self._began = self._mark - record.seconds
-        self._pages = {
-            row: dataclasses.replace(page, started=self._mark + page.started)
-            for row, page in record.pages.items()
-        }
-        for first, rows in record.late.items():
-            self._late[first] = self._start(rows)
-        for number, solution in record.solutions.items():
-            if number not in self._solutions:
-                self._end(number, solution)
 
     def measure(self, cache_bytes: int) -> None:
         """Called after each round with what the cache has grown to.
@@ -270,36 +157,20 @@ class Journal:
         self._cache_bytes = cache_bytes
 
     def ask(self, seen: Round) -> Reply:
-        """Takes note of a round, judges what it wrote, and runs its tools.
-
-        Late verdicts (`verdict_delay`) are those of the round before: this
-        round's are being found while the next one is written.
-        """
-        late = bool(self._config.verdict_delay)
+        """Takes note of a round, judges what it wrote, and runs its tools."""
         reply = search.no_reply(len(seen.problems), self._strategy)
-        with self._lock:
-            before = self._late.pop(seen.first, None)
-        if before is not None:
-            self._collect(before)
-            self._notice_failures(before)
         with self._lock:
             written = time.monotonic()
             # Shards of a fused search ask about parts of one round.
             shard = self._config.execution == "fused" and seen.first > 0
             self._rounds += not shard
-            if late:
-                self._tell(seen, reply)
             ended = self._follow(seen, written)
             self._run_tools(seen, reply)
             asked = self._start(self._rows(seen))
-        if not late:
-            self._collect(asked)
-            self._notice_failures(asked)
+        self._collect(asked)
+        self._notice_failures(asked)
         with self._lock:
-            if late:
-                self._late[seen.first] = asked
-            else:
-                self._tell(seen, reply)
+            self._tell(seen, reply)
             self._mark = time.monotonic()
             for row in self._rows(seen):
                 page = self._pages[row]
@@ -308,7 +179,7 @@ class Journal:
                 # this reply is not about.
                 stop = row not in ended and self._is_enough(page)
                 reply.stop[row - seen.first] = stop
-                page.enough = stop and not late
+                page.enough = stop
             self._share(seen, reply, ended)
             for row in ended:
                 page = self._pages.pop(row)
@@ -392,9 +263,7 @@ class Journal:
         if not page.answered:
             return False
         page.answered = False
-        # Where verdicts are late, what was written last is not judged yet.
-        late = bool(config.verdict_delay)
-        standing = () if late else page.last.values()
+        standing = page.last.values()
         answers = page.answers()
         ended = [
             index
@@ -478,8 +347,6 @@ class Journal:
 
     def _note(self, page: Page, place: int, twigs: tree.Twigs) -> None:
         """Writes down what the branches of one problem wrote."""
-        if (twigs.leaf[place] < 0).all():
-            return  # only late verdicts are still to come
         page.rounds += 1
         page.wrote = False
         seen: dict[tuple, int] = {}
@@ -683,7 +550,6 @@ class Journal:
         return "no chain passed all checks; the answer is a guess"
 
     def _solution(self, page: Page) -> Solution:
-        page.bury()
         thoughts = tuple(entry.thought for entry in page.entries)
         answers = page.answers()
         chains = ballot.candidates(thoughts, list(answers))
@@ -745,17 +611,6 @@ def _no_answer(thoughts: Sequence[Thought]) -> str:
     if not ended:
         return "no chain of thought came to an end within the budget"
     return f"no chain that ended states a usable answer; ended: {ended}"
-
-
-def _check_parents(parents: Sequence[int]) -> None:
-    for index, parent in enumerate(parents):
-        _check_range([parent], -1, index)
-
-
-def _check_range(values: Iterable[int], first: int, end: int) -> None:
-    for value in values:
-        if not first <= value < end:
-            raise ValueError(f"{value} is not from {first} up to {end}")
 
 
 def _job(statement: str | None, kind: str, lines: list[str], whole: bool):

@@ -307,7 +307,7 @@ def bind(
 
     def commit(memory: Memory, trees: Tree, twigs: Twigs, nodes):
         trees = _drop_what_does_not_fit(memory.generator, trees, twigs, nodes)
-        alive = tree.is_needed(trees)
+        alive = tree.has_live_descendant(trees)
         held = jnp.where(alive, trees.length, 0).sum(1)
         trees = trees.replace(peak=jnp.maximum(trees.peak, held))
         memory = jax.tree.map(
@@ -327,7 +327,7 @@ def _drop_what_does_not_fit(
     slots, size = cache.owner.shape[1], trees.parent.shape[1]
     if not slots:
         return trees
-    alive = tree.is_needed(trees)
+    alive = tree.has_live_descendant(trees)
     needed = jnp.take_along_axis(alive, jnp.maximum(cache.owner, 0), axis=1)
     free = slots - ((cache.owner >= 0) & needed).sum(1)
     new = (nodes >= 0) & tree.at(trees.live, nodes)

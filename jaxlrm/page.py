@@ -129,19 +129,6 @@ class Page:
             and (answer := steps_lib.chain_answer(self.statement, entry.lines))
         }
 
-    def bury(self) -> None:
-        """A kept thought that a late verdict refuted was not kept, in the end.
-
-        Nor was what had grown from it.
-        """
-        for entry in self.entries:
-            thought = entry.thought
-            parent = thought.parent
-            refuted = thought.verdict is Verdict.INVALID
-            orphan = parent >= 0 and not self.entries[parent].thought.kept
-            if thought.kept and (refuted or orphan):
-                entry.thought = dataclasses.replace(thought, kept=False)
-
     def path(self, last: int | None) -> tuple[int, ...]:
         """Thoughts from the first step to `last`."""
         found = []

@@ -45,7 +45,6 @@ _MARKS = {
     tree.STEP: "",
     tree.OPEN: " ..",
     tree.ANSWER: " END",
-    tree.DEAD: " DEAD",
 }
 
 
@@ -301,7 +300,7 @@ def scripted_model(
         rows = jnp.arange(slots)[:, None]
         target = jnp.where(nodes >= 0, nodes, size)
         node = memory.node.at[rows, target].set(memory.twig, mode="drop")
-        alive = tree.is_needed(trees)
+        alive = tree.has_live_descendant(trees)
         return memory.replace(node=jnp.where(alive, node, _FREED)), trees
 
     def _ordinals(parents, keys):
@@ -336,7 +335,6 @@ def run_scripts(
     keys: Sequence[jax.Array] | None = None,
     sampled: bool = False,
     verify: Callable[[search.Round], np.ndarray] | None = None,
-    late: bool = False,
     fused: bool = False,
     lanes: int = 1,
 ) -> Found:
@@ -350,25 +348,18 @@ def run_scripts(
         keys: the root keys, instead.
         sampled: see `scripted_model`.
         verify: instead of the verdicts that the scripts name.
-        late: whether verdicts come a round late.
         fused: whether the search is one program.
         lanes: groups of slots that take turns.
     """
     slots = slots or len(scripts)
-    start, programs, callback = _programs(strategy, slots, sampled, late, fused)
+    start, programs, callback = _programs(strategy, slots, sampled, fused)
     verify = verify or verdicts_of(scripts)
-    before: dict[int, np.ndarray] = {}
     asked = []
 
     def ask(happened: search.Round) -> search.Reply:
         asked.append(happened)
-        verdict = verify(happened)
-        if late:
-            silence = np.zeros_like(verdict)
-            last = before.get(happened.first, silence)
-            before[happened.first], verdict = verdict, last
         reply = search.no_reply(slots, strategy)
-        return reply._replace(verdict=verdict)
+        return reply._replace(verdict=verify(happened))
 
     callback.serve(ask)
     if keys is None:
@@ -379,11 +370,10 @@ def run_scripts(
         tokens = np.array(rows, np.int32)[:, None]
         return Prompts(tokens, np.ones(len(rows), np.int32))
 
-    progress = search.begin([start() for _ in range(lanes)], strategy)
     rounds = search.run(
         programs,
         compile_scripts(scripts, strategy.step_tokens),
-        progress,
+        search.begin([start() for _ in range(lanes)], strategy),
         list(zip(range(len(scripts)), keys, strict=True)),
         stack,
         ask,
@@ -400,14 +390,12 @@ def run_scripts(
 
 
 @functools.lru_cache(maxsize=64)
-def _programs(
-    strategy: Strategy, slots: int, sampled: bool, late: bool, fused: bool
-):
+def _programs(strategy: Strategy, slots: int, sampled: bool, fused: bool):
     model = scripted_model(slots, strategy.branches, sampled=sampled)
     start = functools.partial(search.initial, model, strategy, slots)
     callback = Callback(sharding.make_mesh(), strategy)
     programs = search.compile_rounds(
-        model, strategy, late=late, ask=callback if fused else None
+        model, strategy, ask=callback if fused else None
     )
     return jax.jit(start), programs, callback
 
@@ -446,9 +434,8 @@ def outline(trees: tree.Tree, row: int = 0) -> str:
     """One problem's kept tree as text.
 
     A line a node, children below their parent and indented: its number, its
-    text (with `END` for an answer, `..` for a step that was cut, `DEAD`
-    for one that a late verdict refuted), its
-    score, how many branches wrote it if not one, the verdict if not UNKNOWN:
+    text (with `END` for an answer, `..` for a step that was cut), its score,
+    how many branches wrote it if not one, the verdict if not UNKNOWN:
 
         1 a 0.9 x2
           3 a1 END 0.8 VALID

@@ -140,14 +140,6 @@ def define_search() -> Callable[[str, str], SearchConfig]:
             EXECUTIONS,
             "Ask the host between rounds, or from inside one program.",
         ),
-        "verdict_delay": flags.DEFINE_integer(
-            "verdict_delay",
-            default.verdict_delay,
-            "Rounds that verdicts come late; 1 verifies a round while the "
-            "next one is written.",
-            lower_bound=0,
-            upper_bound=1,
-        ),
         "trunk": flags.DEFINE_integer(
             "trunk",
             default.trunk,

@@ -12,8 +12,7 @@ whether the one found is correct.
 For a person, progress goes to stderr (on a terminal) and the winning chain,
 the votes and the cost to stdout. --format=json prints an object a problem, one
 line each, in the order given. --html draws the trees of all problems, one after
-the other, on one page. With --resume=FILE a killed command goes on from where
-it was when it is given again.
+the other, on one page.
 
 "Solved" means that the system stands by its answer: with symbolic verifiers,
 that every step was checked. Else the answer is its best guess.
@@ -58,11 +57,6 @@ _FORMAT = flags.DEFINE_enum(
     "format", "text", ("text", "json"), "What to print."
 )
 _HTML = launch_flags.define_path("html", "Write the trees to this page.")
-_RESUME = launch_flags.define_path(
-    "resume",
-    "Keep the search in this file until it ends; the same command goes on "
-    "from it.",
-)
 
 
 def main(argv: list[str]) -> int:
@@ -96,20 +90,6 @@ def _solve(argv: list[str]) -> int:
                 _show(examples[printed], solutions[printed])
                 printed += 1
 
-        goes_on = _RESUME.value and pathlib.Path(_RESUME.value).exists()
-
-        def progress(now):
-            nonlocal goes_on
-            if goes_on:
-                live.clear()
-                print(
-                    f"going on from {_RESUME.value}: {now.finished} of "
-                    f"{now.problems} problems ended",
-                    file=sys.stderr,
-                )
-                goes_on = False
-            live.show(console.describe(now))
-
         try:
             live.show("loading the model")
             with _LOAD() as engine:
@@ -117,9 +97,8 @@ def _solve(argv: list[str]) -> int:
                 engine.solve(
                     [example.problem for example in examples],
                     config,
-                    progress=progress,
+                    progress=lambda now: live.show(console.describe(now)),
                     finished=finished,
-                    resume=_RESUME.value,
                 )
         except KeyboardInterrupt:
             code = 130

@@ -62,9 +62,7 @@ class Engine:
         *,
         progress=None,
         finished=None,
-        resume=None,
     ):
-        del resume
         config = config or SearchConfig()
         solutions = {}
         size = config.batch or 8

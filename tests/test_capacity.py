@@ -58,7 +58,7 @@ def watched(monkeypatch):
         {"strategy": "rebase"},
         {"strategy": "mcts"},
         {"strategy": "sequential"},
-        {"verifiers": "both", "verdict_delay": 1},
+        {"verifiers": "both"},
     ],
     ids=lambda changes: "-".join(map(str, changes.values())) or "beam",
 )

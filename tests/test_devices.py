@@ -317,7 +317,7 @@ def test_problems_need_not_talk_to_each_other():
     with jax.set_mesh(mesh):
         trees, twigs = state.tree, state.twigs
         lowered = (
-            programs.keep.lower(trees, state.nodes, twigs, silence()),
+            programs.keep.lower(trees, twigs, silence()),
             programs.store.lower(state),
             programs.choose.lower(trees),
             programs.extend.lower(state, weights, (twigs.leaf, twigs.key)),

@@ -750,8 +750,7 @@ def test_a_checker_may_have_more_arguments_or_no_signature():
         bigrams.engine({}, checkers=[checker]).close()
 
 
-@pytest.mark.parametrize("delay", [0, 1])
-def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch, delay):
+def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch):
     (tmp_path / "sevens.py").write_text(
         "from jaxlrm.verify.verdict import Verdict\n\n\n"
         + inspect.getsource(refuse_sevens)
@@ -766,9 +765,7 @@ def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch, delay):
         **{answer: [END] for answer in ("x = 1", "x = 2", "x = 7")},
     }
     with bigrams.engine(follow, checkers=[checker]) as judged:
-        (found,) = judged.solve(
-            ["Which?"], STEPWISE, verifiers="both", verdict_delay=delay
-        )
+        (found,) = judged.solve(["Which?"], STEPWISE, verifiers="both")
     assert {t.text for t in found.thoughts} >= {"so 7", "so 8", "x = 7"}
     for thought in found.thoughts:
         said = thought.text
@@ -890,17 +887,14 @@ TALK = {"?": ["x = 1"], "x = 1": [END], "!": ["so\n"], "so\n": ["so\n"]}
 ASKED = ["Go on!", "Is it?", "Go on and on!", "Is that it?", "Once more!"]
 
 
-@pytest.mark.parametrize(
-    ("delay", "execution"), [(0, "stepped"), (1, "stepped"), (1, "fused")]
-)
-def test_easy_problems_leave_their_tokens_to_hard_ones(delay, execution):
+@pytest.mark.parametrize("execution", ["stepped", "fused"])
+def test_easy_problems_leave_their_tokens_to_hard_ones(execution):
     config = dataclasses.replace(
         STEPWISE,
         strategy="sequential",
         branches=4,
         rounds=30,
         tokens=40,
-        verdict_delay=delay,
         execution=execution,
         batch=2,
     )
@@ -1021,11 +1015,8 @@ def spread_out():
         yield loaded
 
 
-@pytest.mark.parametrize("delay", [0, 1])
-def test_fused_on_eight_devices_is_stepped_on_one(tiny, spread_out, delay):
-    config = dataclasses.replace(
-        STEPWISE, rounds=3, verifiers="both", verdict_delay=delay
-    )
+def test_fused_on_eight_devices_is_stepped_on_one(tiny, spread_out):
+    config = dataclasses.replace(STEPWISE, rounds=3, verifiers="both")
     expected = tiny.solve(EIGHT, config)
     found = spread_out.solve(EIGHT, config, execution="fused")
     for one, other in zip(expected, found, strict=True):

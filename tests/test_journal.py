@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import types
 
 import numpy as np
@@ -81,7 +80,7 @@ class Play:
         symbolic = verifiers in ("both", "symbolic")
         self.pool = (pool or Pool()) if symbolic else None
         self.problems = problems or [PROBLEM]
-        self.make = lambda: Journal(
+        self.journal = Journal(
             self.problems,
             config,
             tokenizer,
@@ -91,25 +90,16 @@ class Play:
             progress=self.progress.append,
             finished=lambda number, _: self.ended.append(number),
         )
-        self.begin = lambda journal: journal.begin(
+        self.journal.begin(
             strategies.build(config),
             range(len(self.problems)) if numbers is None else numbers,
             cache_bytes=1000,
             dense_bytes=5000,
             separate_reward=separate_reward,
         )
-        self.journal = self.make()
-        self.begin(self.journal)
         self.slots = slots
         self.nodes = np.full((slots, B), -1)
         self.peak = 0
-
-    def go_on(self) -> None:
-        """A new journal takes over, from what the other has saved."""
-        saved = json.loads(json.dumps(self.journal.save()))
-        self.journal = self.make()
-        self.journal.restore(saved)
-        self.begin(self.journal)
 
     def round(self, *rows, problems=None, keep=None) -> list[list[Verdict]]:
         """Shows what the slots wrote.
@@ -610,7 +600,7 @@ def test_seconds_add_up():
     assert parts == pytest.approx(seconds["total"], abs=0.05)
 
 
-# --- Several verifiers, late verdicts ---------------------------------------
+# --- Several verifiers ------------------------------------------------------
 
 
 def refuse(problem, steps, ended):
@@ -644,7 +634,6 @@ def test_a_checker_that_fails_is_warned_of_once():
         play.round([(0, "1", STEP), (0, "2", STEP)], [(0, "so", STEP)])
         play.round([(0, "3", STEP)], [(0, "so", STEP)])
     assert len(warned) == 1
-    play.go_on()
     play.round([], [])
     first, second = play.journal.solutions()
     assert why in first.note and "checker" not in second.note
@@ -666,49 +655,6 @@ def test_a_checker_is_given_the_chain():
         (PROBLEM, ["2*x = 6", "x = 3"], True),
         (PROBLEM, ["2*x = 6"], False),
     ]
-
-
-def late_play(between=lambda play: None) -> Play:
-    """The verdicts of a round are told with the next one."""
-    play = Play(verdict_delay=1)
-    first = play.round(
-        [(0, "2*x = 14", STEP, 0.9), (0, "2*x = 6", STEP)], keep=[[1, 2]]
-    )
-    assert first == [[UNKNOWN] * B]
-    between(play)
-    second = play.round(
-        [(1, "x = 7", ANSWER, 0.9), (2, "x = 3", ANSWER)], keep=[[3, 4]]
-    )
-    assert second[0][:2] == [INVALID, VALID]
-    between(play)
-    # Nothing is left to extend, but there are verdicts to come.
-    shape = (1, B)
-    nothing = np.zeros(shape, int)
-    blank = np.zeros((*shape, S), int)
-    idle = tree.Twigs(
-        *(nothing - 1, None, blank, blank > 0),
-        *(nothing, nothing, nothing, nothing, nothing, nothing),
-    )
-    zeros = nothing[:, 0]
-    seen = Round(
-        np.array([0]), play.nodes, idle, np.array([False]), zeros, zeros
-    )
-    third = play.journal.ask(seen).verdict
-    assert third.tolist() == [[INVALID, VALID, UNKNOWN, UNKNOWN]]
-    play.nodes = np.full(shape, -1)
-    between(play)
-    play.round([])
-    return play
-
-
-def test_late_verdicts():
-    found = late_play().solution()
-    assert [t.verdict for t in found.thoughts] == [
-        *(INVALID, VALID, INVALID, VALID),
-    ]
-    assert [t.kept for t in found.thoughts] == [False, True, False, True]
-    assert (found.answer, found.solved) == ("3", True)
-    assert found.best_chain == (1, 3)
 
 
 # --- Early ends -------------------------------------------------------------
@@ -765,19 +711,6 @@ def test_answers_that_end_a_problem_count_though_no_node_became_of_them():
     found = play.solution()
     assert (found.answer, found.confidence) == ("1", 0.65)
     assert [thought.kept for thought in found.thoughts] == [True, True]
-
-
-def test_no_answer_is_confidence_enough_before_its_verdict():
-    play = Play(verdict_delay=1, confidence=0.6)
-    play.round([(0, "2*x = 6", STEP, 0.9)], keep=[[1]])
-    play.round(
-        [(1, "x = 5", ANSWER, 0.9), (1, "3 = x", STEP, 0.9)], keep=[[2, 3]]
-    )
-    assert not play.reply.stop[0]
-    play.round([(3, "x = 3", ANSWER, 0.9)], keep=[[4]])
-    assert not play.reply.stop[0]  # the first was refuted
-    play.round([(3, "3*1 = x", STEP, 0.9)])
-    assert play.reply.stop[0]
 
 
 def test_a_program_does_not_wait_for_all_verdicts():
@@ -970,47 +903,3 @@ def test_verifiers_are_given_what_a_tool_has_written():
     play.round([(0, ">>> a", STEP)], keep=[[1]])
     play.round([(1, "x = 1", ANSWER)])
     assert ("Which?", [">>> a", "0 a", "x = 1"], True) in play.pool.asked
-
-
-# --- Saved and restored -----------------------------------------------------
-
-
-def test_a_journal_goes_on_after_any_round():
-    expected = late_play().solution()
-    found = late_play(Play.go_on).solution()
-    for solution in (expected, found):
-        assert solution.seconds.keys() == {"total", "model", "verify"}
-        solution.seconds.clear()
-    assert found == expected
-
-
-def test_a_journal_tells_of_its_solutions_again():
-    play = Play(*SHARED, slots=1)
-    play.round([(0, "3", ANSWER)], keep=[[1]])
-    play.round([], problems=[0])
-    play.round([(0, "7", ANSWER)], problems=[1], keep=[[1]])
-    play.go_on()
-    assert play.ended == [0, 0]
-    play.round([], problems=[1])
-    play.round([(0, "11", ANSWER)], problems=[2], keep=[[1]])
-    play.go_on()
-    play.round([], problems=[2])
-    assert play.ended == [0, 0, 1, 0, 1, 2]
-    found = play.journal.solutions()
-    assert [solution.answer for solution in found] == ["3", "7", "11"]
-    assert [p.round for p in play.progress] == [1, 2, 3, 4, 5, 6]
-    seconds = [p.seconds for p in play.progress]
-    assert seconds == sorted(seconds)
-
-
-def test_problems_in_flight_are_left_out():
-    play = Play(*SHARED, tokens=100, adaptive=True, slots=2)
-    hard = [(0, MANY, STEP)] * 3
-    play.round([(0, "3", ANSWER)], hard, keep=[[1], [1, -1, -1]])
-    play.round([], hard)
-    saved = json.loads(json.dumps(play.journal.save(in_flight=False)))
-    assert list(saved["solutions"]) == ["0"]
-    assert (saved["pages"], saved["late"]) == ({}, {})
-    # What the second was given is for all of them again.
-    assert (saved["pot"], saved["tokens"]) == (98, 2)
-    assert play.make().restore(saved) == {0}

@@ -65,6 +65,7 @@ LAYERS = """
     tasks                jax
     sharding
     models.params
+    models.fingerprint
     models.quant
     models.cache
     models.kernels
@@ -93,7 +94,6 @@ LAYERS = """
     capacity
     callback
     solution             jax
-    resume
     ballot
     page
     journal

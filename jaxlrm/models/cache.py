@@ -314,7 +314,8 @@ def commit(
         cache: the cache.
         nodes: `[G, B] int32`, the node that each twig became, or -1.
         valid: `[G, B, S] bool`, the twig's slots that hold a token.
-        alive: `[G, N] bool`, nodes that are needed (`search.tree.is_needed`).
+        alive: `[G, N] bool`, nodes that may still be extended, or those below
+            them (`search.tree.has_live_descendant`).
     """
     owned = cache.owner >= 0
     needed = jnp.take_along_axis(alive, jnp.maximum(cache.owner, 0), axis=1)

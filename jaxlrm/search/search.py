@@ -33,7 +33,7 @@ from flax import struct
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.select import narrow
-from jaxlrm.search.strategies import TRIES, Strategy
+from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
 Cache = Any
@@ -52,9 +52,8 @@ class Model(NamedTuple):
         extend: `(weights, cache, tree, leaf, keys) -> (cache, twigs)` writes
             one step a branch and scores it.
         commit: `(cache, tree, twigs, nodes) -> (cache, tree)` stores the
-            steps whose node is not -1, and frees those that are not needed
-            any more (`tree.is_needed`); a node that it has no room for is no
-            longer live.
+            steps whose node is not -1, and frees those without a live
+            descendant; a node that it has no room for is no longer live.
     """
 
     allocate: Callable[[int], Cache]
@@ -89,7 +88,7 @@ class Round(NamedTuple):
         problems: `[G]` number of the problem in each slot, -1 if empty.
         nodes: `[G, B]` node that each twig of the last round became, or -1.
         twigs: of this round, as numpy arrays, without keys.
-        finished: `[G] bool`, nothing is left to extend, or to be judged.
+        finished: `[G] bool`, nothing is left to extend.
         dropped: `[G]`, steps let go so far because the cache was full.
         peak: `[G]`, most tokens of kept steps that the cache has held so far.
         first: number of the first slot, where slots are asked about in parts.
@@ -108,8 +107,7 @@ class Reply(NamedTuple):
     """What the host answers to a round.
 
     Attributes:
-        verdict: `[G, B] int32` of the twigs of the round; where verdicts are
-            late, of the round before it.
+        verdict: `[G, B] int32` of the twigs of the round.
         stop: `[G] bool`, the problem's search is to end.
         extra: `[G] int32`, tokens that it may write beyond its allowance.
         output: `[G, B, O] int32`, what a tool wrote after each twig.
@@ -187,37 +185,21 @@ def refill(
 
 
 def keep(
-    strategy: Strategy,
-    late: bool,
-    tree: Tree,
-    nodes: jax.Array,
-    twigs: Twigs,
-    reply: Reply,
+    strategy: Strategy, tree: Tree, twigs: Twigs, reply: Reply
 ) -> tuple[Tree, jax.Array]:
     """Judges the steps of the last round, and keeps the best of them.
 
     Args:
         strategy: the search.
-        late: whether verdicts come a round late: meanwhile the search goes on
-            from what is PENDING, and what a verdict then refutes dies with
-            all that has grown from it.
         tree: of the state after the last round.
-        nodes: likewise.
         twigs: likewise.
         reply: the host's, to the last round.
 
     Returns:
         The trees, and `[G, B] int32` the node of each twig, -1 if not kept.
     """
-    verdict = jnp.asarray(reply.verdict)
-    if late:
-        # A whole chain that is refuted is not written again.
-        tries = 0 if strategy.whole else TRIES
-        tree = tree_lib.prune(tree, nodes, verdict, tries)
-        over = tree_lib.at(tree.kind, twigs.leaf) == tree_lib.DEAD
-        verdict = jnp.where(over, tree_lib.INVALID, tree_lib.PENDING)
     tree = tree.replace(allowance=tree.allowance + reply.extra)
-    tree, nodes = strategy.update(tree, twigs, verdict)
+    tree, nodes = strategy.update(tree, twigs, jnp.asarray(reply.verdict))
     if strategy.output_tokens:
         target = jnp.where(nodes < 0, tree.parent.shape[1], nodes)
         tree = tree.replace(
@@ -285,11 +267,10 @@ class Programs(NamedTuple):
     Attributes:
         prefill: `(weights, prompts) -> prefilled`, see `Model`.
         refill: `(state, prefilled, prompts, keys, mask) -> state`.
-        keep: `(tree, nodes, twigs, reply) -> (tree, nodes)`.
+        keep: `(tree, twigs, reply) -> (tree, nodes)`.
         store: `state -> state`.
         choose: `tree -> (tree, chosen)`.
         extend: `(state, weights, chosen) -> state`.
-        late: whether verdicts come a round late.
         finish: `(state, weights, problems) -> state`, all rounds of the
             problems `[G] int32` in the slots, the host asked from inside;
             None where searches are stepped.
@@ -301,7 +282,6 @@ class Programs(NamedTuple):
     store: Callable[[State], State]
     choose: Callable[[Tree], tuple[Tree, Any]]
     extend: Callable[..., State]
-    late: bool
     finish: Callable[..., State] | None = None
 
     def load(self, weights: Weights, state: State, prompts, keys, mask):
@@ -311,7 +291,7 @@ class Programs(NamedTuple):
 
     def judge(self, state: State, reply: Reply) -> State:
         """The state as the reply to its last round leaves it."""
-        tree, nodes = self.keep(state.tree, state.nodes, state.twigs, reply)
+        tree, nodes = self.keep(state.tree, state.twigs, reply)
         return state.replace(tree=tree, nodes=nodes)
 
     def write(self, weights: Weights, state: State) -> State:
@@ -337,7 +317,6 @@ def compile_rounds(
     strategy: Strategy,
     shardings=None,
     *,
-    late: bool = False,
     ask: Callable[[Round], Reply] | None = None,
 ) -> Programs:
     """The jitted programs of a search.
@@ -346,18 +325,16 @@ def compile_rounds(
         model: the models.
         strategy: the search.
         shardings: of the state, so that it stays where it is.
-        late: whether verdicts come a round late, see `keep`.
         ask: asks the host from inside a program, about a `Round` of traced
             arrays; given, the search is fused.
     """
     plain = Programs(
         prefill=model.prefill,
         refill=functools.partial(refill, model, strategy),
-        keep=functools.partial(keep, strategy, late),
+        keep=functools.partial(keep, strategy),
         store=functools.partial(store, model),
         choose=functools.partial(choose, strategy),
         extend=functools.partial(extend, model, strategy.aggregate),
-        late=late,
     )
     finish = functools.partial(_finish, plain, strategy, ask)
     # What is overwritten without being read is donated too, if it is kept.
@@ -382,7 +359,6 @@ def compile_rounds(
             **quickly,
         ),
         extend=jax.jit(plain.extend, **settings),
-        late=late,
         finish=jax.jit(finish, **settings) if ask else None,
     )
 
@@ -403,7 +379,7 @@ def _finish(
     def body(carry):
         state, reply, problems = carry
         state = plain.write(weights, plain.judge(state, reply))
-        seen = _round(problems, *_shown(state), late=plain.late)
+        seen = _round(problems, *_shown(state))
         reply = ask(seen)
         return state, reply, jnp.where(seen.finished, -1, problems)
 
@@ -411,12 +387,8 @@ def _finish(
     return jax.lax.while_loop(unfinished, body, (state, silence, problems))[0]
 
 
-def _round(
-    problems, nodes, twigs, dropped, peak, *, late: bool, first: int = 0
-) -> Round:
+def _round(problems, nodes, twigs, dropped, peak, *, first: int = 0) -> Round:
     finished = (twigs.leaf < 0).all(1)
-    if late:  # the verdicts of the last steps are still to come
-        finished &= (nodes < 0).all(1)
     return Round(problems, nodes, twigs, finished, dropped, peak, first)
 
 
@@ -433,13 +405,13 @@ class Lane:
     Attributes:
         state: the search; being computed, perhaps, while the host works.
         problems: `[G]` number of the problem in each slot, -1 if empty.
-        reply: the host's to the last round; None if it was not asked yet.
+        reply: the host's to the last round.
         first: number of the first slot among those of all lanes.
     """
 
     state: State
     problems: np.ndarray
-    reply: Reply | None
+    reply: Reply
     first: int
 
     @property
@@ -448,45 +420,26 @@ class Lane:
         return bool((self.problems < 0).all())
 
 
-@dataclasses.dataclass
-class Progress:
-    """Where a run stands; all that it takes to go on from there.
-
-    Attributes:
-        lanes: slots. While the host is asked about one lane, the device
-            computes the round of another.
-        coming: number of the next problem in the queue.
-    """
-
-    lanes: list[Lane]
-    coming: int = 0
-
-
-def begin(states: Sequence[State], strategy: Strategy) -> Progress:
-    """A run before its first round.
+def begin(states: Sequence[State], strategy: Strategy) -> list[Lane]:
+    """Lanes before their first round.
 
     Args:
         states: of `initial`, one a lane, of equally many slots.
         strategy: the search.
     """
     slots = states[0].twigs.leaf.shape[0]
-    return Progress(
-        [
-            Lane(
-                state,
-                np.full(slots, -1),
-                no_reply(slots, strategy),
-                number * slots,
-            )
-            for number, state in enumerate(states)
-        ]
-    )
+    return [
+        Lane(
+            state, np.full(slots, -1), no_reply(slots, strategy), number * slots
+        )
+        for number, state in enumerate(states)
+    ]
 
 
 def run(
     programs: Programs,
     weights: Weights,
-    progress: Progress,
+    lanes: Sequence[Lane],
     queue: Sequence[tuple[Any, jax.Array]],
     stack: Callable[[list[Any]], Any],
     ask: Ask,
@@ -497,8 +450,8 @@ def run(
     Args:
         programs: of `compile_rounds`.
         weights: what the models are given in every call.
-        progress: of `begin`, or that of a run that was cut off; changed in
-            place.
+        lanes: of `begin`; changed in place. While the host is asked about one
+            lane, the device computes the round of another.
         queue: a prompt and a root key for each problem.
         stack: `G` prompts to what `model.prefill` takes.
         ask: the symbolic verifiers, on the host.
@@ -512,12 +465,12 @@ def run(
 
     def start(lane: Lane) -> None:
         """Fills the lane's empty slots and sets off its next round."""
-        fresh = np.flatnonzero(lane.problems < 0)
-        fresh = fresh[: len(queue) - progress.coming]
+        nonlocal coming
+        fresh = np.flatnonzero(lane.problems < 0)[: len(queue) - coming]
         slots = len(lane.problems)
         if fresh.size:
-            lane.problems[fresh] = progress.coming + np.arange(fresh.size)
-            progress.coming += fresh.size
+            lane.problems[fresh] = coming + np.arange(fresh.size)
+            coming += fresh.size
             mask = np.isin(np.arange(slots), fresh)
             # Empty slots read some prompt too: its values never matter.
             rows = [queue[max(number, 0)] for number in lane.problems]
@@ -533,23 +486,17 @@ def run(
             judged = programs.judge(lane.state, lane.reply)
             state = make_room(lane.state, judged)
             lane.state = programs.write(weights, state)
-            lane.reply = None
 
+    coming = 0  # number of the next problem in the queue
     try:
-        for lane in progress.lanes:
-            if lane.reply is not None:  # else its round is under way
-                start(lane)
-        while not all(lane.empty for lane in progress.lanes):
-            for lane in progress.lanes:
+        for lane in lanes:
+            start(lane)
+        while not all(lane.empty for lane in lanes):
+            for lane in lanes:
                 if lane.empty:
                     continue
                 shown = jax.device_get(_shown(lane.state))
-                seen = _round(
-                    lane.problems,
-                    *shown,
-                    late=programs.late,
-                    first=lane.first,
-                )
+                seen = _round(lane.problems, *shown, first=lane.first)
                 if programs.finish is None:
                     lane.reply = ask(seen)
                 lane.problems = np.where(seen.finished, -1, lane.problems)
@@ -557,5 +504,5 @@ def run(
                 start(lane)
     finally:
         # An interpreter that exits while XLA computes crashes: wait for it.
-        leaves = jax.tree.leaves([lane.state for lane in progress.lanes])
+        leaves = jax.tree.leaves([lane.state for lane in lanes])
         jax.block_until_ready([x for x in leaves if not x.is_deleted()])

@@ -106,9 +106,8 @@ def best(
 def by_group(tree: Tree, branches: int, groups: int):
     """Each of `groups` subtrees extends its live node with its own branches.
 
-    One in which nothing stands (a late verdict may have refuted all of it)
-    extends the root, as long as that is live; else a subtree without a live
-    node leaves its rows idle.
+    One without a node extends the root, as long as that is live; else a subtree
+    without a live node leaves its rows idle.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
@@ -118,9 +117,8 @@ def by_group(tree: Tree, branches: int, groups: int):
     number = jnp.arange(size)
     own = tree.group[:, None] == jnp.arange(groups)[:, None]
     own &= (number > 0) & (number < tree.size[:, None])[:, None]
-    standing = (own & (tree.kind != tree_lib.DEAD)[:, None]).any(-1)
+    begins = jnp.where(~own.any(-1) & tree.live[:, :1], 0, -1)
     own &= tree.live[:, None]
-    begins = jnp.where(~standing & tree.live[:, :1], 0, -1)
     found = jnp.where(own.any(-1), own.argmax(-1), begins)
     leaf = jnp.repeat(found, members, 1).astype(jnp.int32)
     within = jnp.where(
@@ -134,9 +132,9 @@ def by_chain(
 ) -> tuple[jax.Array, jax.Array]:
     """Each branch goes on with its own chain, the newest node of its group.
 
-    One that a late verdict has refuted is none. A branch without a node starts
-    from the root; one whose newest node is not live does so too if it has
-    written fewer than `least` tokens, else it is idle.
+    A branch without a node starts from the root; one whose newest node is not
+    live does so too if it has written fewer than `least` tokens, else it is
+    idle.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
@@ -145,8 +143,7 @@ def by_chain(
     number = jnp.arange(size)
     own = tree.group[:, None] == jnp.arange(branches)[:, None]
     own &= (number > 0) & (number < tree.size[:, None])[:, None]
-    standing = own & (tree.kind != tree_lib.DEAD)[:, None]
-    newest = jnp.where(standing, number, 0).max(-1)
+    newest = jnp.where(own, number, 0).max(-1)
     written = jnp.where(own, tree.length[:, None], 0).sum(-1)
     again = ~at(tree.live, newest) & (written < least)
     newest = jnp.where(again, 0, newest)

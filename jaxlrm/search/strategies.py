@@ -272,8 +272,7 @@ def _dvts(config: SearchConfig) -> Strategy:
     `B / width` subtrees that never meet: each writes `width` steps and keeps
     the best. When that is an answer the subtree ends, and all its answers of
     that round are candidates; so does a subtree that finds no sound step in
-    `TRIES` rounds. One whose first step was not sound begins again, as one does
-    that a late verdict has left without any.
+    `TRIES` rounds. One whose first step was not sound begins again.
     """
     subtrees = config.branches // config.width
     group = jnp.arange(config.branches) // config.width
@@ -346,9 +345,9 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
     children each. A simulation that expands a leaf finds the leaf's score, or
     0 if nothing sound was written; one that ends a chain finds its score, or 0
     if it was refuted. So verdicts guide it from the ends: a proof ends the
-    search, and what leads to refuted steps is worth less; where verdicts are
-    late, the steps before one keep what it brought. A leaf without a sound
-    child may be tried again, as often as in `TRIES` rounds of as many walks.
+    search, and what leads to refuted steps is worth less. A leaf without a
+    sound child may be tried again, as often as in `TRIES` rounds of as many
+    walks.
     """
     walks = config.branches // config.width
     carry = backup.BY_NAME[config.backup]
@@ -522,8 +521,7 @@ def _leave(
 
     Where no branch of a `group [B]` wrote a sound step, its leaves stay: other
     samples may be right. Each is tried as often as in `TRIES` rounds that
-    share the group's branches among its leaves. So do nodes that a late verdict
-    has left without a child (`tree.prune`).
+    share the group's branches among its leaves.
     """
     ran = (twigs.leaf >= 0).any(1, keepdims=True)
     group = jnp.broadcast_to(group, twigs.leaf.shape)
@@ -538,14 +536,11 @@ def _leave(
     leaves = jnp.maximum((mates & first[:, None]).sum(-1), 1)
     tried = tree.at(trees.children, twigs.leaf)
     again = failed & active & (tried < TRIES * mates.sum(-1) // leaves)
-    again &= tree.at(trees.kind, twigs.leaf) != tree.DEAD
     stays = tree.put(
         jnp.zeros_like(trees.live),
         jnp.where(again, twigs.leaf, _NOWHERE),
         again,
     )
-    helped = jax.vmap(lambda s, g: jnp.zeros_like(s).at[g].max(s))(sound, group)
-    stays |= tree.bereft(trees) & ~tree.at(helped, trees.group)
     return trees.replace(live=jnp.where(ran, stays, trees.live))
 
 

@@ -11,11 +11,10 @@ import jax.numpy as jnp
 from flax import struct
 
 # Kinds of nodes and of the steps that branches write.
-FREE, STEP, OPEN, ANSWER, DEAD = 0, 1, 2, 3, 4
+FREE, STEP, OPEN, ANSWER = 0, 1, 2, 3
 
 # Verdicts, as `jaxlrm.verify.verdict.Verdict` numbers them.
 UNKNOWN, VALID, INVALID = 0, 1, 2
-PENDING = 5  # a verdict that is still to come
 
 
 @struct.dataclass
@@ -37,8 +36,7 @@ class Tree:
         length: `int32`, tokens in the node (0 for the root: the cache has
             the prompt).
         kind: `int32`, FREE, STEP, OPEN (cut by the token limit; its next
-            step goes on), ANSWER or DEAD (a late verdict refuted it, or a
-            step before it).
+            step goes on) or ANSWER.
         live: `bool`, may be selected for extension.
         alive: `bool`, it or a node below it is live: kept by `refresh`, for
             searches that walk down the tree.
@@ -299,63 +297,6 @@ def _first_children(first: jax.Array, parent: jax.Array, nodes: jax.Array):
     return first.at[parent].min(nodes, mode="drop")
 
 
-def prune(
-    tree: Tree, nodes: jax.Array, verdict: jax.Array, tries: int = 0
-) -> Tree:
-    """Takes note of late verdicts: what one refutes dies, with all below it.
-
-    A step before it of which no child is left is live again: had the verdicts
-    come at once, it would still be.
-
-    Args:
-        tree: the trees.
-        nodes: `[G, B] int32`, nodes that the verdicts are of; -1 for none.
-        verdict: `[G, B] int32`.
-        tries: rounds of as many children as were refuted now that a node may
-            grow; one that has grown as many is not live again.
-    """
-    size = tree.parent.shape[1]
-    verdicts = put(tree.verdict, jnp.where(nodes < 0, size, nodes), verdict)
-
-    def step(_, dead):
-        return dead | (at(dead, tree.parent) & (tree.parent >= 0))
-
-    refuted = verdicts == INVALID
-    dead = jax.lax.fori_loop(0, tree.depth.max(), step, refuted)
-    kind = jnp.where(dead, DEAD, tree.kind)
-    new = (nodes >= 0) & (verdict == INVALID)
-    parents = jnp.where(new, at(tree.parent, nodes), size)
-    grown = jnp.where(new, at(tree.count, nodes), 0)  # by the refuted
-    grown = jax.vmap(
-        lambda parents, grown: (
-            jnp.zeros(size, jnp.int32).at[parents].add(grown, mode="drop")
-        )
-    )(parents, grown)
-    again = (grown > 0) & ~_is_parent(tree, (kind != FREE) & (kind != DEAD))
-    again &= (kind != DEAD) & (tree.children < tries * grown)
-    again &= is_needed(tree)  # else the cache has let go of it
-    tree = tree.replace(
-        verdict=verdicts, kind=kind, live=(tree.live & ~dead) | again
-    )
-    return refresh(tree, jnp.where(new, nodes, -1))
-
-
-def _is_parent(tree: Tree, nodes: jax.Array) -> jax.Array:
-    """`[G, N] bool`: it has a child among `nodes [G, N] bool`."""
-    size = tree.parent.shape[1]
-    parent = jnp.where(tree.parent < 0, size, tree.parent)
-    return jax.vmap(
-        lambda parent, nodes: (
-            jnp.zeros_like(nodes).at[parent].max(nodes, mode="drop")
-        )
-    )(parent, nodes)
-
-
-def bereft(tree: Tree) -> jax.Array:
-    """`[G, N] bool`: live nodes that `prune` has left without a child."""
-    return tree.live & _is_parent(tree, tree.kind == DEAD)
-
-
 def children_of(
     tree: Tree, nodes: jax.Array, branches: int
 ) -> tuple[jax.Array, jax.Array]:
@@ -423,22 +364,7 @@ def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
 
 
 def has_live_descendant(tree: Tree) -> jax.Array:
-    """`[G, N] bool`: the node, or one below it, is live."""
-    return _with_ancestors(tree, tree.live)
-
-
-def is_needed(tree: Tree) -> jax.Array:
-    """`[G, N] bool`: the node, or one below it, may still be extended.
-
-    What has a live descendant may, and what comes before a PENDING step: it is
-    live again if that is refuted.
-    """
-    pending = tree.verdict == PENDING
-    return _with_ancestors(tree, tree.live | _is_parent(tree, pending))
-
-
-def _with_ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
-    """`[G, N] bool`: it, or a node below it, is among `nodes [G, N] bool`."""
+    """`[G, N] bool`: the node, or one below it, may still be extended."""
     parent = jnp.where(tree.parent < 0, tree.parent.shape[1], tree.parent)
 
     def step(_, found):
@@ -446,7 +372,7 @@ def _with_ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
             lambda found, parent: found.at[parent].max(found, mode="drop")
         )(found, parent)
 
-    return jax.lax.fori_loop(0, tree.depth.max(), step, nodes)
+    return jax.lax.fori_loop(0, tree.depth.max(), step, tree.live)
 
 
 def first_of_equals(

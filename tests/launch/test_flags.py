@@ -172,7 +172,6 @@ def test_mistakes_are_named_without_a_traceback(program, arguments, messages):
     [
         ("solve", "problems"),
         ("solve", "html"),
-        ("solve", "resume"),
         ("evaluate", "dataset"),
         ("evaluate", "output"),
         ("train", "output"),

@@ -192,15 +192,6 @@ def test_the_page_is_left_alone_if_nothing_is_solved(tmp_path):
     assert path.read_text() == "before"
 
 
-def test_to_go_on_is_said(tmp_path):
-    path = tmp_path / "search"
-    arguments = ["--problem=one", "--problem=two", f"--resume={path}"]
-    assert solve(*arguments).stderr == b""
-    path.touch()
-    expected = f"going on from {path}: 0 of 2 problems ended\n"
-    assert solve(*arguments).stderr.decode() == expected
-
-
 def test_ctrl_c_exits_with_130_and_prints_what_was_finished():
     process = subprocess.Popen(
         [*PROGRAM, "--problem=hang", "--problem=one", "--format=json"],

@@ -123,27 +123,21 @@ def test_visits_are_those_of_mctx(seed):
     assert ours.sum() == simulations
 
 
-def trees_of(
-    strategy: strategies.Strategy, lines, late: bool = False
-) -> Iterator[tree.Tree]:
+def trees_of(strategy: strategies.Strategy, lines) -> Iterator[tree.Tree]:
     """The tree after each round, as the leaves of the next were selected."""
     model = scripted_model(1, strategy.branches)
     start = functools.partial(search.initial, model, strategy, 1)
     queue = [(0, jax.random.key(0))]
     silence, verify = search.no_reply(1, strategy), verdicts_of([lines])
-    before = silence
 
     def stack(rows):
         return Prompts(np.array(rows, np.int32)[:, None], np.ones(1, np.int32))
 
     def ask(seen):
-        nonlocal before
-        reply = silence._replace(verdict=verify(seen))
-        before, reply = reply, before if late else reply
-        return reply
+        return silence._replace(verdict=verify(seen))
 
     rounds = search.run(
-        search.compile_rounds(model, strategy, late=late),
+        search.compile_rounds(model, strategy),
         compile_scripts([lines], strategy.step_tokens),
         search.begin([jax.jit(start)()], strategy),
         queue,
@@ -268,13 +262,12 @@ def withering(rng: np.random.Generator, name: str = "", depth: int = 0):
     return tuple(found)
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
-def test_what_is_alive_has_a_live_descendant(late):
+def test_what_is_alive_has_a_live_descendant():
     died = 0
     strategy = build(branches=4, width=2, rounds=12)
     for seed in range(12):
         lines = withering(np.random.default_rng(seed))
-        for found in trees_of(strategy, lines, late):
+        for found in trees_of(strategy, lines):
             if not found.live.any():
                 continue  # it has ended: nobody walks down any more
             expected = np.asarray(has_live_descendant(found))

@@ -188,12 +188,12 @@ def test_no_problems_no_rounds():
     state = jax.jit(
         functools.partial(search.initial, scripted_model(2, 4), BEAM, 2)
     )()
-    progress = search.begin([state], BEAM)
+    lanes = search.begin([state], BEAM)
 
     def never(*_):
         raise AssertionError
 
-    assert not list(search.run(programs, None, progress, [], never, never))
+    assert not list(search.run(programs, None, lanes, [], never, never))
 
 
 def test_room_is_made_before_every_round():
@@ -231,21 +231,19 @@ def test_a_failing_verifier_ends_the_loop(slots):
         run_scripts(BEAM, [chain(2, "a")], slots=slots, verify=verify)
 
 
-# --- One program, several lanes, late verdicts ------------------------------
+# --- One program, several lanes ---------------------------------------------
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
 @pytest.mark.parametrize("slots", [2, 5])
-def test_a_fused_search_grows_the_same_trees(slots, late):
-    options = {"keys": KEYS, "sampled": True, "slots": slots, "late": late}
+def test_a_fused_search_grows_the_same_trees(slots):
+    options = {"keys": KEYS, "sampled": True, "slots": slots}
     stepped = run_scripts(BEAM, SCRIPTS, **options)
     fused = run_scripts(BEAM, SCRIPTS, fused=True, **options)
     assert fused.trees == stepped.trees
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
 @pytest.mark.parametrize("name", sorted({*STRATEGIES} - {"beam"}))
-def test_every_strategy_grows_the_same_trees_fused(name, late):
+def test_every_strategy_grows_the_same_trees_fused(name):
     config = SearchConfig(
         strategy=name,
         branches=1 if name == "greedy" else 4,
@@ -254,45 +252,19 @@ def test_every_strategy_grows_the_same_trees_fused(name, late):
         rounds=5,
     )
     strategy = strategies.build(config)
-    options = {"keys": KEYS, "sampled": True, "slots": 2, "late": late}
+    options = {"keys": KEYS, "sampled": True, "slots": 2}
     stepped = run_scripts(strategy, SCRIPTS, **options)
     assert all(stepped.trees)
     fused = run_scripts(strategy, SCRIPTS, fused=True, **options)
     assert fused.trees == stepped.trees
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
-def test_lanes_grow_the_same_trees(late):
-    options = {"keys": KEYS, "sampled": True, "slots": 2, "late": late}
+def test_lanes_grow_the_same_trees():
+    options = {"keys": KEYS, "sampled": True, "slots": 2}
     one = run_scripts(BEAM, SCRIPTS, **options)
     two = run_scripts(BEAM, SCRIPTS, lanes=2, **options)
     assert two.trees == one.trees
     assert {r.first for r in two.rounds} == {0, 2}
-
-
-def test_a_late_verdict_prunes_what_has_grown_meanwhile():
-    script = (
-        step("a", 0.9, answer("a1", 0.9), verdict=Verdict.INVALID),
-        step("b", 0.5, answer("b1", 0.5)),
-    )
-    wide = strategies.build(
-        SearchConfig(
-            strategy="beam",
-            branches=4,
-            width=1,
-            step_tokens=4,
-            chain_tokens=40,
-            rounds=2,
-        )
-    )
-    found = run_scripts(wide, [script], late=True)
-    # The children of `a` were written, and dropped with it.
-    assert found.rounds[1].twigs.leaf.tolist() == [[1, 1, 2, 2]]
-    assert found.trees == [
-        "1 a DEAD 0.9 x2 INVALID\n2 b 0.5 x2\n  3 b1 END 0.5 x2"
-    ]
-    at_once = run_scripts(wide, [script])
-    assert at_once.trees == ["1 b 0.5 x2\n  2 b1 END 0.5 x4"]
 
 
 def test_a_host_that_fails_ends_a_fused_search():

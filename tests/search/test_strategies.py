@@ -593,35 +593,31 @@ def test_dvts_returns_all_answers_of_a_last_step():
     assert found.rounds[1].twigs.leaf.tolist() == [[-1, -1, 3, 3]]
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
-def test_a_subtree_of_dvts_begins_again_by_itself(late):
+def test_a_subtree_of_dvts_begins_again_by_itself():
     """The others keep what they have found."""
     good = step("a", 0.5, step("a1", 0.5, answer("a2", 0.6)))
     wrong = step("w", 0.9, verdict=INVALID)
     script = (good, good, wrong, wrong, wrong, wrong, good)
-    found = run_scripts(build("dvts", rounds=9), [script], late=late)
+    found = run_scripts(build("dvts", rounds=9), [script])
     leaves = [r.twigs.leaf[0].tolist() for r in found.rounds]
-    if late:
-        assert leaves[:3] == [[0, 0, 0, 0], [1, 1, 2, 2], [3, 3, 0, 0]]
-    else:
-        assert leaves == [
-            [0, 0, 0, 0],
-            [1, 1, 0, 0],
-            [2, 2, 0, 0],
-            [-1, -1, 4, 4],
-            [-1, -1, 5, 5],
-            [-1, -1, -1, -1],
-        ]
-        assert found.trees == [
-            tree_of("""
-                1 a 0.5 x2
-                  2 a1 0.5 x2
-                    3 a2 END 0.6 x2
-                4 a 0.5 x2
-                  5 a1 0.5 x2
-                    6 a2 END 0.6 x2
-            """)
-        ]
+    assert leaves == [
+        [0, 0, 0, 0],
+        [1, 1, 0, 0],
+        [2, 2, 0, 0],
+        [-1, -1, 4, 4],
+        [-1, -1, 5, 5],
+        [-1, -1, -1, -1],
+    ]
+    assert found.trees == [
+        tree_of("""
+            1 a 0.5 x2
+              2 a1 0.5 x2
+                3 a2 END 0.6 x2
+            4 a 0.5 x2
+              5 a1 0.5 x2
+                6 a2 END 0.6 x2
+        """)
+    ]
     assert found.trees[0].count("a2 END 0.6 x2") == 2
 
 
@@ -828,14 +824,14 @@ def test_sequential_ends_with_its_rounds():
     assert live_branches(found) == [2, 2, 2]
 
 
-# --- Late verdicts ------------------------------------------------------------
+# --- Refuted steps ------------------------------------------------------------
 
 WRONG = [step(word, 0.9, verdict=INVALID) for word in ("a", "b", "d", "e")]
 
 
 @pytest.mark.parametrize("place", ["first", "second", "answer"])
 @pytest.mark.parametrize("name", STEPWISE)
-def test_what_is_refuted_late_is_tried_again(name, place):
+def test_what_is_refuted_is_tried_again(name, place):
     """All branches are wrong at once, and right the next time."""
     right = answer("c1", 0.95, verdict=VALID)
     script = {
@@ -853,24 +849,19 @@ def test_what_is_refuted_late_is_tried_again(name, place):
         ),
     }[place]
     strategy = build(name, rounds=16)
-    at_once = run_scripts(strategy, [script])
-    assert "c1 END 0.95" in at_once.trees[0]
-    late = run_scripts(strategy, [script], late=True)
-    assert "c1 END 0.95" in late.trees[0]
-    fused = run_scripts(strategy, [script], late=True, fused=True)
-    assert fused.trees == late.trees
-    dead = [line for line in late.trees[0].splitlines() if "DEAD" in line]
-    assert len(dead) >= 2 and all("INVALID" in line for line in dead)
+    found = run_scripts(strategy, [script])
+    assert "c1 END 0.95" in found.trees[0]
+    fused = run_scripts(strategy, [script], fused=True)
+    assert fused.trees == found.trees
 
 
 @pytest.mark.parametrize("verdict", [Verdict.TIMEOUT, Verdict.ERROR])
-@pytest.mark.parametrize("late", [False, True], ids=["at-once", "late"])
-def test_a_cut_step_whose_verdict_does_not_come_is_kept(late, verdict):
+def test_a_cut_step_whose_verdict_does_not_come_is_kept(verdict):
     """Only one that cannot be read is let go, and one cut a second time."""
     end = step("ger", 0.5, answer("z", verdict=VALID), verdict=verdict)
     script = (
         step("a", 0.5, step("b", 0.5, cut("lon", 0.5, end), verdict=VALID),
              verdict=VALID),
     )  # fmt: skip
-    found = run_scripts(build("beam", rounds=8), [script], late=late)
+    found = run_scripts(build("beam", rounds=8), [script])
     assert f"ger 0.5 x4 {verdict.name}" in found.trees[0]
