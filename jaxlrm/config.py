@@ -135,6 +135,8 @@ VOTES = ("auto", "count", "sum", "best")
 BACKUPS = ("mean", "max")
 TOOLS = ("auto", "python", "none")
 EXECUTIONS = ("stepped", "fused")
+PROMPTS = ("auto", "chat", "cot", "tir", "plain")
+THINKING = ("auto", "on", "off")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,6 +146,13 @@ class SearchConfig:
     Attributes:
         strategy: one of `STRATEGIES`, or `module:function`, a function
             `SearchConfig -> Strategy` from outside the package.
+        prompt: one of `PROMPTS`: how a problem is put to the model: `chat` by
+            its chat template, `cot` asking to reason step by step, `tir`
+            asking for programs whose output is then read, `plain` the
+            problem's text alone; `auto` is the model's own prompt.
+        system: the system prompt, in place of that of `prompt`.
+        thinking: one of `THINKING`: whether a model that can do both thinks
+            before it answers; `auto` leaves it to the model.
         branches: `B`, chains decoded in lockstep; greedy takes one.
         width: children of each kept step in a beam, branches of each subtree
             of dvts, children of each expansion of mcts; divides `branches`.
@@ -199,6 +208,9 @@ class SearchConfig:
     """
 
     strategy: str = "beam"
+    prompt: str = "auto"
+    system: str = ""
+    thinking: str = "auto"
     branches: int = 64
     width: int = 4
     chain_tokens: int = 0
@@ -228,6 +240,8 @@ class SearchConfig:
         _require_types(self)
         for name, allowed in (
             ("strategy", STRATEGIES),
+            ("prompt", PROMPTS),
+            ("thinking", THINKING),
             ("verifiers", VERIFIERS),
             ("aggregate", AGGREGATES),
             ("vote", VOTES),

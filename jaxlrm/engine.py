@@ -275,7 +275,7 @@ class Engine:
             progress=progress,
             finished=finished,
         )
-        prompts = self._read(problems, begun, room, journal)
+        prompts = self._read(problems, begun, config, room, journal)
         if prompts:
             with jax.set_mesh(self._mesh):
                 self._search(config, strategy, prompts, journal)
@@ -314,6 +314,8 @@ class Engine:
                 "set verifiers=symbolic or verifiers=none, or name a reward "
                 "model"
             )
+        if config.tools == "auto" and config.prompt == "tir":
+            config = dataclasses.replace(config, tools="python")
         if config.tools == "auto":
             programs = "programs" in self._text.tasks and any(
                 self.task_of(problem) == "programs" for problem in problems
@@ -348,12 +350,14 @@ class Engine:
         models = [self._generator]
         if config.verifiers in ("learned", "both"):
             models += [j.config for j in self._judges if j.config is not None]
-        return min(model.max_position_embeddings for model in models)
+        context = min(model.max_position_embeddings for model in models)
+        return min(context, self._text.context or context)
 
     def _read(
         self,
         problems: Sequence[str],
         begun: Sequence[Sequence[str]],
+        config: SearchConfig,
         room: int,
         journal: Journal,
     ) -> list[tuple[int, list[int]]]:
@@ -368,14 +372,14 @@ class Engine:
             except UnicodeEncodeError as error:
                 journal.refuse(number, f"the problem is no text: {error}")
                 continue
-            reading = tasks.recognise(problem)
-            asked = reading.question if reading else problem
-            if not self._text.encode(asked):
+            if not self._text.encode(problem):
                 journal.refuse(
                     number, "the tokenizer knows none of its characters"
                 )
                 continue
-            tokens = self._text.encode_prompt(asked)
+            tokens = self._text.encode_prompt(
+                problem, config.prompt, config.system, config.thinking
+            )
             for step in begun[number]:
                 tokens += self._text.encode(step + self._text.step)
             if len(tokens) > room:

@@ -16,6 +16,8 @@ from jaxlrm.config import (
     AGGREGATES,
     BACKUPS,
     EXECUTIONS,
+    PROMPTS,
+    THINKING,
     TOOLS,
     VOTES,
     SearchConfig,
@@ -39,6 +41,24 @@ def define_search() -> Callable[[str, str], SearchConfig]:
     """
     default = SearchConfig()
     holders = {
+        "prompt": flags.DEFINE_enum(
+            "prompt",
+            default.prompt,
+            PROMPTS,
+            "How a problem is put to the model: by its chat template, asking "
+            "for steps, asking for programs that are run, or as it is.",
+        ),
+        "system": flags.DEFINE_string(
+            "system",
+            default.system,
+            "The system prompt, in place of that of --prompt.",
+        ),
+        "thinking": flags.DEFINE_enum(
+            "thinking",
+            default.thinking,
+            THINKING,
+            "Whether a model that can do both thinks before it answers.",
+        ),
         "branches": flags.DEFINE_integer(
             "branches",
             default.branches,

@@ -21,6 +21,11 @@ PACKAGE = "jaxlrm"
 LAYERS = """
     config               jax absl
     files                jax absl
+    text.templates       jax
+    text.folder          jax
+    text.prompts         jax
+    text.tokens          jax
+    text.training        jax
     text                 jax
     verify.verdict       jax
     verify.inputs        jax

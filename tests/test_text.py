@@ -252,22 +252,28 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, trained):
         assert table(found, name) == table(trained, name)
 
 
-@pytest.mark.parametrize("name", ["tokenizer.json", "text.json"])
-def test_a_missing_file(tmp_path, trained, name):
+def test_a_missing_tokenizer(tmp_path, trained):
     trained.save(tmp_path)
-    (tmp_path / name).unlink()
-    with pytest.raises(FileNotFoundError, match=f"{name} is missing; a model"):
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(FileNotFoundError, match="tokenizer.json is missing; a"):
+        Text.load(tmp_path)
+
+
+def test_nothing_says_what_ends_an_answer(tmp_path, trained):
+    trained.save(tmp_path)
+    (tmp_path / "text.json").unlink()
+    with pytest.raises(ValueError, match="no file names an end token; set"):
         Text.load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("tokenizer.json", "{", "cannot be read: EOF"),
-        ("tokenizer.json", "[]", "cannot be read"),
-        ("text.json", "{", "cannot be read: Expecting property name"),
-        ("text.json", "[1]", "cannot be read"),
-        ("text.json", '{"end": ["<eos>"]}', "cannot be read: .*'prompt'"),
+        ("tokenizer.json", "{", "tokenizer.json cannot be read: EOF"),
+        ("tokenizer.json", "[]", "tokenizer.json cannot be read"),
+        ("text.json", "{", "text.json: not JSON: Expecting property name"),
+        ("text.json", "[1]", "text.json holds .1.; it must be an object"),
+        ("text.json", '{"step": []}', "text.json: step is .*it must be text"),
     ],
 )
 def test_a_file_that_cannot_be_read(tmp_path, trained, name, content, message):
@@ -281,9 +287,9 @@ def test_a_file_that_cannot_be_read(tmp_path, trained, name, content, message):
     ("changes", "message"),
     [
         ({"end": ["<stop>"]}, "lacks the end tokens .'<stop>'.; name tokens"),
-        ({"end": []}, "there is no end token; name those"),
-        ({"prompt": "Solve it."}, "'Solve it.' lacks {problem}"),
-        ({"step": ""}, "the step delimiter is empty"),
+        ({"end": []}, "end is .*; it must be text of 1 to 64 characters, or"),
+        ({"prompt": "Solve it."}, "'Solve it.'; it must hold {problem}"),
+        ({"step": ""}, "step is ''; it must be text of 1 to 64"),
         ({"step": "\n\n\n"}, r"'\\n\\n\\n' is read as .*; one token must hold"),
         ({"step": "½"}, r"'½' is read as \[''\]; one token must hold"),
     ],

@@ -34,6 +34,7 @@ class Template:
 
     Attributes:
         source: its text.
+        tokens: special tokens that it may name.
         variables: the names that it asks for.
     """
 
@@ -52,12 +53,14 @@ class Template:
                 f"the chat template has {len(source)} characters; at most "
                 f"{SOURCE} are read"
             )
-        self.source, self._tokens = source, dict(tokens or {})
+        self.source, self.tokens = source, dict(tokens or {})
         self._environment = _Environment()
         try:
             tree = self._environment.parse(source)
             self.variables = frozenset(meta.find_undeclared_variables(tree))
-            self._template = self._environment.from_string(_Bounded().visit(tree))
+            self._template = self._environment.from_string(
+                _Bounded().visit(tree)
+            )
         except (jinja2.TemplateError, RecursionError) as error:
             raise TemplateFailure(
                 f"the chat template cannot be read: {_line(error)}"
@@ -78,7 +81,7 @@ class Template:
                 would write or loop too long.
         """
         given = {
-            **self._tokens,
+            **self.tokens,
             "messages": [dict(message) for message in messages],
             "tools": None,
             "documents": None,

@@ -1,0 +1,95 @@
+"""Prompts: how a problem is put to a model (no tokens here, only text)."""
+
+from __future__ import annotations
+
+from jaxlrm.text.templates import Template, TemplateFailure
+
+AUTO, CHAT, COT, TIR, PLAIN = "auto", "chat", "cot", "tir", "plain"
+OWN = "own"  # the prompt of a model's text.json, which `auto` prefers
+
+# What the styles ask for; `--system` says it in other words.
+_COT = "Please reason step by step, and put your final answer within \\boxed{}."
+_TIR = (
+    "Please reason step by step. Where something is to be computed, write a "
+    "Python program in a ```python block that prints what you need; it is "
+    "run, and what it prints follows in a ```output block. Put your final "
+    "answer within \\boxed{}."
+)
+_SYSTEMS = {COT: _COT, TIR: _TIR}
+THINK, ENOUGH = "<think>", "</think>"
+SWITCH = "enable_thinking"  # the variable of templates that can do both
+
+_ASKED, _SAID = "jaxlrm asks", "jaxlrm says"  # found again in what is rendered
+
+
+def system_of(style: str, system: str) -> str:
+    """The system prompt: `system`, or else that of the style, if any."""
+    return system or _SYSTEMS.get(style, "")
+
+
+def converse(
+    template: Template, problem: str, system: str, thinking: str = AUTO
+) -> str:
+    """The prompt that asks `problem` by a chat template.
+
+    A template that has no place for a system prompt, because it raises or
+    leaves it out, gets it at the head of the question.
+
+    Args:
+        template: of the model.
+        problem: its whole text.
+        system: the system prompt; empty is the template's own, if any.
+        thinking: `on` or `off` set the template's switch; `auto` leaves it as
+            the model has it.
+
+    Raises:
+        ValueError: the template refuses a question, or has no such switch.
+    """
+    values = {} if thinking == AUTO else {SWITCH: thinking == "on"}
+    asked = {"role": "user", "content": problem}
+    if not system:
+        text = template.render([asked], **values)
+    else:
+        try:
+            told = {"role": "system", "content": system}
+            text = template.render([told, asked], **values)
+        except TemplateFailure:
+            text = ""
+        if system.strip() not in text:
+            asked["content"] = f"{system}\n\n{problem}"
+            text = template.render([asked], **values)
+    if thinking == "off" and opens_thinking(text):
+        raise ValueError(
+            "thinking is off, and the chat template of this model begins "
+            "every answer with <think>; use thinking=auto, or limit it by "
+            "think_tokens"
+        )
+    if thinking != AUTO and SWITCH not in template.variables:
+        if thinking == "off" or not opens_thinking(text):
+            raise ValueError(
+                f"thinking is {thinking!r}, and the chat template of this "
+                f"model has no {SWITCH}; use thinking=auto"
+            )
+    return text
+
+
+def opens_thinking(prompt: str) -> bool:
+    """Whether an answer to the prompt begins inside of <think>."""
+    return prompt.rfind(THINK) > prompt.rfind(ENOUGH)
+
+
+def closing(template: Template) -> str:
+    """What the template writes after the assistant's words; may be empty.
+
+    It begins with the token that a model is trained to end its turn with.
+    """
+    turns = [
+        {"role": "user", "content": _ASKED},
+        {"role": "assistant", "content": _SAID},
+    ]
+    try:
+        text = template.render(turns, asks=False)
+    except TemplateFailure:
+        return ""
+    _, said, after = text.rpartition(_SAID)
+    return after.lstrip() if said else ""
