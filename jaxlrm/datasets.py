@@ -1,35 +1,63 @@
-"""Problems with gold answers: files of JSON lines, drawn families."""
+"""Problems with gold answers: datasets as published, drawn families.
+
+`docs/datasets.md` says which files and which columns are read.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import pathlib
+import math
+import os
 import random
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxlrm import tasks
+from jaxlrm import files, rows, tasks
+from jaxlrm.files import shown, visible
 from jaxlrm.verify import is_equivalent
+from jaxlrm.verify.answers import gold_answer
 
 # Training draws from streams named by its seed and step, never from this one.
 HELD_OUT = "held-out"
 
+# The columns that a field is read from, the first that has a value; capital
+# letters or not.
+COLUMNS = {
+    "problem": ("problem", "question"),
+    "answer": (
+        "answer",
+        "final_answer",
+        "expected_answer",
+        "gold_answer",
+        "gold",
+        "target",
+    ),
+    "id": ("id", "unique_id", "idx"),
+    "task": ("task",),
+    "level": ("level",),
+}
+_SOLUTION = "solution"  # holds the answer in a box, where no column has it
+_BODY = "body"  # what a question is about, in some files of word problems
+_CHOICES = ("options", "choices")  # of multiple-choice problems
+
 _TRIES = 1000  # draws for a problem that is not there yet
-_FIELDS = ("id", "problem", "answer", "task")  # that are read
+_LEVEL = re.compile(r"(?:level\s*)?(\d{1,4})", re.IGNORECASE | re.ASCII)
+_WHOLE_SOLUTION = 200  # characters of an answer that seems to be more
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One line of a dataset.
+    """One problem of a dataset.
 
     Attributes:
         id: unique in the dataset.
         problem: its text.
         answer: the gold answer; None only where `read_problems` allows it.
-        task: family in `jaxlrm.tasks`, which picks the checker; None for any
-            other problem.
-        level: difficulty of a drawn problem, None for any other.
+        task: a label, by which tables are grouped. One that is the name of a
+            family in `jaxlrm.tasks` also picks its checker, for problems that
+            the family recognises.
+        level: difficulty, by which tables are grouped.
     """
 
     id: str
@@ -42,53 +70,60 @@ class Example:
 def is_correct(example: Example, answer: str | None) -> bool:
     """Is `answer` the gold answer of `example`?
 
-    Where the example names a task, that family decides, else
-    `is_equivalent`.
+    Where the example's task is a family that recognises the problem, that
+    family decides, else `is_equivalent`.
     """
     if answer is None or example.answer is None:
         return False
-    if example.task is None:
-        return is_equivalent(answer, example.answer)
-    family = tasks.get(example.task)
-    statement = family.statement(example.problem) or ""
+    family = tasks.TASKS.get(example.task or "")
+    statement = family.statement(example.problem) if family else None
+    if statement is None:
+        return is_equivalent(answer, gold_answer(example.answer))
     return family.accepts(statement, answer, example.answer)
 
 
-def read_dataset(path: str | pathlib.Path) -> list[Example]:
-    """Reads `{"id": str, "problem": str, "answer": str, "task": str?}` lines.
+def read_dataset(
+    path: str | os.PathLike, columns: Mapping[str, str] | None = None
+) -> list[Example]:
+    """The problems of a file, each with its gold answer.
 
-    A line without `id` is called by its number. Other fields are ignored.
+    Args:
+        path: of a file of JSON lines, JSON, CSV, TSV or Parquet, perhaps
+            compressed by gzip.
+        columns: names of the columns of some fields of `COLUMNS`; the others
+            are looked for under the names there.
 
     Raises:
-        ValueError: the file cannot be read, is not UTF-8, holds no problem, or
-            a line is wrong or repeats an id; names the file and the line.
+        ValueError: the file cannot be read, holds no problem, or a row is
+            wrong or repeats an id; names the file and the line.
     """
-    name = str(path)
-    try:
-        data = pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"{name}: {error.strerror}") from None
-    text = _decode(data, name)
-    return _examples(name, _objects(name, text), ("problem", "answer"))
+    return _examples(str(path), rows.read(path), columns, answered=True)
 
 
-def read_problems(data: bytes, name: str) -> list[Example]:
+def read_problems(
+    data: bytes, name: str, columns: Mapping[str, str] | None = None
+) -> list[Example]:
     """Problems with or without a gold answer.
 
     Args:
-        data: UTF-8 text. If its first line that is not blank starts with `{`,
-            every line is an object as `read_dataset` takes it, where `answer`
-            may be missing; else every line that is not blank is a problem.
-        name: of the file, for messages.
+        data: of a file as `read_dataset` takes it, or UTF-8 text in which
+            every line that is not blank is a problem.
+        name: of the file, for messages; its ending may name the format.
+        columns: see `read_dataset`.
 
     Raises:
         ValueError: as of `read_dataset`.
     """
-    text = _decode(data, name)
-    if text.lstrip().startswith("{"):
-        return _examples(name, _objects(name, text), ("problem",))
-    plain = ((n, {"problem": line.strip()}) for n, line in _lines(text))
-    return _examples(name, plain, ("problem",))
+    if rows.holds_rows(data, name):
+        found = rows.parse(data, name)
+    else:
+        text = files.decode(data, visible(name, lines=False))
+        found = (
+            (number, f"{name}:{number}", {"problem": line.strip()})
+            for number, line in rows.lines(text)
+        )
+        columns = None
+    return _examples(name, found, columns, answered=False)
 
 
 def sample_dataset(
@@ -167,89 +202,208 @@ def _held_out(name: str) -> tasks.Task:
     return family.held_out() if hasattr(family, "held_out") else family
 
 
-def _decode(data: bytes, name: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(
-            f"{name}:{line}: byte 0x{data[error.start]:02x} is not UTF-8; "
-            "save the file as UTF-8"
-        ) from None
-
-
-def _lines(text: str) -> Iterable[tuple[int, str]]:
-    # Not splitlines(), which also splits inside JSON strings.
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield number, line
-
-
-def _objects(name: str, text: str) -> Iterable[tuple[int, dict[str, Any]]]:
-    for number, line in _lines(text):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{name}:{number}: not JSON: {error}") from None
-        if not isinstance(record, dict):
-            raise ValueError(
-                f"{name}:{number}: not an object but {line.strip():.40}"
-            )
-        yield number, record
-
-
 def _examples(
     name: str,
-    records: Iterable[tuple[int, dict[str, Any]]],
-    needed: Sequence[str],
+    found: Iterable[rows.Row],
+    columns: Mapping[str, str] | None,
+    *,
+    answered: bool,
 ) -> list[Example]:
-    examples: dict[str, Example] = {}
-    for number, record in records:
-        try:
-            example = _example(record, number, needed)
-        except ValueError as error:
-            raise ValueError(f"{name}:{number}: {error}") from None
-        if example.id in examples:
+    columns = dict(columns or {})
+    for field in columns:
+        if field not in COLUMNS:
             raise ValueError(
-                f"{name}:{number}: id {example.id!r} was used before; every "
+                f"there is no field {shown(field)} to name a column of; there "
+                f"are {', '.join(COLUMNS)}"
+            )
+    examples: list[Example] = []
+    numbers: list[int] = []
+    seen: set[str] = set()
+    repeated = False
+    for number, place, row in found:
+        example, owned = _example(row, number, place, columns, answered)
+        if example.id in seen and owned:
+            raise ValueError(
+                f"{place}: id {shown(example.id)} was used before; every "
                 "problem needs its own"
             )
-        examples[example.id] = example
+        repeated |= example.id in seen
+        seen.add(example.id)
+        examples.append(example)
+        numbers.append(number)
     if not examples:
-        raise ValueError(f"{name} holds no problem")
-    return list(examples.values())
+        raise ValueError(f"{visible(name, lines=False)} holds no problem")
+    if repeated:  # in a column that only looked like one of ids
+        examples = [
+            dataclasses.replace(example, id=str(number))
+            for number, example in zip(numbers, examples, strict=True)
+        ]
+    _check_golds(name, examples)
+    return examples
 
 
 def _example(
-    record: dict[str, Any], number: int, needed: Sequence[str]
-) -> Example:
-    values = {}
-    for field in _FIELDS:
-        value = record.get(field)
-        if value is None and field in needed:
-            form = ", ".join(
-                f'"{name}": str{"" if name in needed else "?"}'
-                for name in _FIELDS
-            )
+    row: Mapping[str, Any],
+    number: int,
+    place: str,
+    columns: Mapping[str, str],
+    answered: bool,
+) -> tuple[Example, bool]:
+    """The problem of a row, and whether its id is meant as one."""
+    cells = _Cells(row, place, columns)
+    problem = cells.text("problem")
+    if problem is None:
+        raise cells.missing("problem")
+    column = cells.column("problem")
+    if column.casefold() == "question" and "problem" not in columns:
+        body = cells.named(_BODY)
+        if isinstance(body, str) and body.strip():
+            problem = f"{body.strip()} {problem}"
+    cells.refuse_choices()
+    answer = cells.answer()
+    if answer is None and answered:
+        raise cells.missing("answer")
+    identifier = cells.text("id")
+    owned = "id" in columns or (cells.column("id") or "").casefold() == "id"
+    return (
+        Example(
+            str(number) if identifier is None else identifier,
+            problem,
+            answer,
+            cells.text("task"),
+            cells.level(),
+        ),
+        owned or identifier is None,
+    )
+
+
+class _Cells:
+    """The values of a row, by field; errors name the place and the column."""
+
+    def __init__(
+        self,
+        row: Mapping[str, Any],
+        place: str,
+        columns: Mapping[str, str],
+    ):
+        self._row, self._place, self._columns = row, place, columns
+        self._names: dict[str, str] = {}
+        for key in row:  # of `answer` and `Answer` the first
+            self._names.setdefault(key.casefold(), key)
+
+    def missing(self, field: str) -> ValueError:
+        there = [visible(key, lines=False)[:40] for key in self._row]
+        if len(there) > 12:
+            there[12:] = [f"and {len(there) - 12} more"]
+        name = shown(self._columns.get(field, field))
+        return ValueError(
+            f"{self._place}: {name} is missing; there is "
+            f"{', '.join(there) or 'none'}; name its column with "
+            f"--columns={field}=NAME"
+        )
+
+    def column(self, field: str) -> str | None:
+        """The column of a field that has a value in this row."""
+        if field in self._columns:
+            name = self._columns[field]
+            return name if self._row.get(name) is not None else None
+        for candidate in COLUMNS[field]:
+            exact = candidate if candidate in self._row else None
+            name = exact or self._names.get(candidate, "")
+            if self._row.get(name) is not None:
+                return name
+        return None
+
+    def named(self, name: str) -> Any:
+        return self._row.get(self._names.get(name, name))
+
+    def text(self, field: str) -> str | None:
+        name = self.column(field)
+        return None if name is None else self._text(name, self._row[name])
+
+    def answer(self) -> str | None:
+        name = self.column("answer")
+        if name is not None:
+            value = self._row[name]
+            if isinstance(value, list):
+                return self._several(name, value)
+            return gold_answer(self._text(name, value))
+        solution = None
+        if "answer" not in self._columns:
+            solution = self.named(_SOLUTION)
+        if isinstance(solution, str) and files.is_text(solution):
+            found = gold_answer(solution)
+            return None if found == solution else found
+        return None
+
+    def level(self) -> int | None:
+        """A whole number or `Level 3`; what else files call so is left out."""
+        name = self.column("level")
+        value = None if name is None else self._row[name]
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            return None
+        match = _LEVEL.fullmatch(str(value).strip())
+        return int(match[1]) if match else None
+
+    def refuse_choices(self) -> None:
+        for name in _CHOICES:
+            if self.named(name) and "problem" not in self._columns:
+                raise ValueError(
+                    f"{self._place}: {name!r} holds choices, and problems of "
+                    "multiple choice are not read; write the choices into the "
+                    "problem's text, or leave them out with "
+                    f"--columns=problem={self.column('problem')}"
+                )
+
+    def _several(self, name: str, values: list) -> str:
+        """Several golds, all of which an answer must name, in any order.
+
+        Equal ones count once, so that a list of spellings is one gold.
+        """
+        kept: list[str] = []
+        for value in values:
+            text = gold_answer(self._text(name, value)).strip()
+            if len(values) > 1 and re.fullmatch(r"\$[^$]*\$", text):
+                text = text[1:-1]
+            if not any(is_equivalent(text, other) for other in kept):
+                kept.append(text)
+        if not kept:
+            raise ValueError(f"{self._place}: {shown(name)} is empty")
+        return kept[0] if len(kept) == 1 else f"{{{', '.join(kept)}}}"
+
+    def _text(self, name: str, value: Any) -> str:
+        """A value as text: of numbers and booleans too."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int) or (
+            isinstance(value, float) and math.isfinite(value)
+        ):
+            return str(value)
+        where = f"{self._place}: {shown(name)}"
+        if not isinstance(value, str):
             raise ValueError(
-                f"{field!r} is missing; there is {', '.join(record) or 'none'}"
-                f", and a line is {{{form}}}"
+                f"{where} is {shown(value)}; write text or a number"
             )
-        if value is not None and not isinstance(value, str):
-            raise ValueError(f"{field!r} is {value!r}; write a string")
-        if value is not None and not value.strip():
-            raise ValueError(f"{field!r} is empty")
-        if value is not None and not _is_unicode(value):
-            raise ValueError(f"{field!r} holds half of a surrogate pair")
-        values[field] = value
-    if values["task"] is not None:
-        tasks.get(values["task"])
-    return Example(**{**values, "id": values["id"] or str(number)})
+        if not value.strip():
+            raise ValueError(f"{where} is empty")
+        if not files.is_text(value):
+            raise ValueError(f"{where} holds half of a surrogate pair")
+        return value
 
 
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _check_golds(name: str, examples: Sequence[Example]) -> None:
+    """Refuses a file whose answers are solutions: nothing would equal them."""
+    long = [
+        example
+        for example in examples
+        if example.answer is not None
+        and len(example.answer) > _WHOLE_SOLUTION
+        and len(example.answer.split()) > _WHOLE_SOLUTION // 8
+    ]
+    if 2 * len(long) > len(examples):
+        raise ValueError(
+            f"{visible(name, lines=False)}: {len(long)} of {len(examples)} "
+            "answers seem to be whole solutions, without #### or \\boxed "
+            "before the result; name the column of the answer with "
+            "--columns=answer=NAME"
+        )

@@ -8,11 +8,13 @@ The table of all strategies by verifiers:
         --strategy=greedy,majority,best_of_n,weighted,beam \\
         --verifiers=learned,symbolic,both
 
-A dataset is a file of JSON lines {"id": str, "problem": str, "answer": str,
-"task": str?}, or `tasks:` and names of generated families, of which held-out
-problems are drawn: `tasks:gcd,linear` at the levels of training in turn,
-`tasks:gcd@6` at level 6, `tasks:all` of every family. With several models
-(`--model=mini,runs/l/model`) each has a folder of its own.
+A dataset is a file as published: JSON lines, JSON, CSV, TSV or Parquet, perhaps
+compressed by gzip, with columns `problem` or `question`, and `answer`, or
+whatever --columns names (docs/datasets.md). Or it is `tasks:` and names of
+generated families, of which held-out problems are drawn: `tasks:gcd,linear` at
+the levels of training in turn, `tasks:gcd@6` at level 6, `tasks:all` of every
+family. With several models (`--model=mini,runs/l/model`) each has a folder of
+its own.
 
 The output folder gets config.json, records.jsonl (a line a problem, as each
 finishes), summary.json and table.md, which is also printed. With several
@@ -39,7 +41,9 @@ from . import flags as launch_flags
 _DRAWN = 200  # problems, where the dataset is drawn and has no end
 
 _DATASET = launch_flags.define_path(
-    "dataset", "FILE.jsonl, or tasks:NAME,NAME.", required=True
+    "dataset",
+    "FILE.jsonl, .json, .csv, .tsv or .parquet, or tasks:NAME,NAME.",
+    required=True,
 )
 _OUTPUT = launch_flags.define_path(
     "output", "Folder of the results.", required=True
@@ -55,6 +59,7 @@ _VERIFIERS = flags.DEFINE_list(
 )
 _CONFIG = search_flags.define_search()
 _LOAD = search_flags.define_model(several=True)
+_COLUMNS = launch_flags.define_columns()
 _LIMIT = flags.DEFINE_integer(
     "limit",
     None,
@@ -140,7 +145,8 @@ def _read():
     if kind == "tasks" and colon:
         names = [name.strip() for name in names.split(",") if name.strip()]
         return datasets.sample_dataset(names, _LIMIT.value or _DRAWN)
-    return datasets.read_dataset(_DATASET.value)[: _LIMIT.value]
+    found = datasets.read_dataset(_DATASET.value, _COLUMNS.value)
+    return found[: _LIMIT.value]
 
 
 class _Line:

@@ -134,6 +134,19 @@ def define_path(
     return flags.DEFINE(_PathParser(), name, None, help, required=required)
 
 
+def define_columns() -> flags.FlagHolder[dict[str, str]]:
+    """Defines `--columns=problem=NAME,answer=NAME`, of a dataset."""
+    return flags.DEFINE(
+        _ColumnsParser(),
+        "columns",
+        "",
+        "Columns of the dataset, where they have names of their own: "
+        "problem=NAME,answer=NAME; also id, task (a label that tables are "
+        "grouped by) and level.",
+        serializer=_ColumnsSerializer(),
+    )
+
+
 def load_config(spec: str) -> Any:
     """The config that `FILE.py` or `FILE.py:preset` names.
 
@@ -219,6 +232,27 @@ class _PathParser(flags.ArgumentParser):
 
     def flag_type(self) -> str:
         return "path"
+
+
+class _ColumnsParser(flags.ArgumentParser):
+    def parse(self, argument: str | dict[str, str]) -> dict[str, str]:
+        if isinstance(argument, dict):
+            return argument
+        columns: dict[str, str] = {}
+        for pair in filter(None, argument.split(",")):
+            field, equals, name = pair.partition("=")
+            if not (field and equals and name) or field in columns:
+                raise ValueError("write it as problem=NAME,answer=NAME")
+            columns[field] = name
+        return columns
+
+    def flag_type(self) -> str:
+        return "FIELD=COLUMN,..."
+
+
+class _ColumnsSerializer(flags.ArgumentSerializer):
+    def serialize(self, value: dict[str, str]) -> str:
+        return ",".join(f"{field}={name}" for field, name in value.items())
 
 
 def _parse(argv: list[str], positional: Collection[str]) -> list[str]:

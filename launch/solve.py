@@ -5,9 +5,9 @@
     echo "What is 2 - (7 + -4)?" | python -m launch.solve -
 
 Give --problem, once or several times, --problems=FILE, or - to read stdin. A
-file holds a problem a line; or, if it starts with {, a JSON object a line:
-{"problem": str, "answer": str?, "task": str?}. With an answer, the output says
-whether the one found is correct.
+file holds a problem a line, or is a dataset as launch.evaluate reads them: JSON
+lines, JSON, CSV, TSV or Parquet. With an answer, the output says whether the
+one found is correct.
 
 For a person, progress goes to stderr (on a terminal) and the winning chain,
 the votes and the cost to stdout. --format=json prints an object a problem, one
@@ -40,6 +40,7 @@ _PROBLEM = flags.DEFINE_multi_string(
     "problem", [], "A problem; may be repeated."
 )
 _PROBLEMS = launch_flags.define_path("problems", "File of problems.")
+_COLUMNS = launch_flags.define_columns()
 _STRATEGY = flags.DEFINE_string(
     "strategy",
     SearchConfig.strategy,
@@ -115,21 +116,23 @@ def _solve(argv: list[str]) -> int:
 
 def _read(argv: list[str]):
     """The problems that the flags name."""
-    from jaxlrm import datasets
+    from jaxlrm import datasets, files, rows
 
     named = _PROBLEMS.value is not None
     if bool(_PROBLEM.value) + named + ("-" in argv[1:]) != 1:
         raise ValueError("give one of --problem=TEXT, --problems=FILE or -")
     if named:
         path = pathlib.Path(_PROBLEMS.value)
-        examples = datasets.read_problems(path.read_bytes(), str(path))
+        data = files.read(path, rows.LIMIT, pipes=True)
+        examples = datasets.read_problems(data, str(path), _COLUMNS.value)
     elif _PROBLEM.value:
         examples = [
             datasets.Example(f"--problem {number}", text)
             for number, text in enumerate(_PROBLEM.value, 1)
         ]
     else:
-        examples = datasets.read_problems(sys.stdin.buffer.read(), "stdin")
+        data = sys.stdin.buffer.read()
+        examples = datasets.read_problems(data, "stdin", _COLUMNS.value)
     for example in examples:
         _check(example.problem, example.id)
     return examples

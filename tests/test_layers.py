@@ -107,6 +107,7 @@ LAYERS = """
     plan
     train.*
     train
+    rows                 jax absl
     datasets             jax
     summary              jax
     evaluate
