@@ -54,6 +54,16 @@ def deep(_):
 def plain(_):
     return True
 
+def echo(value, seconds=0.0):
+    time.sleep(seconds)
+    return value
+
+def opaque():
+    return object()
+
+def long(size):
+    return "x" * size
+
 def record(path, seconds=0.0, _=0):
     with open(path, "a") as file:
         file.write(f"{os.getpid()} {os.getppid()}\\n")
@@ -142,6 +152,29 @@ def test_checks_steps(pool):
     verdicts = pool.map(check_step, steps)
     assert verdicts.index(Verdict.VALID) == 5
     assert verdicts.count(Verdict.INVALID) == 9
+
+
+def test_plain_values_come_back(pool, jobs):
+    """Whatever stands beside them: a job that is killed costs itself alone."""
+    values = [None, True, 5, 0.5, "\ud800é\n", [1, ["a", None]], []]
+    given = [(value, 0.0) for value in values]
+    given[3:3] = [("slow", 60.0)]
+    found = pool.map(jobs.echo, given, plain=True)
+    assert found[3] is Verdict.TIMEOUT
+    assert found[:3] + found[4:] == values
+    assert pool.map(jobs.echo, given[:3], plain=True) == values[:3]
+
+
+def test_a_plain_value_is_no_verdict(pool, jobs):
+    assert pool.map(jobs.echo, [(1,)]) == [Verdict.ERROR]
+    assert "1, which is no Verdict" in pool.failure(jobs.echo)
+
+
+def test_values_that_do_not_fit_are_errors(pool, jobs):
+    assert pool.map(jobs.opaque, [()], plain=True) == [Verdict.ERROR]
+    most = (1 << 14) - 2  # and two quotation marks
+    found = pool.map(jobs.long, [(10,), (most + 1,), (most,)], plain=True)
+    assert found == ["x" * 10, Verdict.ERROR, "x" * most]
 
 
 def test_plain_arguments_arrive(pool, jobs):

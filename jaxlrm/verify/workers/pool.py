@@ -15,13 +15,18 @@ from typing import Any
 
 from jaxlrm.verify import zygotes
 from jaxlrm.verify.verdict import Verdict
-from jaxlrm.verify.workers.protocol import CHUNK, CHUNK_HEADER, RESULT_HEADER
+from jaxlrm.verify.workers.protocol import (
+    CHUNK,
+    CHUNK_HEADER,
+    RESULT_HEADER,
+    VALUE,
+)
 from jaxlrm.verify.workers.start import start_zygote
 
 IN_FLIGHT = 4  # chunks sent for each worker: enough that none is ever idle
 ZYGOTE_DEATHS = 3  # in a row without a verdict: then the pool gives up
 
-_NOT_CACHED = (Verdict.TIMEOUT, Verdict.ERROR)
+_MISSING: Any = object()  # None is a plain value
 
 
 @dataclasses.dataclass
@@ -46,18 +51,22 @@ class Statistics:
 
 
 class Batch:
-    """Verdicts to come, in the order of the jobs."""
+    """Results to come, in the order of the jobs.
+
+    A result is a verdict or, of jobs that return plain values, such a value;
+    TIMEOUT or ERROR stands for one that was not found.
+    """
 
     def __init__(self, size: int):
-        self._verdicts: list[Verdict | None] = [None] * size
+        self._results: list[Any] = [_MISSING] * size
         self._missing = size
         self._finished = threading.Event()
         self._failure: str | None = None
         if not size:
             self._finished.set()
 
-    def result(self, timeout: float | None = None) -> list[Verdict]:
-        """Waits for all verdicts.
+    def result(self, timeout: float | None = None) -> list[Any]:
+        """Waits for all results.
 
         Args:
             timeout: seconds to wait at most; None waits for the jobs, each of
@@ -69,14 +78,14 @@ class Batch:
         """
         if not self._finished.wait(timeout):
             raise TimeoutError(
-                f"{self._missing} of {len(self._verdicts)} jobs are not "
+                f"{self._missing} of {len(self._results)} jobs are not "
                 f"finished after {timeout} s"
             )
         if self._failure:
             raise RuntimeError(self._failure)
-        return list(self._verdicts)
+        return list(self._results)
 
-    def so_far(self, timeout: float) -> list[Verdict]:
+    def so_far(self, timeout: float) -> list[Any]:
         """Waits no longer than this; what is missing then is a TIMEOUT.
 
         Args:
@@ -89,12 +98,12 @@ class Batch:
             return self.result(timeout)
         except TimeoutError:
             return [
-                Verdict.TIMEOUT if verdict is None else verdict
-                for verdict in self._verdicts
+                Verdict.TIMEOUT if result is _MISSING else result
+                for result in self._results
             ]
 
-    def _set(self, index: int, verdict: Verdict) -> None:
-        self._verdicts[index] = verdict
+    def _set(self, index: int, result: Any) -> None:
+        self._results[index] = result
         self._missing -= 1
         if not self._missing:
             self._finished.set()
@@ -117,9 +126,10 @@ class Pool:
 
     A job is a top-level function of one of `modules` with plain arguments
     (str, int, float, bool, None; lists and tuples of them, which arrive as
-    lists), and it returns a `Verdict`. A job over its deadline is TIMEOUT; one
-    that raises, runs out of memory, crashes or returns anything else is ERROR.
-    Every job gets exactly one verdict. Equal jobs are computed once.
+    lists), and it returns a `Verdict`, or where the caller says so a plain
+    value. A job over its deadline is TIMEOUT; one that raises, runs out of
+    memory, crashes or returns anything else is ERROR. Every job gets exactly
+    one result. Equal jobs are computed once.
 
     Thread-safe. Use it in a `with` statement, or call `close`.
     """
@@ -139,7 +149,7 @@ class Pool:
             modules: what the zygote imports; the functions of these may run.
             deadline: seconds for a job, from its start in the worker.
             memory: bytes of address space of each worker.
-            cache: verdicts that are remembered (least recently used go first).
+            cache: results that are remembered (least recently used go first).
 
         Raises:
             ValueError: an argument is out of range.
@@ -163,7 +173,7 @@ class Pool:
         }
         self._in_flight = IN_FLIGHT * workers
         self._cache_size = cache
-        self._cache: collections.OrderedDict[bytes, Verdict]
+        self._cache: collections.OrderedDict[bytes, Any]
         self._cache = collections.OrderedDict()
         self._waiting: dict[bytes, list[tuple[Batch, int]]] = {}
         self._queue: collections.deque[int] = collections.deque()
@@ -198,26 +208,36 @@ class Pool:
             return dataclasses.replace(self._statistics)
 
     def map(
-        self, function: Callable[..., Verdict], jobs: Iterable[Sequence[Any]]
-    ) -> list[Verdict]:
-        """`start(function, jobs).result()`."""
-        return self.start(function, jobs).result()
+        self,
+        function: Callable[..., Any],
+        jobs: Iterable[Sequence[Any]],
+        *,
+        plain: bool = False,
+    ) -> list[Any]:
+        """`start(function, jobs, plain=plain).result()`."""
+        return self.start(function, jobs, plain=plain).result()
 
     def start(
-        self, function: Callable[..., Verdict], jobs: Iterable[Sequence[Any]]
+        self,
+        function: Callable[..., Any],
+        jobs: Iterable[Sequence[Any]],
+        *,
+        plain: bool = False,
     ) -> Batch:
         """Begins jobs; returns at once.
 
         Args:
             function: a top-level function of one of the pool's modules.
             jobs: the positional arguments of each job, as a tuple or list.
+            plain: the function returns no verdict but a plain value, of at
+                most 16 KiB as JSON.
 
         Raises:
             ValueError: the function is not of the pool's modules.
             TypeError: arguments that are not plain.
             RuntimeError: the pool was closed or gave up.
         """
-        name = _name(function, self._modules)
+        name = _name(function, self._modules, plain)
         encoded = [_encode(job) for job in jobs]
         with self._lock:
             if self._failure:
@@ -226,8 +246,8 @@ class Pool:
             fresh: list[tuple[bytes, bytes]] = []
             for index, job in enumerate(encoded):
                 key = hashlib.blake2b(name + job, digest_size=16).digest()
-                known = self._cache.get(key)
-                if known is not None:
+                known = self._cache.get(key, _MISSING)
+                if known is not _MISSING:
                     self._cache.move_to_end(key)
                     batch._set(index, known)
                 elif key in self._waiting:
@@ -250,7 +270,8 @@ class Pool:
             ValueError: the function is not of the pool's modules.
         """
         with self._lock:
-            return self._failures.get(_name(function, self._modules), "")
+            names = (_name(function, self._modules, p) for p in (False, True))
+            return next(filter(None, map(self._failures.get, names)), "")
 
     def close(self) -> None:
         """Ends all processes; what is not finished fails. May be repeated."""
@@ -277,14 +298,13 @@ class Pool:
             self._chunks[number] = _Chunk(name, keys, header + body)
             self._queue.append(number)
 
-    def _settle(self, key: bytes, code: int) -> None:
-        verdict = Verdict(code)
+    def _settle(self, key: bytes, result: Any) -> None:
         for batch, index in self._waiting.pop(key):
-            batch._set(index, verdict)
-        self._statistics.timeouts += verdict is Verdict.TIMEOUT
-        self._statistics.errors += verdict is Verdict.ERROR
-        if verdict not in _NOT_CACHED:
-            self._cache[key] = verdict
+            batch._set(index, result)
+        self._statistics.timeouts += result is Verdict.TIMEOUT
+        self._statistics.errors += result is Verdict.ERROR
+        if result is not Verdict.TIMEOUT and result is not Verdict.ERROR:
+            self._cache[key] = result
             if len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
 
@@ -398,15 +418,21 @@ class Pool:
         """Settles the chunks that have arrived whole; returns how many."""
         answers = 0
         while len(incoming) >= RESULT_HEADER.size:
-            number, jobs, length, restarts, busy = RESULT_HEADER.unpack_from(
-                incoming
+            number, jobs, failed, said, restarts, busy = (
+                RESULT_HEADER.unpack_from(incoming)
             )
             middle = RESULT_HEADER.size + jobs
-            end = middle + length
+            last = middle + failed
+            end = last + said
             if len(incoming) < end:
                 break
             codes = bytes(incoming[RESULT_HEADER.size : middle])
-            failure = incoming[middle:end].decode(errors="replace")
+            failure = incoming[middle:last].decode(errors="replace")
+            values = iter(json.loads(incoming[last:end]) if said else ())
+            results = [
+                next(values) if code == VALUE else Verdict(code)
+                for code in codes
+            ]
             del incoming[:end]
             answers += 1
             with self._lock:
@@ -416,13 +442,13 @@ class Pool:
                 if chunk is not None:  # else the pool was closed
                     if failure:
                         self._failures.setdefault(chunk.function, failure)
-                    for key, code in zip(chunk.keys, codes, strict=True):
-                        self._settle(key, code)
+                    for key, result in zip(chunk.keys, results, strict=True):
+                        self._settle(key, result)
         return answers
 
 
-def _name(function: Callable, modules: Sequence[str]) -> bytes:
-    """`["module", "name"]`, as JSON."""
+def _name(function: Callable, modules: Sequence[str], plain: bool) -> bytes:
+    """`["module", "name", plain]`, as JSON."""
     module = getattr(function, "__module__", None)
     name = getattr(function, "__qualname__", "")
     if module not in modules or not name.isidentifier():
@@ -430,7 +456,7 @@ def _name(function: Callable, modules: Sequence[str]) -> bytes:
             f"{function!r} is not a top-level function of {', '.join(modules)};"
             " name its module in Pool(modules=...)"
         )
-    return json.dumps([module, name]).encode()
+    return json.dumps([module, name, plain]).encode()
 
 
 def _encode(job: Sequence[Any]) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.wire import receive_exactly
-from jaxlrm.verify.workers.protocol import JOB_HEADER, Shared
+from jaxlrm.verify.workers.protocol import JOB_HEADER, SLOT, VALUE, Shared
 
 _PR_SET_PDEATHSIG = 1
 
@@ -55,15 +55,15 @@ def work(channel: socket.socket, shared: Shared) -> None:
         except (OSError, EOFError):
             return
         try:
-            (module, name), jobs = json.loads(body)
+            (module, name, plain), jobs = json.loads(body)
             function = getattr(sys.modules[module], name)
         except Exception:
-            function, jobs = _refuse, [()] * count
+            function, plain, jobs = _refuse, False, [()] * count
         busy = 0.0
         start = time.monotonic()
         for job in range(first, count):
             shared.begin(job, start, busy)
-            shared.codes[job] = _verdict(function, jobs[job], shared)
+            shared.codes[job] = _code(function, jobs[job], plain, job, shared)
             end = time.monotonic()
             busy += end - start
             start = end
@@ -71,17 +71,28 @@ def work(channel: socket.socket, shared: Shared) -> None:
         channel.send(b".")
 
 
-def _verdict(
-    function: Callable, arguments: Sequence[Any], shared: Shared
+def _code(
+    function: Callable,
+    arguments: Sequence[Any],
+    plain: bool,
+    job: int,
+    shared: Shared,
 ) -> int:
+    """Does a job; a plain value is left in its slot."""
     try:
-        verdict = function(*arguments)
-        if not isinstance(verdict, Verdict):
-            raise TypeError(f"it returned {verdict!r:.80}, which is no Verdict")
+        found = function(*arguments)
+        if plain:
+            value = json.dumps(found).encode()
+            if len(value) > SLOT:
+                raise ValueError(f"it returned {len(value)} bytes of {SLOT}")
+            shared.put(job, value)
+            return VALUE
+        if not isinstance(found, Verdict):
+            raise TypeError(f"it returned {found!r:.80}, which is no Verdict")
     except BaseException as error:  # SystemExit too
         shared.fail(f"{type(error).__name__}: {error}")
         return Verdict.ERROR
-    return verdict
+    return found
 
 
 def _refuse() -> Verdict:

@@ -22,6 +22,7 @@ from jaxlrm.verify.workers.protocol import (
     JOB_HEADER,
     PENDING,
     RESULT_HEADER,
+    VALUE,
     Shared,
 )
 from jaxlrm.verify.workers.worker import confine, limit_memory, work
@@ -67,7 +68,8 @@ class _Task:
     Attributes:
         number: the pool's name for it.
         body: its jobs, as JSON that only workers read.
-        codes: a verdict for each job, or `PENDING`; those pending are last.
+        codes: of each job, see `Shared`; those pending are last.
+        values: plain values, as JSON, of the jobs that returned one.
         spared: the last job that was given another chance after a death.
         failure: what the first of its jobs that failed has raised.
     """
@@ -75,6 +77,7 @@ class _Task:
     number: int
     body: bytes
     codes: bytearray
+    values: dict[int, bytes] = dataclasses.field(default_factory=dict)
     spared: int | None = None
     failure: bytes = b""
 
@@ -265,22 +268,29 @@ class _Supervisor:
         self.workers.append(self.spawn())
 
     def collect(self, worker: _Worker) -> None:
-        """Takes over the verdicts and the time of a worker."""
+        """Takes over the results and the time of a worker."""
         task, codes = worker.task, worker.task.codes
         codes[:] = worker.shared.codes[: len(codes)]
+        for job, code in enumerate(codes):
+            # Those that are known may be of a worker before this one.
+            if code == VALUE and job not in task.values:
+                task.values[job] = worker.shared.value(job)
         task.failure = task.failure or worker.shared.failure()
         self.busy += worker.shared.busy()
 
     def report(self, task: _Task) -> None:
+        ordered = (task.values[job] for job in sorted(task.values))
+        values = b"[%b]" % b",".join(ordered) if task.values else b""
         header = RESULT_HEADER.pack(
             task.number,
             len(task.codes),
             len(task.failure),
+            len(values),
             self.restarts,
             self.busy,
         )
         self.restarts, self.busy = 0, 0.0
-        self.channel.sendall(header + task.codes + task.failure)
+        self.channel.sendall(header + task.codes + task.failure + values)
 
 
 def _kill(pid: int) -> int:
