@@ -246,7 +246,7 @@ def reachable(statement: str, steps: Sequence[str]) -> bool | None:
 
 def _read(text: str) -> tuple[list[int], int] | None:
     """The numbers and the target of a question, in any of the phrasings."""
-    line = text.strip().partition("\n")[0].strip()
+    line = task.question(text)
     if len(line) > rule.LENGTH:
         return None
     for phrase in _PHRASES:

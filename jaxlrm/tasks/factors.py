@@ -18,7 +18,8 @@ _TEXT = (
 _SHORT = "Find the prime factorization of {}."
 _PHRASE = re.compile(
     r"Find the prime factorization of ([0-9]{1,12})\."
-    r"(?: Write the factors separated by ×.{0,80})?"
+    r"(?: Write the factors separated by × \(Example: for 12 the answer would "
+    r"be: 2 × 2 × 3\))?"
 )
 _POWER = re.compile(r"([0-9]+) ?\*\* ?([0-9]{1,2})(?![0-9])")
 # Largest number and largest prime factor of a level; 0 is any.

@@ -64,7 +64,7 @@ class LinearSystem(task.Numeric):
         )
 
     def statement(self, text: str) -> str | None:
-        line = text.strip().partition("\n")[0].strip()
+        line = task.question(text)
         if len(line) > rule.LENGTH:
             return None
         match = _PHRASE.fullmatch(line)

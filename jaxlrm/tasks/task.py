@@ -134,9 +134,41 @@ LEVELS = range(1, 8)
 TRAINED = range(1, 6)  # levels of training; those above are for tests
 
 
+# Lines that may stand behind a question, since they ask for nothing else: how
+# to think, what a game allows, and in which form reasoning-gym wants answers.
+_EXAMPLE = r"(?: For example,? [^.\n]{1,150} instead of [^.\n]{1,150}\.)?"
+_MANNER = re.compile(
+    r"(?:(?:Let's think|Think)(?: step by step)?|Answer (?:briefly|in one line)"
+    r"|Please reason step by step, and put your final answer within \\boxed\{\}"
+    r"|You can only use each number once|Each number can only be used once"
+    r"|Each number may be used at most once)\."
+    r"|Final answer format instructions:"
+    r"|When performing calculations, please follow these guidelines:"
+    r"|Use same variable symbols as given in the question"
+    r"|(?:#+ )?[0-9]\. (?:"
+    r"Provide your (?:final answer|solution) as an? arithmetic expression "
+    r"\(no '=' sign\)\."
+    r"|Do not include (?:the target number in the expression"
+    r"|any other text or formatting)\."
+    r"|Use '[*/]' for (?:multiplication|division)\."
+    r"|Use \*\* instead (?:of )?\^ to represent (?:exponents|powers)\."
+    rf"{_EXAMPLE}"
+    r"|Always include the \* symbol for all multiplication operations in your "
+    rf"reasoning steps\.{_EXAMPLE})"
+)
+
+
 def question(text: str) -> str:
-    """The first line of `text`: what follows says how to write answers."""
-    return text.strip().partition("\n")[0].strip()
+    """The first line of `text`, or "" where what follows asks for more.
+
+    Lines of `_MANNER` do not: a family reads the text as if they were not
+    there.
+    """
+    first, *others = text.strip().split("\n")
+    manner = all(
+        not line.strip() or _MANNER.fullmatch(line.strip()) for line in others
+    )
+    return first.strip() if manner else ""
 
 
 def entropy(rng: random.Random, level: int) -> float:

@@ -129,7 +129,10 @@ def test_easy_hands_come_first():
         (
             "Make 24 using 4, 8, 6, 2. You can only use each number once. "
             "You can use the operators +, -, *, /.\nFinal answer format "
-            "instructions:\n1. No '=' sign.",
+            "instructions:\n1. Provide your final answer as a arithmetic "
+            "expression (no '=' sign).\n2. Do not include the target number in "
+            "the expression.\n3. Use '*' for multiplication.\n4. Use '/' for "
+            "division.\n",
             "4, 8, 6, 2 -> 24",
         ),
     ],
@@ -146,7 +149,10 @@ def test_game24_reads(text, statement):
         ("Use 4, 9, 10 to make 24.", "4, 9, 10 -> 24"),
         (
             "Find a way to make 119 using all of these numbers: 67, 50, 20, "
-            "82.\nEach number can only be used once.\n\nFinal answer format",
+            "82.\nEach number can only be used once.\n\nFinal answer format "
+            "instructions:\n1. Provide your solution as a arithmetic "
+            "expression (no '=' sign).\n5. Do not include any other text or "
+            "formatting.",
             "67, 50, 20, 82 -> 119",
         ),
         (

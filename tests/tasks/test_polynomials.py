@@ -47,11 +47,19 @@ def test_sampling_is_deterministic():
     [
         ("Expand (2*x + 3)*(5*x - 1).", "(2*x + 3)*(5*x - 1)"),
         (
-            "Simplify this expression: 21*x*(61*x**3 + 78*x + 9)\nUse **.",
+            "Simplify this expression: 21*x*(61*x**3 + 78*x + 9)\n"
+            "When performing calculations, please follow these guidelines:\n"
+            "1. Use ** instead of ^ to represent exponents. For example, write "
+            "7*X**2 instead of 7*X^2.\n"
+            "2. Always include the * symbol for all multiplication operations "
+            "in your reasoning steps. For example, write `-3*X**3*sin(X)` "
+            "instead of `-3x3sin(x)`.\n",
             "21*x*(61*x**3 + 78*x + 9)",
         ),
         (
-            "Calculate the following: -116*x**3*(-93*x - 12)\n\n1. Use **.",
+            "Calculate the following: -116*x**3*(-93*x - 12)\n\n## 1. Use ** "
+            "instead ^ to represent powers. For example 7*X**2 instead of "
+            "7*X^2.",
             "-116*x**3*(-93*x - 12)",
         ),
     ],

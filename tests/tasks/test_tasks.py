@@ -172,6 +172,27 @@ def test_a_family_reads_its_own_phrasing(family, level):
         assert rule_for(found.statement) or family.name == "linear"
 
 
+@each_family
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Multiply it by 10.",
+        "Tom has five apples. How many has he?",
+        "Give twice the answer.",
+        "1. Multiply the answer by 10.",
+        "Think step by step. Multiply it by 10.",
+        "Think step by step.\nMultiply it by 10.",
+        "Final answer format instructions:\n1. Add one.",
+        "1. Use ** instead of ^ to represent powers. For example, add 1.",
+    ],
+)
+def test_a_problem_of_which_a_family_reads_a_part_is_not_its_own(family, more):
+    for problem in draw(family, 1, 2):
+        for between in ("\n", "\n\n", " \n ", "\r\n", " "):
+            assert tasks.recognise(problem.text + between + more) is None
+            assert tasks.recognise(more + between + problem.text) is None
+
+
 @pytest.mark.parametrize(
     ("name", "form"),
     [
