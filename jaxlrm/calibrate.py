@@ -14,14 +14,16 @@ at once. The line may go through both.
 
 from __future__ import annotations
 
-import json
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxlrm import files
+
 FILE = "calibration.json"
 _STEPS = 100  # of Newton's method; a dozen are usual
+_LARGEST = 1e6  # magnitude of a number in the file
 _RIDGE = 1e-6  # keeps the fit finite where labels are separable
 
 
@@ -182,24 +184,23 @@ def read(folder: str | pathlib.Path) -> Calibration:
     """That of a model folder; the identity if it has none.
 
     Raises:
-        ValueError: the file cannot be read.
+        ValueError: it is no such file; names the file and the field.
     """
     path = pathlib.Path(folder) / FILE
     if not path.exists():
         return Calibration()
-    try:
-        values = json.loads(path.read_text("utf-8"))
-        found = Calibration(
-            float(values["scale"]),
-            float(values["bias"]),
-            float(values.get("likelihood", 0.0)),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    fields = files.read_object(path)
+    found = Calibration(
+        fields.number("scale", -_LARGEST, _LARGEST),
+        fields.number("bias", -_LARGEST, _LARGEST),
+        fields.number("likelihood", -_LARGEST, _LARGEST, default=0.0),
+    )
+    if not found.is_ordered:
         raise ValueError(
-            f'{path}: {error!r}; it holds {{"scale": number, "bias": number}}'
-        ) from None
-    if not found.is_ordered or not np.isfinite(found).all():
-        raise ValueError(f"{path}: {found} would not keep the order of scores")
+            f"{fields.where}: scale {found.scale:g} and likelihood "
+            f"{found.likelihood:g} would not keep the order of scores; the "
+            "likelihood must be positive, or 0 and the scale positive"
+        )
     return found
 
 

@@ -20,7 +20,7 @@ ACTIVATIONS = ("silu", "gelu", "gelu_pytorch_tanh", "relu2")
 def _require_positive(config: object, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value <= 0:
+        if not value > 0:  # nor NaN
             raise ValueError(
                 f"{type(config).__name__}.{name} is {value}; it must be "
                 "positive"
@@ -92,6 +92,7 @@ class ModelConfig:
     value_head: bool = False
 
     def __post_init__(self):
+        _require_types(self)
         _require_positive(
             self,
             "vocab_size",

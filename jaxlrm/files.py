@@ -96,7 +96,8 @@ def read(
     Raises:
         FileNotFoundError: there is no such file.
         OSError: it cannot be read.
-        ValueError: it is larger than `limit`, or no regular file.
+        ValueError: it is larger than `limit`, no regular file, or a pointer
+            of git-lfs.
     """
     name = visible(str(path), lines=False)
     with naming(path):
@@ -109,7 +110,21 @@ def read(
             f"{name} is larger than {limit:,} bytes, the most that is read of "
             "such a file"
         )
+    refuse_pointer(data, name)
     return data
+
+
+def refuse_pointer(data: bytes, name: str) -> None:
+    """Refuses the stand-in of a file that a clone without git-lfs has.
+
+    Raises:
+        ValueError: `data` begins like one.
+    """
+    if data.startswith(b"version https://git-lfs.github.com/"):
+        raise ValueError(
+            f"{name} is a pointer of git-lfs, not the file itself; run "
+            "`git lfs pull` in its folder"
+        )
 
 
 def read_json(path: str | os.PathLike, limit: int = LIMIT) -> Any:
@@ -221,12 +236,12 @@ class Fields:
     def error(self, name: str, wanted: str) -> ValueError:
         """That the value of `name` is not what is wanted."""
         value = shown(self.values.get(name))
-        return ValueError(f"{self.where}: {name} is {value}; {wanted}")
+        return ValueError(f"{self.where}: {_key(name)} is {value}; {wanted}")
 
     def _get(self, name: str, default: Any, wanted: str) -> Any:
         value = self.values.get(name, default)
         if value is _REQUIRED:
-            raise ValueError(f"{self.where} lacks {name!r}; {wanted}")
+            raise ValueError(f"{self.where} lacks {shown(name)}; {wanted}")
         return value
 
     def integer(
@@ -318,7 +333,11 @@ class Fields:
             return None
         if not isinstance(value, dict):
             raise self.error(name, wanted)
-        return Fields(value, f"{self.where}: {name}")
+        return Fields(value, f"{self.where}: {_key(name)}")
+
+
+def _key(name: str) -> str:
+    return visible(name[:200], lines=False)
 
 
 def is_text(value: object) -> bool:

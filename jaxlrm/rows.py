@@ -31,8 +31,6 @@ _MAGIC = {
     b"BZh": "compressed by bzip2; decompress it",
     b"\xfd7zXZ\x00": "compressed by xz; decompress it",
     b"ARROW1": "an Arrow file; save it as Parquet (Dataset.to_parquet)",
-    b"version https://git-lfs.github.com/": "a pointer of git-lfs, not the "
-    "file itself; run `git lfs pull` in its folder",
 }
 # How a text that is meant as JSON begins, right or wrong; `[x] is the floor of
 # x` and `{1, 2} is a set` are problems.
@@ -84,6 +82,7 @@ def parse(data: bytes, name: str) -> Iterator[Row]:
     """
     shown_name = visible(name, lines=False)
     data = _decompress(data, shown_name)
+    files.refuse_pointer(data, shown_name)
     for magic, what in _MAGIC.items():
         if data.startswith(magic):
             raise ValueError(f"{shown_name} is {what}")

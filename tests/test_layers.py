@@ -79,6 +79,8 @@ LAYERS = """
     models.transformer
     models.reward
     models.lora
+    models.hf_config     jax absl
+    models.hf_tensors    jax absl
     models.hf
     models
     checkpoint

@@ -1,24 +1,58 @@
 """Safetensors in and out through one strict table.
 
-The names and layouts are those of Hugging Face `transformers` (Llama, Qwen2,
-Qwen3), so what is shipped loads there and what is trained there loads here.
-Unknown and missing tensors raise.
+The names and layouts are those of Hugging Face `transformers` (Llama, Mistral,
+Qwen2, Qwen3), so what is shipped loads there and what is trained there loads
+here. Unknown and missing tensors raise.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from jaxlrm import files
 from jaxlrm.config import ModelConfig
+from jaxlrm.files import visible
 from jaxlrm.models import params
+from jaxlrm.models.hf_config import from_json, to_json
+from jaxlrm.models.hf_tensors import check_values, read_tensors
+
+__all__ = [
+    "INDEX",
+    "WEIGHTS",
+    "from_json",
+    "from_tensors",
+    "load",
+    "save",
+    "to_json",
+    "to_tensors",
+    "weight_files",
+]
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"  # of a model in several files
+_HEAD_TENSOR = "lm_head.weight"
+_EMBEDDING = "model.embed_tokens.weight"
+_PREFIX = "model."  # of all tensors but those of heads
+# Buffers that old files hold; they are computed anew.
+_BUFFERS = re.compile(r"(.*\.)?rotary_emb\.inv_freq")
+# Weights in other forms, and how to get safetensors of them.
+_CONVERT = (
+    'python -c "from transformers import AutoModelForCausalLM as A; '
+    "A.from_pretrained('{folder}'{how}).save_pretrained('{folder}')\""
+)
+_OTHER_FORMS = {
+    "*.gguf": ", gguf_file='{name}'",
+    "pytorch_model*.bin": "",
+    "tf_model.h5": ", from_tf=True",
+    "flax_model.msgpack": ", from_flax=True",
+}
 
 
 class _Entry(NamedTuple):
@@ -107,14 +141,12 @@ def from_tensors(config: ModelConfig, tensors) -> params.Transformer:
     Raises:
         ValueError: a tensor is missing, unknown or of another shape.
     """
+    tensors = _renamed(tensors)
     unread = set(tensors)
 
     def take(name: str, entry: _Entry, shape) -> np.ndarray:
         if name not in unread:
-            raise ValueError(
-                f"tensor {name} is missing among {len(tensors)}; is "
-                "config.json of the same model?"
-            )
+            raise ValueError(_missing(name, tensors))
         unread.discard(name)
         value = np.asarray(tensors[name])
         if value.shape != entry.shape(shape):
@@ -144,115 +176,59 @@ def from_tensors(config: ModelConfig, tensors) -> params.Transformer:
     declared = params.specs(config)
     whole, layers, *head = [read(*group) for group in _groups(declared)]
     if config.tie_word_embeddings:  # some files store the copy
-        unread.discard("lm_head.weight")
+        unread.discard(_HEAD_TENSOR)
     if unread:
         raise ValueError(
             f"{len(unread)} tensors are unknown to this config, such as "
-            f"{min(unread)}; is config.json of the same model?"
+            f"{_name(min(unread))}; is config.json of the same model?"
         )
     return whole.replace(layers=layers, value_head=head[0] if head else None)
 
 
-_ARCHITECTURES = {  # model_type: (bias on q, k, v; norm on q, k)
-    "llama": (False, False),
-    "qwen2": (True, False),
-    "qwen3": (False, True),
-}
+def _name(tensor: str) -> str:
+    """A tensor's name for a message."""
+    return visible(tensor[:200], lines=False)
 
 
-def to_json(config: ModelConfig, dtype: str = "float32") -> dict:
-    """The `config.json` that `transformers` reads.
-
-    Args:
-        config: shape of the model.
-        dtype: of the parameters.
-
-    Raises:
-        ValueError: no known architecture has this shape.
-    """
-    wanted = (config.attention_bias, config.qk_norm)
-    names = [n for n, has in _ARCHITECTURES.items() if has == wanted]
-    if not names:
-        raise ValueError(
-            f"no architecture has attention_bias={wanted[0]} and "
-            f"qk_norm={wanted[1]}; there are {_ARCHITECTURES}"
+def _missing(name: str, tensors: Mapping) -> str:
+    if name == _HEAD_TENSOR:
+        return (
+            f"tensor {name} is missing among {len(tensors)}; was the model "
+            "saved without its head (AutoModel)? With tie_word_embeddings true "
+            "in config.json the embedding is the head"
         )
-    class_name = {"llama": "Llama", "qwen2": "Qwen2", "qwen3": "Qwen3"}
+    return (
+        f"tensor {name} is missing among {len(tensors)}; is config.json of the "
+        "same model?"
+    )
+
+
+def _renamed(tensors: Mapping) -> dict:
+    """Tensors by the names of `AutoModelForCausalLM`, without buffers.
+
+    `AutoModel`, a model without a head, is saved without the prefix.
+    """
+    bare = _EMBEDDING.removeprefix(_PREFIX)
+    prefix = _PREFIX if bare in tensors and _EMBEDDING not in tensors else ""
+    heads = (_HEAD_TENSOR, *(entry.name for entry in _HEAD.values()))
     return {
-        "architectures": [class_name[names[0]] + "ForCausalLM"],
-        "model_type": names[0],
-        "vocab_size": config.vocab_size,
-        "hidden_size": config.hidden_size,
-        "num_hidden_layers": config.num_layers,
-        "num_attention_heads": config.num_heads,
-        "num_key_value_heads": config.num_kv_heads,
-        "head_dim": config.head_dim,
-        "intermediate_size": config.intermediate_size,
-        "hidden_act": config.hidden_act,
-        "rms_norm_eps": config.rms_norm_eps,
-        "rope_theta": config.rope_theta,
-        "max_position_embeddings": config.max_position_embeddings,
-        "tie_word_embeddings": config.tie_word_embeddings,
-        "torch_dtype": dtype,
-        "value_head": config.value_head,
+        name if name in heads else prefix + name: value
+        for name, value in tensors.items()
+        if not _BUFFERS.fullmatch(name)
     }
 
 
-def from_json(data: dict) -> ModelConfig:
-    """A `ModelConfig` out of a Hugging Face `config.json`.
+def _with_head(config: ModelConfig, tensors: Mapping) -> ModelConfig:
+    """Untied, if the file holds a head other than the embedding.
 
-    Raises:
-        ValueError: an unknown architecture, a missing field, or a kind of
-            rotary scaling or attention that is not supported.
+    As in transformers 5, whatever `tie_word_embeddings` says.
     """
-    kind = data.get("model_type")
-    if kind not in _ARCHITECTURES:
-        raise ValueError(
-            f"model_type {kind!r} is not supported; supported: "
-            f"{', '.join(_ARCHITECTURES)}"
-        )
-    theta = data.get("rope_theta", 1e4)
-    # Old files have the one and new files the other; some have both.
-    ropes = [data.get(key) for key in ("rope_parameters", "rope_scaling")]
-    ropes = [rope for rope in ropes if rope] or [{}]
-    for rope in ropes:
-        if rope.get("rope_type", rope.get("type", "default")) != "default":
-            raise ValueError(f"rotary scaling {rope} is not supported yet")
-    thetas = {rope.get("rope_theta", theta) for rope in ropes}
-    if len(thetas) > 1:
-        raise ValueError(
-            f"rope_parameters and rope_scaling ask for rope_theta "
-            f"{sorted(thetas)}; leave one of them out of config.json"
-        )
-    layers = set(data.get("layer_types") or ()) - {"full_attention"}
-    if data.get("use_sliding_window") or layers:
-        raise ValueError(
-            f"sliding-window attention {sorted(layers)} is not supported; "
-            "only full attention is"
-        )
-    bias, qk_norm = _ARCHITECTURES[kind]
-    bias = bool(data.get("attention_bias", bias))
-    try:
-        heads = data["num_attention_heads"]
-        return ModelConfig(
-            vocab_size=data["vocab_size"],
-            hidden_size=data["hidden_size"],
-            num_layers=data["num_hidden_layers"],
-            num_heads=heads,
-            num_kv_heads=data.get("num_key_value_heads") or heads,
-            head_dim=data.get("head_dim") or data["hidden_size"] // heads,
-            intermediate_size=data["intermediate_size"],
-            hidden_act=data.get("hidden_act", "silu"),
-            rms_norm_eps=data.get("rms_norm_eps", 1e-6),
-            rope_theta=thetas.pop(),
-            max_position_embeddings=data.get("max_position_embeddings", 2048),
-            attention_bias=bias,
-            qk_norm=qk_norm,
-            tie_word_embeddings=data.get("tie_word_embeddings", False),
-            value_head=data.get("value_head", False),
-        )
-    except KeyError as error:
-        raise ValueError(f"config.json lacks {error}") from error
+    tensors = _renamed(tensors)
+    head, embedding = tensors.get(_HEAD_TENSOR), tensors.get(_EMBEDDING)
+    if head is None or embedding is None or not config.tie_word_embeddings:
+        return config
+    same = np.array_equal(head, embedding)
+    return dataclasses.replace(config, tie_word_embeddings=same)
 
 
 def save(
@@ -277,25 +253,30 @@ def load(
 ) -> tuple[ModelConfig, params.Transformer]:
     """Reads a model folder; parameters are numpy arrays on the host.
 
+    A model whose `tie_word_embeddings` is true, and whose file holds a head
+    other than the embedding, has that head, as in transformers 5.
+
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a file is truncated, or of another model.
+        FileNotFoundError: a file is missing; says what there is instead.
+        OSError: a file cannot be read.
+        ValueError: a file is truncated, of another model or in a format that
+            is not read; names the file, and the field or the tensor.
     """
     folder = pathlib.Path(folder)
     path = _existing(folder / "config.json")
-    try:
-        config = from_json(json.loads(path.read_text()))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    files = weight_files(folder)
+    where = visible(str(path), lines=False)
+    config = from_json(files.read_json(path), where)
+    shards = weight_files(folder)
     tensors: dict[str, np.ndarray] = {}
-    for path, names in files.items():
+    for path, names in shards.items():
         tensors |= _read(path, names)
-    path = folder / (WEIGHTS if folder / WEIGHTS in files else INDEX)
+    path = folder / (WEIGHTS if folder / WEIGHTS in shards else INDEX)
     try:
+        config = _with_head(config, tensors)
         return config, from_tensors(config, tensors)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        where = visible(str(path), lines=False)
+        raise ValueError(f"{where}: {error}") from error
 
 
 def weight_files(
@@ -315,40 +296,51 @@ def weight_files(
     if weights.is_file() or not index.is_file():
         return {_existing(weights): None}
     shards: dict[pathlib.Path, set[str]] = {}
-    try:
-        places = json.loads(index.read_text())["weight_map"]
-        for tensor, name in places.items():
-            if pathlib.Path(name).name != name:
-                raise ValueError(f"{name!r} is no name of a file beside it")
-            shards.setdefault(index.with_name(name), set()).add(tensor)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f'{index}: {error!r}; it holds {{"weight_map": {{TENSOR: FILE}}}}'
-        ) from error
+    places = files.read_object(index).object("weight_map")
+    for tensor in places.values:
+        name = places.text(tensor)
+        if not name or pathlib.Path(name).name != name:
+            raise places.error(tensor, "it must be a file beside the index")
+        shards.setdefault(index.with_name(name), set()).add(tensor)
     return {_existing(path): shards[path] for path in sorted(shards)}
 
 
 def _read(path: pathlib.Path, names: set[str] | None) -> dict[str, np.ndarray]:
     """The tensors of a file, which must be `names`, if they are given."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    tensors = read_tensors(path)
     if names is not None and (differ := tensors.keys() ^ names):
         raise ValueError(
-            f"{path}: {len(differ)} tensors are here or in {INDEX} but not in "
-            f"both, such as {min(differ)}; are they of the same model?"
+            f"{visible(str(path), lines=False)}: {len(differ)} tensors are "
+            f"here or in {INDEX} but not in both, such as "
+            f"{_name(min(differ))}; are they of the same model?"
         )
+    check_values(tensors, path)
     return tensors
 
 
 def _existing(path: pathlib.Path) -> pathlib.Path:
-    if not path.is_file():
+    if path.is_file():
+        return path
+    missing = f"{visible(str(path), lines=False)} is missing"
+    folder = path.parent
+    for pattern, how in _OTHER_FORMS.items():
+        for found in sorted(folder.glob(pattern))[:1]:
+            name = visible(found.name, lines=False)
+            command = _CONVERT.format(
+                folder=visible(str(folder), lines=False),
+                how=how.format(name=name),
+            )
+            raise FileNotFoundError(
+                f"{missing}, and {name} is not read; make safetensors of it "
+                f"with transformers: {command}"
+            )
+    if (folder / "adapter_config.json").is_file():
         raise FileNotFoundError(
-            f"{path} is missing; a model folder holds config.json, {WEIGHTS} "
-            f"(or {INDEX} and its shards), tokenizer.json and text.json"
+            f"{missing}, and {visible(str(folder), lines=False)} holds an "
+            "adapter alone; merge it into its model with peft: "
+            "model.merge_and_unload().save_pretrained(FOLDER)"
         )
-    return path
+    raise FileNotFoundError(
+        f"{missing}; a model folder holds config.json, {WEIGHTS} (or {INDEX} "
+        "and its shards), tokenizer.json and what else transformers writes"
+    )
