@@ -14,15 +14,16 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from jaxlrm import files
 from jaxlrm.config import SearchConfig, to_json
 from jaxlrm.datasets import Example, is_correct
+from jaxlrm.files import shown, visible
+from jaxlrm.records import Record, read_records
 from jaxlrm.solution import ProgressCallback, Solution
 from jaxlrm.summary import summarise
 
 if TYPE_CHECKING:
     from jaxlrm.engine import Engine
-
-Record = dict[str, Any]
 
 
 def evaluate(
@@ -54,17 +55,31 @@ def evaluate(
     Raises:
         ValueError: the folder holds records of another configuration or of
             other problems, or a broken record.
-        OSError: the folder cannot be written.
+        BlockingIOError: another process writes into the folder.
+        OSError: the folder cannot be written; names the file.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with files.lock(folder):
+        return _evaluate(engine, examples, config, folder, progress, recorded)
+
+
+def _evaluate(
+    engine: Engine,
+    examples: Sequence[Example],
+    config: SearchConfig,
+    folder: pathlib.Path,
+    progress: ProgressCallback | None,
+    recorded: Callable[[Sequence[Record]], None] | None,
+) -> dict[str, Any]:
     path = folder / "records.jsonl"
     resolved = resolve(engine, config)
-    records, size = _read_records(path, examples)
+    records, size = read_records(path, examples)
     if records:
         _check_same(folder / "config.json", resolved)
         # The rest is a line that a kill cut off.
-        os.truncate(path, size)
+        with files.naming(path):
+            os.truncate(path, size)
     else:
         _write_json(folder / "config.json", resolved)
     done = {record["id"] for record in records}
@@ -77,8 +92,7 @@ def evaluate(
 
             def finished(index: int, solution: Solution) -> None:
                 record = to_record(pending[index], solution, config)
-                file.write(json.dumps(record).encode() + b"\n")
-                os.fsync(file.fileno())
+                files.append_line(file, json.dumps(record).encode())
                 records.append(record)
                 if recorded:
                     recorded(records)
@@ -137,66 +151,28 @@ def to_record(
     }
 
 
-def _read_records(
-    path: pathlib.Path, examples: Sequence[Example]
-) -> tuple[list[Record], int]:
-    """The complete lines of `path`, and their size in bytes."""
-    known = {example.id: example for example in examples}
-    records: dict[str, Record] = {}
-    data = path.read_bytes() if path.exists() else b""
-    size = data.rfind(b"\n") + 1
-    lines = data[:size].splitlines()
-    for number, line in enumerate(lines, 1):
-        where = f"{path}:{number}"
-        try:
-            record = json.loads(line)
-            key = record["id"]
-            # The task picks the checker.
-            asked = (record["problem"], record["gold"], record["task"])
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                f"{where}: not a record; delete the line, and its problem is "
-                "solved again"
-            ) from None
-        example = known.get(key)
-        if example is None:
-            raise ValueError(
-                f"{where}: problem {key!r} is not among the {len(known)} of "
-                f"this dataset, and the file has {len(lines)} records; if "
-                "--limit was higher, give that again, or choose another "
-                "output folder"
-            )
-        if asked != (example.problem, example.answer, example.task):
-            raise ValueError(
-                f"{where}: problem {key!r} is not that of this dataset; choose "
-                "another output folder"
-            )
-        if key in records:
-            raise ValueError(
-                f"{where}: a second record of {key!r}; delete one of them"
-            )
-        records[key] = record
-    return list(records.values()), size
-
-
 def _check_same(path: pathlib.Path, resolved: Mapping[str, Any]) -> None:
     try:
-        before = _flat(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, AttributeError):
+        before = _flat(files.read_object(path).values)
+    except (OSError, ValueError) as error:
         raise ValueError(
-            f"{path} cannot be read, so the records beside it cannot be "
-            "continued; choose another output folder"
+            f"{visible(str(path), lines=False)} cannot be read "
+            f"({error}), so the records beside it cannot be continued; choose "
+            "another output folder"
         ) from None
     now = _flat(resolved)
     for name in now | before:
         if now.get(name) != before.get(name):
             was, is_now = (
-                repr(values[name]) if name in values else "not recorded"
+                shown(values[name]) if name in values else "not recorded"
                 for values in (before, now)
             )
+            folder, name = (
+                visible(text, lines=False) for text in (str(path.parent), name)
+            )
             raise ValueError(
-                f"{path.parent} holds records of another run: {name} was "
-                f"{was} and is {is_now} now; choose another output folder"
+                f"{folder} holds records of another run: {name} was {was} and "
+                f"is {is_now} now; choose another output folder"
             )
 
 
@@ -211,6 +187,4 @@ def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _write_json(path: pathlib.Path, record: Mapping[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(record, indent=2) + "\n", "utf-8")
-    os.replace(part, path)
+    files.write(path, json.dumps(record, indent=2) + "\n")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxlrm.config import STRATEGIES
+from jaxlrm.files import visible
 
 Record = Mapping[str, Any]  # a line of records.jsonl, see `evaluate.to_record`
 
@@ -139,7 +140,7 @@ def table(
         if len(first[kind]) > 1:
             parts += [
                 _table(
-                    f"{title} {name}",
+                    f"{title} {visible(name, lines=False)}",
                     {key: s[kind][name] for key, s in summaries.items()},
                     branches,
                 )

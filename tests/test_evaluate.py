@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from jaxlrm import evaluate
+from jaxlrm import evaluate, summary
 from jaxlrm.config import SearchConfig
 from jaxlrm.datasets import Example
 from tests import fakes
@@ -151,11 +152,84 @@ def test_records_of_an_older_version_are_refused(tmp_path):
         evaluate.evaluate(fakes.Engine(), examples_of("a"), CONFIG, tmp_path)
 
 
-@pytest.mark.parametrize("line", [b"nonsense\n", b"3\n", b'{"id": "id0"}\n'])
-def test_a_broken_record_is_named(tmp_path, line):
-    (tmp_path / "records.jsonl").write_bytes(line)
-    with pytest.raises(ValueError, match="records.jsonl:1: not a record"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"correct": ...}, "lacks 'correct'; it must be true or false"),
+        ({"correct": "yes"}, "correct is 'yes'; it must be true or false"),
+        ({"correct": 1}, "correct is 1; it must be true or false"),
+        ({"tokens": "many"}, "tokens is 'many'; it must be an object"),
+        (
+            {"tokens": {"generator": "9"}},
+            "tokens: generator is '9'; it must be",
+        ),
+        ({"tokens": {"generator": 1e400}}, "tokens: generator is inf"),
+        ({"tokens": {"verifier": 10**400}}, "tokens: verifier is 1000"),
+        ({"tokens": {"generator": -1}}, "tokens: generator is -1"),
+        ({"seconds": None}, "seconds is None; it must be an object"),
+        ({"seconds": {"total": float("nan")}}, "seconds: total is nan"),
+        ({"error": ...}, "lacks 'error'"),
+        ({"error": 3}, "error is 3; it must be text"),
+        ({"answer": ...}, "lacks 'answer'"),
+        ({"level": "\x1b[2J"}, r"level is '\x1b[2J'; it must be an integer"),
+        ({"task": ["a"]}, "task is ['a']; it must be text"),
+        ({"problem": ...}, "lacks 'problem'; it must be text"),
+        ({"gold": 5}, "gold is 5; it must be text"),
+        ({"id": None}, "id is None; it must be text"),
+    ],
+)
+def test_a_field_of_a_record_is_checked(tmp_path, changes, message):
+    evaluate.evaluate(fakes.Engine(), examples_of("a"), CONFIG, tmp_path)
+    path = tmp_path / "records.jsonl"
+    record = {**json.loads(path.read_text()), **changes}
+    record = {k: v for k, v in record.items() if v is not ...}
+    path.write_text(json.dumps(record) + "\n")
+    message = re.escape(message) + ".*; delete the line, and its problem is"
+    with pytest.raises(ValueError, match=f"records.jsonl:1.*{message}"):
         evaluate.evaluate(fakes.Engine(), examples_of("a"), CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b"nonsense", "records.jsonl:1: not JSON"),
+        (b"3", "records.jsonl:1: not a record but 3"),
+        (b'{"id": "id0"}', "records.jsonl:1 lacks 'problem'"),
+        (b"[" * 100_000, "records.jsonl:1: brackets are nested more than 64"),
+        (b"1" * 5000, "records.jsonl:1: not JSON: Exceeds the limit"),
+        (b"\xff", "records.jsonl:1.*: byte 0xff is not UTF-8"),
+        (b"", "records.jsonl:1: not JSON"),
+    ],
+    ids=range(7),
+)
+def test_a_broken_record_is_named(tmp_path, line, message):
+    (tmp_path / "records.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(ValueError, match=f"{message}.*; delete the line, and"):
+        evaluate.evaluate(fakes.Engine(), examples_of("a"), CONFIG, tmp_path)
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    evaluate.evaluate(fakes.Engine(), examples_of("a"), CONFIG, tmp_path)
+    before = (tmp_path / "records.jsonl").read_bytes()
+
+    class Other(fakes.Engine):
+        def solve(self, *arguments, **options):
+            with pytest.raises(BlockingIOError, match="is being written to by"):
+                evaluate.evaluate(
+                    fakes.Engine(), examples_of("a", "b"), CONFIG, tmp_path
+                )
+            assert (tmp_path / "records.jsonl").read_bytes() == before
+            return super().solve(*arguments, **options)
+
+    evaluate.evaluate(Other(), examples_of("a", "b"), CONFIG, tmp_path)
+    assert len(read_lines(tmp_path / "records.jsonl")) == 2
+
+
+def test_labels_steer_no_terminal(tmp_path):
+    examples = [Example("a", "p", "5", "\x1b[2J"), Example("b", "q", "5", "z")]
+    found = evaluate.evaluate(fakes.Engine(), examples, CONFIG, tmp_path)
+    text = summary.table({("beam", "both"): found}, 8)
+    assert "Task ␛[2J (n = 1)" in text and "\x1b" not in text
 
 
 def test_a_record_twice_is_named(tmp_path):

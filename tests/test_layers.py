@@ -111,6 +111,7 @@ LAYERS = """
     train
     rows                 jax absl
     datasets             jax
+    records              jax absl
     summary              jax
     evaluate
     plots
