@@ -10,7 +10,8 @@ shown unless it is None; the output is one line:
     385
 
 A fenced block, as in ToRA (Gou et al. 2023) and Qwen2.5-Math (Yang et al.
-2024). Only what the program prints is shown, in a block of its own:
+2024). What the program prints is shown in a block of its own, and the value of
+a last line that is an expression, as in a notebook:
 
     ```python
     print(sum(n**2 for n in range(1, 11)))
@@ -184,8 +185,8 @@ class Interpreter:
         program = chain[-1]
         run = self._sandbox.run(_runnable(program), [*map(_runnable, history)])
         # As `sandbox.Session`: what was killed has left nothing.
-        counts = run.status in (Status.OK, Status.ERROR)
-        return _Outcome(self._shown(run, program.startswith(PROMPT)), counts)
+        shown = self._shown(run, program.startswith(PROMPT))
+        return _Outcome(shown, run.finished)
 
     def _shown(self, run: Run, is_line: bool) -> str:
         if run.status is Status.OK:
@@ -196,8 +197,8 @@ class Interpreter:
         else:
             text = run.error if is_error(run.error) else _named(run)
         if is_line:
-            return _cut(_one_line(text), self._limit, " ")
-        text = _cut(_several_lines(text), self._limit, "\n")
+            return _cut(_one_line(text), self._limit, " ", run.left_out)
+        text = _cut(_several_lines(text), self._limit, "\n", run.left_out)
         text = text.replace(_FENCE, "'''")
         return f"{_FENCE}output\n{text}\n{_FENCE}"
 
@@ -255,13 +256,20 @@ def _several_lines(text: str) -> str:
     return seen.strip("\n").rstrip()
 
 
-def _cut(text: str, limit: int, around: str) -> str:
+def _cut(text: str, limit: int, around: str, left_out: int = 0) -> str:
     """Leaves out the middle of a text that is too long.
 
     The beginning and the end are kept: an answer is often printed last.
+
+    Args:
+        text: what to cut.
+        limit: characters that are kept.
+        around: separates the remark on what is missing from the rest.
+        left_out: what is missing in the middle of the text already.
     """
     if len(text) <= limit:
         return text
     end = limit // 2
-    left_out = f"... ({len(text) - limit} characters left out) ..."
-    return around.join((text[: limit - end], left_out, text[len(text) - end :]))
+    missing = len(text) - limit + left_out
+    remark = f"... ({missing} characters left out) ..."
+    return around.join((text[: limit - end], remark, text[len(text) - end :]))

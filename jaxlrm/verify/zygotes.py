@@ -22,6 +22,7 @@ def start(
     environment: Mapping[str, str],
     refused: Callable[[str], Exception],
     cwd: str | None = None,
+    before: bytes = b"",
 ) -> tuple[subprocess.Popen, socket.socket, dict[str, Any]]:
     """A zygote that is ready, its socket, and what it says of itself.
 
@@ -32,6 +33,7 @@ def start(
         environment: of its own, beside the little that an interpreter needs.
         refused: the exception for an answer with an `error`.
         cwd: where it runs.
+        before: sent to it before the settings.
 
     Raises:
         RuntimeError: it did not start.
@@ -56,6 +58,7 @@ def start(
         )
     try:
         ours.settimeout(START_SECONDS)
+        ours.sendall(before)
         send_json(ours, settings)
         reply = receive_json(ours)
         ours.settimeout(None)

@@ -283,7 +283,9 @@ except (TimeoutError, OSError):
 """,
     "event loop": """
 import asyncio
-asyncio.run(asyncio.sleep(0)); print('BREACH')
+async def connect():
+    await asyncio.open_connection('127.0.0.1', {port}); print('BREACH')
+asyncio.run(connect())
 """,
     # --- Others -------------------------------------------------------------
     "signal to the caller": "import os; os.kill({pid}, 0); print('BREACH')",

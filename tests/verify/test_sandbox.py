@@ -129,13 +129,19 @@ def test_output_before_a_kill_is_kept(sandbox):
     assert run.error == "no end within 1 s"
 
 
-def test_output_is_cut():
-    with Sandbox(workers=1, modules=(), output=10, unsafe=True) as sandbox:
-        assert sandbox.run("print('a' * 9)").status is Status.OK
-        for code in ("print('a' * 10)", "print('a' * 10**5)"):
-            run = sandbox.run(code)
-            assert (run.stdout, run.status) == ("a" * 10, Status.OUTPUT)
-            assert run.error == "more than 10 bytes of output"
+def test_the_middle_of_long_output_is_left_out():
+    with Sandbox(
+        workers=1, modules=(), output=10, flood=10**6, unsafe=True
+    ) as sandbox:
+        run = sandbox.run("print('a' * 9)")
+        assert (run.stdout, run.left_out) == ("a" * 9 + "\n", 0)
+        run = sandbox.run("print('a' * 200_000, 'é'); print('last', end='')")
+        assert run.status is Status.OK and run.left_out == 199_998
+        assert run.stdout == "aaaaa\n... (199998 bytes left out) ...\n\nlast"
+        run = sandbox.run("print('a' * 10**7); print('last')")
+        assert run.status is Status.OUTPUT and not run.finished
+        assert run.error == "more than 1000000 bytes of output"
+        assert run.stdout.startswith("aaaaa\n... (")
 
 
 def test_runs_are_deterministic(sandbox):
@@ -158,7 +164,7 @@ def test_nothing_stays_from_one_program_to_the_next(sandbox):
 def test_long_program(sandbox):
     run = sandbox.run("x = 0\n" + "x += 1\n" * 30_000 + "print(x)")
     assert run.stdout == "30000\n"
-    run = sandbox.run("#" * 2**20)
+    run = sandbox.run("#" * 2**20 + "#")
     assert run.status is Status.ERROR and "at most 1048576" in run.error
 
 

@@ -324,6 +324,10 @@ def test_filter_of_arguments(machine, ioctl, fcntl, prlimit):
     assert decide(machine, fcntl, 1, 8) == REFUSE  # F_SETOWN
     assert decide(machine, prlimit, 0, 7) == ALLOW
     assert decide(machine, prlimit, 1, 7) == REFUSE  # another process
+    assert decide(machine, prlimit, 0, 3, 1 << 12) == ALLOW  # RLIMIT_STACK
+    assert decide(machine, prlimit, 0, 0, 0) == ALLOW  # asks for RLIMIT_CPU
+    for address in (1 << 12, 1 << 40, (1 << 40) + 8):
+        assert decide(machine, prlimit, 0, 0, address) == REFUSE  # sets it
 
 
 def test_few_calls_are_allowed():
@@ -347,12 +351,24 @@ def test_no_program_runs_without_a_layer_that_held_at_the_start():
         "    def apply(self, parent):\n"
         "        return {'landlock': '', 'seccomp': ''}\n"
         "missing = sys.argv[1].split()\n"
+        "errors = int(sys.argv[2])\n"
         "null = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]\n"
-        "zygote._become_child(Failing(2**30, 9), missing, os.getppid(), null)\n"
+        "failing = Failing(2**30, 9)\n"
+        "received = [*null[:2], errors, null[2]]\n"
+        "zygote._become_child(failing, missing, os.getppid(), received)\n"
+        "os._exit(7)\n"
     )
-    for missing, status in (("landlock", 114), ("landlock seccomp", 1)):
+    for missing, said, status in (
+        ("landlock", b"\0", 1),
+        ("landlock seccomp", b"", 7),  # it would have gone on to a program
+    ):
+        theirs, ours = os.pipe()
         done = subprocess.run(
-            [sys.executable, "-c", program, missing],
+            [sys.executable, "-c", program, missing, str(ours)],
             env={"PYTHONPATH": str(ROOT)},
+            pass_fds=[ours],
         )
-        assert done.returncode == status  # 1: it went on to an empty job
+        os.close(ours)
+        assert done.returncode == status
+        with open(theirs, "rb") as pipe:
+            assert pipe.read() == said

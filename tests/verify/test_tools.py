@@ -117,7 +117,9 @@ def test_what_fails_is_one_line(interpreter):
         chain("print(1); x"): "NameError: name 'x' is not defined",
         chain("[0] * 10**9"): "MemoryError",
         chain("import os; os._exit(3)"): "RuntimeError: exit status 3",
-        chain("'x' * 10**5"): ("RuntimeError: more than 65536 bytes of output"),
+        chain("'x' * 10**7"): (
+            "RuntimeError: more than 4194304 bytes of output"
+        ),
     }
     found = interpreter.outputs(list(wanted))
     assert found == list(wanted.values())
@@ -153,7 +155,11 @@ def test_blocks(interpreter):
     wanted = {
         ((), program_of(BLOCK)): block("5"),
         ((), "print(2)\n\nprint(3)\n"): block("2\n3"),
-        ((), "2 + 3"): block(""),
+        ((), "2 + 3"): block("5"),
+        ((), "a = 2 + 3"): block(""),
+        (("x = 1\nimport os; os._exit(0)",), "1/0"): block(
+            "ZeroDivisionError: division by zero"
+        ),
         ((), "x"): block("NameError: name 'x' is not defined"),
         (("a = 2", "a += 1"), "print(a)"): block("3"),
         (("a = 2",), ">>> a"): "2",

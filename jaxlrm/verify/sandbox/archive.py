@@ -19,7 +19,7 @@ import pathlib
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import BinaryIO, NamedTuple
 
 _LEFT_OUT = frozenset(
@@ -27,6 +27,7 @@ _LEFT_OUT = frozenset(
     "dist-packages test tests tkinter turtledemo".split()
 )
 _PYC_HEADER = 16
+Patches = Mapping[str, Callable[[types.ModuleType], None]]
 # They need a screen or a terminal, or are for testing.
 _NOT_PRELOADED = (
     "_ctypes_test",
@@ -53,12 +54,18 @@ class _Module(NamedTuple):
 class Finder:
     """A meta-path finder and loader over a dictionary of modules."""
 
-    def __init__(self, folders: Iterable[tuple[str, pathlib.Path]]):
+    def __init__(
+        self,
+        folders: Iterable[tuple[str, pathlib.Path]],
+        patches: Patches,
+    ):
         """Reads the modules.
 
         Args:
             folders: package name ("" for the top level) and its folder.
+            patches: what to do with modules after they were imported.
         """
+        self._patches = patches
         self._modules: dict[str, _Module] = {}
         with _store() as file:
             for package, folder in folders:
@@ -97,19 +104,22 @@ class Finder:
         else:
             body = compile(code, str(entry.path), "exec", dont_inherit=True)
         exec(body, module.__dict__)
+        if module.__name__ in self._patches:
+            self._patches[module.__name__](module)
 
 
-def install(packages: Sequence[str]) -> None:
+def install(packages: Sequence[str], patches: Patches) -> None:
     """Makes memory the only place that modules come from.
 
     Args:
         packages: imported packages whose other modules are wanted too.
+        patches: by the name of a module, what to do once it was imported.
     """
     folders = [("", pathlib.Path(sysconfig.get_path("stdlib")))]
     for package in packages:
         for folder in getattr(sys.modules[package], "__path__", ()):
             folders.append((package, pathlib.Path(folder)))
-    finder = Finder(folders)
+    finder = Finder(folders, patches)
     sys.meta_path[:] = [
         importlib.machinery.BuiltinImporter,
         importlib.machinery.FrozenImporter,

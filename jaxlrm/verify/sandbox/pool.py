@@ -3,16 +3,19 @@
 Every run is a process of its own, forked from a warm zygote and confined
 before it sees the program (confine.py); its memory, and so all that it has
 changed, ends with it. The thread that calls `run` moves the bytes itself: there
-is no other thread, and no message of a program is ever interpreted.
+is no other thread, and of what a program writes only fixed fields are read.
 
 State of a branch is kept by replay: the earlier steps run again in the new
-process, without their output. Their order, their hash and random seeds and the
-interpreter's start are the same each time; only a program that asks the clock
-or the system's randomness can tell. Measured on one x86 core beside other work:
-a sixth step costs 9 ms like the first where steps are plain Python, and 29 ms
-for 11 where each calls sympy. A process kept alive for each branch would save
-that, for 11 MB each, but could not be copied when a branch forks: a program
-that can fork is a program that can fork a bomb.
+process, one after another, and their output is thrown away. Their order, their
+hash and random seeds and the interpreter's start are the same each time; only a
+program that asks the clock or the system's randomness can tell. Measured on one
+x86 core beside other work: a sixth step costs 9 ms like the first where steps
+are plain Python, and 29 ms for 11 where each calls sympy. A process kept alive
+for each branch would save that, for 11 MB each, but could not be copied when a
+branch forks: a program that can fork is a program that can fork a bomb.
+
+Programs that name a large package (scipy, pandas) run in children of a second
+zygote, which is started for the first of them: nobody else pays for its import.
 """
 
 from __future__ import annotations
@@ -20,22 +23,21 @@ from __future__ import annotations
 import atexit
 import collections
 import concurrent.futures
-import contextlib
 import dataclasses
 import hashlib
-import json
 import math
 import os
+import re
 import sys
 import threading
 import warnings
 from collections.abc import Iterable, Sequence
 
-from jaxlrm.verify import zygotes
+from jaxlrm.verify.blocks import unfenced
 from jaxlrm.verify.inputs import check_text
-from jaxlrm.verify.sandbox.child import OUTSIDE, Child, ZygoteLost, converse
+from jaxlrm.verify.sandbox.child import Job
+from jaxlrm.verify.sandbox.keeper import Keeper
 from jaxlrm.verify.sandbox.run import Protection, Run, Status
-from jaxlrm.verify.sandbox.start import start_zygote
 
 MODULES = (
     "cmath",
@@ -69,10 +71,32 @@ MODULES = (
     "typing",
     "uuid",
 )
-PROGRAM_BYTES = 2**20  # of a program and its earlier steps, together
+# Imported for programs that name the first word of one of them, where they are
+# installed.
+LARGE_MODULES = (
+    "networkx",
+    "pandas",
+    "scipy.cluster.hierarchy",
+    "scipy.constants",
+    "scipy.fft",
+    "scipy.integrate",
+    "scipy.interpolate",
+    "scipy.linalg",
+    "scipy.ndimage",
+    "scipy.optimize",
+    "scipy.signal",
+    "scipy.sparse.csgraph",
+    "scipy.sparse.linalg",
+    "scipy.spatial",
+    "scipy.special",
+    "scipy.stats",
+)
+_LARGE = re.compile(r"\b(?:networkx|pandas|scipy)\b")
+_LARGE_MEMORY = 2**29  # bytes of address space that their libraries take
+PROGRAM_BYTES = 2**20  # of one program
+STDIN_BYTES = 2**24
 # Replay may take this many deadlines beside the new step's own.
 REPLAY_DEADLINES = 3
-ATTEMPTS = 3  # zygotes lost under one program, or in a row at their start
 _REMEMBERED = 65_536  # durations of chains of steps
 
 _warned: set[str] = set()
@@ -112,6 +136,7 @@ class Sandbox:
         deadline: float = 2.0,
         memory: int = 512 * 2**20,
         output: int = 64 * 2**10,
+        flood: int = 4 * 2**20,
         cache: int = 0,
         modules: Sequence[str] = MODULES,
         require: bool = False,
@@ -125,12 +150,15 @@ class Sandbox:
             deadline: seconds for a program, from its start.
             memory: bytes of address space of a program's process; of the
                 default, numpy and sympy leave 280 MB to a program.
-            output: bytes of standard output, and of standard error.
+            output: bytes of standard output, and of standard error, that are
+                kept: of more, the beginning and the end.
+            flood: bytes of either that end a program.
             cache: runs that are remembered (least recently used go first) and
                 answer an equal program with equal earlier steps. Only those
                 that ended by themselves are.
             modules: imported once, before any program. All others of the
-                standard library and of these packages can be imported too.
+                standard library and of these packages can be imported too,
+                and those of `LARGE_MODULES` that are installed.
             require: refuse a host on which any layer of isolation is missing,
                 namespaces excepted (`Protection.complete`).
             unsafe: run programs on a host that cannot isolate them.
@@ -145,6 +173,7 @@ class Sandbox:
             ("deadline", deadline, 1e-3),
             ("memory", memory, 256 * 2**20),
             ("output", output, 1),
+            ("flood", flood, output),
             ("cache", cache, 0),
         ):
             if not (value >= least and math.isfinite(value)):
@@ -153,7 +182,7 @@ class Sandbox:
             raise ValueError("require and unsafe exclude each other")
         self._workers = workers
         self._deadline = deadline
-        self._output = output
+        self._output, self._flood = output, flood
         self._settings = {
             "memory": memory,
             "cpu": math.ceil(deadline * (1 + REPLAY_DEADLINES)) + 1,
@@ -168,18 +197,14 @@ class Sandbox:
         self._durations = collections.OrderedDict()
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(workers)
-        self._ready: collections.deque[Child] = collections.deque()
-        self._number = 0
         self._closed = False
-        self._owner = os.getpid()
-        self._process, self._channel, reply = start_zygote(self._settings)
-        self._protection = Protection(
-            reply["missing"], tuple(reply["breaches"])
-        )
+        self._large: Keeper | None = None
+        self._large_lock = threading.Lock()
+        self._keeper = Keeper(self._settings, workers)
+        self._protection = self._keeper.protection
         try:
-            self._admit(require, unsafe, reply["absent"])
-            for _ in range(workers):
-                self._ready.append(Child(self._channel, self._number))
+            self._admit(require, unsafe, self._keeper.absent)
+            self._keeper.fill()
         except BaseException:
             self.close()
             raise
@@ -199,31 +224,46 @@ class Sandbox:
     def statistics(self) -> Statistics:
         """A copy of the counters."""
         with self._lock:
+            keepers = filter(None, (self._keeper, self._large))
             return dataclasses.replace(
-                self._statistics, statuses=self._statistics.statuses.copy()
+                self._statistics,
+                restarts=sum(keeper.restarts for keeper in keepers),
+                statuses=self._statistics.statuses.copy(),
             )
 
     def run(
-        self, code: str, history: Sequence[str | tuple[str, str]] = ()
+        self,
+        code: str,
+        history: Sequence[str | tuple[str, str]] = (),
+        stdin: str = "",
+        show: bool = True,
     ) -> Run:
         """Runs a program to its end, at most until its deadline.
 
         Args:
-            code: Python; the new step of a branch.
-            history: the branch's earlier steps that ended in OK or ERROR, in
-                order, each as code or as (code, its output). They run first,
-                without output; what they raise is ignored, as it was then.
-                The deadline is longer by the time that they took in this
-                sandbox, up to `REPLAY_DEADLINES` of them.
+            code: Python, with a Markdown fence around it or without; the new
+                step of a branch.
+            history: the branch's earlier steps that have finished
+                (`Run.finished`), in order, each as code or as (code, its
+                output). They run first, without input and output; what they
+                raise is ignored, as it was then. The deadline is longer by the
+                time that they took in this sandbox, up to `REPLAY_DEADLINES`
+                of them.
+            stdin: what the new step reads from standard input.
+            show: print the value of a last line that is an expression, as a
+                notebook does, unless it is None or ends in a semicolon. What a
+                step shows or not must be the same in all its replays.
 
         Raises:
             RuntimeError: the sandbox is closed, or its zygote keeps dying.
             TypeError: the code is no text.
         """
-        check_text(code=code)
+        check_text(code=code, stdin=stdin)
         steps = [step if isinstance(step, str) else step[0] for step in history]
-        chain = _chain(steps)
-        key = _chain([code], chain)
+        steps = [unfenced(step) for step in (*steps, code)]
+        given = stdin.encode("utf-8", "surrogatepass")
+        chain = _chain([repr(show), *steps[:-1]])
+        key = _chain([steps[-1], stdin], chain)
         with self._lock:
             self._statistics.runs += 1
             known = self._runs.get(key)
@@ -232,22 +272,34 @@ class Sandbox:
                 self._statistics.cache_hits += 1
                 self._statistics.statuses[known.status] += 1
                 return known
-            replay = self._durations.get(chain, 0.0) if steps else 0.0
+            replay = self._durations.get(chain, 0.0) if history else 0.0
         allowance = min(1.5 * replay, REPLAY_DEADLINES * self._deadline)
-        limit = self._deadline + allowance
-        job = json.dumps({"history": steps, "code": code, "limit": limit})
-        if len(job) > PROGRAM_BYTES:
-            run = Run(
-                "",
-                Status.ERROR,
-                0.0,
-                f"a program of {len(job)} bytes; at most {PROGRAM_BYTES}",
-            )
+        refused = _refusal(steps, given)
+        if refused:
+            run = Run("", Status.ERROR, 0.0, refused)
         else:
+            job = Job(
+                steps,
+                given,
+                show,
+                self._deadline + allowance,
+                self._output,
+                self._flood,
+            )
             with self._slots:
-                run = self._attempt(job.encode(), limit)
+                run = self._keeper_for(steps).run(job)
         with self._lock:
-            self._remember(key, run)
+            self._statistics.statuses[run.status] += 1
+            self._statistics.seconds += run.seconds
+            if run.finished:
+                _remember(
+                    self._durations,
+                    _chain([steps[-1]], chain),
+                    run.seconds,
+                    _REMEMBERED,
+                )
+            if run.status in (Status.OK, Status.ERROR):
+                _remember(self._runs, key, run, self._cache_size)
         return run
 
     def run_many(self, programs: Iterable[str]) -> list[Run]:
@@ -265,15 +317,11 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends all processes; runs under way fail. May be repeated."""
-        with self._lock:
+        with self._large_lock:
             self._closed = True
-            children = list(self._ready)
-            self._ready.clear()
-        for child in children:
-            child.close()
-        self._channel.close()
-        if self._owner == os.getpid():
-            zygotes.end(self._process)
+            large = self._large
+        for keeper in filter(None, (self._keeper, large)):
+            keeper.close()
 
     # --- Inside -------------------------------------------------------------
 
@@ -297,91 +345,32 @@ class Sandbox:
         if absent:
             _warn_once(f"programs have no module {', '.join(absent)}")
 
-    def _attempt(self, job: bytes, limit: float) -> Run:
-        """Runs a job; again where somebody else has ended it."""
-        lost, spared = 0, False
-        while lost < ATTEMPTS:
-            number = self._number
-            try:
-                child = self._take()
-                number = child.number
-                with contextlib.closing(child):
-                    run = converse(child, job, limit, self._output)
-            except ZygoteLost as error:
-                lost += 1
-                self._replace_zygote(number, error)
-                continue
-            self._replenish()
-            # SIGKILL may come from anyone, so it is believed only twice.
-            if run.error != OUTSIDE or spared:
-                return run
-            spared = True
-        raise RuntimeError(
-            f"the sandbox's zygote was lost {ATTEMPTS} times under one program"
-        )
-
-    def _take(self) -> Child:
-        """A waiting child, or a new one."""
-        with self._lock:
+    def _keeper_for(self, steps: Sequence[str]) -> Keeper:
+        """The one whose zygote has what the steps may import."""
+        if not any(map(_LARGE.search, steps)):
+            return self._keeper
+        with self._large_lock:
             if self._closed:
                 raise RuntimeError("the sandbox is closed; make a new one")
-            if self._owner != os.getpid():
-                raise RuntimeError(
-                    "the sandbox belongs to another process, of which this "
-                    "is a fork; make a new one"
-                )
-            if self._ready:
-                return self._ready.popleft()
-            return Child(self._channel, self._number)
+            if self._large is None:
+                self._large = self._start_large()
+            return self._large or self._keeper
 
-    def _replenish(self) -> None:
-        """Has the next child made while the caller does something else."""
-        with self._lock:
-            if not self._closed and len(self._ready) < self._workers:
-                with contextlib.suppress(ZygoteLost, OSError):  # the next run's
-                    self._ready.append(Child(self._channel, self._number))
-
-    def _replace_zygote(self, number: int, cause: Exception) -> None:
-        """Starts another zygote, unless somebody has."""
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("the sandbox is closed; make a new one")
-            if number != self._number:
-                return
-            self._number += 1
-            self._statistics.restarts += 1
-            for child in self._ready:
-                child.close()
-            self._ready.clear()
-            self._channel.close()
-            self._process.kill()
-            self._process.wait()
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    started = start_zygote(self._settings)
-                    break
-                except RuntimeError as error:
-                    if attempt == ATTEMPTS:
-                        self._closed = True
-                        raise RuntimeError(
-                            f"the zygote was lost ({cause}); no other starts"
-                        ) from error
-            self._process, self._channel, reply = started
-            if reply["breaches"] and not self._protection.breaches:
-                self._closed = True
-                self._channel.close()
-                raise RuntimeError("this host no longer isolates programs")
-
-    def _remember(self, key: bytes, run: Run) -> None:
-        self._statistics.statuses[run.status] += 1
-        self._statistics.seconds += run.seconds
-        self._durations[key] = run.seconds
-        if len(self._durations) > _REMEMBERED:
-            self._durations.popitem(last=False)
-        if self._cache_size and run.status in (Status.OK, Status.ERROR):
-            self._runs[key] = run
-            if len(self._runs) > self._cache_size:
-                self._runs.popitem(last=False)
+    def _start_large(self) -> Keeper | None:
+        """A zygote with the large packages; None where it does not start."""
+        modules = (*self._settings["modules"], *LARGE_MODULES)
+        memory = self._settings["memory"] + _LARGE_MEMORY
+        wanted = {"modules": [*dict.fromkeys(modules)], "memory": memory}
+        try:
+            large = Keeper(self._settings | wanted, self._workers)
+        except RuntimeError as error:
+            _warn_once(f"programs have no large packages: {error}")
+            return None
+        if large.protection.missing.keys() <= self._protection.missing.keys():
+            return large
+        large.close()
+        _warn_once("large packages cannot be isolated on this host")
+        return None
 
 
 class Session:
@@ -400,13 +389,13 @@ class Session:
     def run(self, code: str) -> Run:
         """Runs the next step.
 
-        Only steps that end in OK or ERROR become part of the state: what one
-        had done before it was killed is lost, and one that ran out of memory
-        would do so again.
+        Only steps that finish become part of the state (`Run.finished`): what
+        one had done before it was killed or left its interpreter is lost, and
+        one that ran out of memory would do so again.
         """
         history = [(code, run.stdout) for code, run in self._steps]
         run = self._sandbox.run(code, history)
-        if run.status in (Status.OK, Status.ERROR):
+        if run.finished:
             self._steps.append((code, run))
         return run
 
@@ -416,29 +405,60 @@ class Session:
 
 
 _default: Sandbox | None = None
+_default_owner = 0  # pid
 _default_lock = threading.Lock()
 
 
-def run_python(code: str, history: Sequence[str | tuple[str, str]] = ()) -> Run:
+def run_python(
+    code: str,
+    history: Sequence[str | tuple[str, str]] = (),
+    stdin: str = "",
+    show: bool = True,
+) -> Run:
     """Runs a program in the process's own sandbox, made when first needed.
 
     Args:
-        code: Python.
+        code: Python, with a Markdown fence around it or without.
         history: as for `Sandbox.run`.
+        stdin: what the program reads from standard input.
+        show: as for `Sandbox.run`.
 
     Raises:
         RuntimeError: this host cannot isolate programs; a `Sandbox` can be
             told to run them all the same.
         TypeError: the code is no text.
     """
-    check_text(code=code)
-    global _default
+    check_text(code=code, stdin=stdin)
+    global _default, _default_owner
     with _default_lock:
-        if _default is None or _default._owner != os.getpid():
-            _default = Sandbox()
+        if _default is None or _default_owner != os.getpid():
+            _default, _default_owner = Sandbox(), os.getpid()
             atexit.register(_default.close)
         sandbox = _default
-    return sandbox.run(code, history)
+    return sandbox.run(code, history, stdin, show)
+
+
+def _refusal(steps: Sequence[str], stdin: bytes) -> str:
+    """Why these steps are not run; "" if they are."""
+    for number, step in enumerate(steps, 1):
+        size = len(step.encode("utf-8", "surrogatepass"))
+        if size > PROGRAM_BYTES:
+            which = "a program" if number == len(steps) else f"step {number}"
+            return f"{which} of {size} bytes; at most {PROGRAM_BYTES}"
+    if len(stdin) > STDIN_BYTES:
+        return f"an input of {len(stdin)} bytes; at most {STDIN_BYTES}"
+    return ""
+
+
+def _remember(
+    known: collections.OrderedDict, key: bytes, value: object, most: int
+) -> None:
+    """Keeps a value; the one used least recently goes."""
+    if most:
+        known[key] = value
+        known.move_to_end(key)
+        if len(known) > most:
+            known.popitem(last=False)
 
 
 def _chain(steps: Iterable[str], before: bytes = bytes(16)) -> bytes:

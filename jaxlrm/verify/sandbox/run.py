@@ -21,16 +21,18 @@ NOT_COVERED = (
 
 
 class Status(enum.StrEnum):
-    """How a program ended; decided outside of it, from its wait status.
+    """How a program ended.
 
-    OK and ERROR are an exit status, which a program may choose (by
-    `os._exit(0)`, say); the others it cannot choose to avoid.
+    Signals and deadlines are seen from outside. The rest its interpreter tells,
+    which a program that goes to the length of it can make lie, about itself
+    and its chain; it could as well print so. Leaving the interpreter (by
+    `os._exit(0)`, say) is an ERROR, whatever the exit status.
     """
 
     OK = "ok"
     """It ran to its end."""
     ERROR = "error"
-    """It raised an exception, or exited with another status than 0."""
+    """It raised an exception, or left before its end."""
     TIMEOUT = "timeout"
     """It was killed at its deadline, or for its processor time."""
     MEMORY = "memory"
@@ -48,7 +50,8 @@ class Run:
     """What a program did.
 
     Attributes:
-        stdout: what it printed, cut at the limit; of what was not UTF-8,
+        stdout: what it printed, the middle left out where that is too long
+            (and a line instead that says so); of what was not UTF-8,
             replacement characters.
         status: how it ended.
         seconds: from its start to its end, earlier steps included.
@@ -57,6 +60,9 @@ class Run:
         stderr: what it wrote to standard error, its traceback included; cut.
         cpu_seconds: processor time, its preparation included.
         memory: largest resident size in bytes, the interpreter's included.
+        finished: did it come to its end, or to an exception, with its
+            interpreter intact? Only then can a later step see what it did.
+        left_out: bytes of `stdout` that were left out of its middle.
     """
 
     stdout: str
@@ -66,6 +72,8 @@ class Run:
     stderr: str = ""
     cpu_seconds: float = 0.0
     memory: int = 0
+    finished: bool = False
+    left_out: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

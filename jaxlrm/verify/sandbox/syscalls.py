@@ -12,6 +12,7 @@ https://docs.kernel.org/userspace-api/seccomp_filter.html
 from __future__ import annotations
 
 import errno
+import resource
 import struct
 import termios
 
@@ -128,8 +129,7 @@ def program(machine: str) -> bytes:
         code += [_one(_EQUAL, number, 0, 1), _one(_RETURN, _KILL)]
     code += _only(_IOCTL[column], 1, _IOCTL_COMMANDS)
     code += _only(_FCNTL[column], 1, _FCNTL_COMMANDS)
-    # Of itself only; no process may raise its own hard limit.
-    code += _only(_PRLIMIT[column], 0, (0,))
+    code += _limits(_PRLIMIT[column])
     code.append(_one(_RETURN, _FAIL | errno.EPERM))
     return b"".join(code)
 
@@ -144,4 +144,26 @@ def _only(number: int, argument: int, values: tuple[int, ...]) -> list[bytes]:
     for value in values:
         body += [_one(_EQUAL, value, 0, 1), _one(_RETURN, _ALLOW)]
     body.append(_one(_RETURN, _FAIL | errno.EPERM))
+    return [_one(_EQUAL, number, 0, len(body)), *body]
+
+
+def _limits(number: int) -> list[bytes]:
+    """Allows prlimit64 of the process itself, except to set RLIMIT_CPU.
+
+    With that a process could end by SIGKILL, which is taken for somebody
+    else's doing. None can raise its own hard limits.
+    """
+    failure = _one(_RETURN, _FAIL | errno.EPERM)
+    body = [
+        _one(_LOAD, _ARGUMENTS),  # the process
+        _one(_EQUAL, 0, 0, 6),
+        _one(_LOAD, _ARGUMENTS + 8),  # the resource
+        _one(_EQUAL, resource.RLIMIT_CPU, 0, 5),
+        _one(_LOAD, _ARGUMENTS + 16),  # where the new limits are, in two halves
+        _one(_EQUAL, 0, 0, 2),
+        _one(_LOAD, _ARGUMENTS + 20),
+        _one(_EQUAL, 0, 1, 0),
+        failure,
+        _one(_RETURN, _ALLOW),
+    ]
     return [_one(_EQUAL, number, 0, len(body)), *body]

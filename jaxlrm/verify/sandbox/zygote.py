@@ -6,8 +6,11 @@ pipes from the caller. A child confines itself before it reads anything. The
 zygote kills it at its deadline and reports how it ended, as `waitpid` says.
 
     caller --socket--> zygote --fork--> child, waiting, confined
-      |  \\---- program, output, errors (pipes) ----/
+      |  \\----- steps, output, errors (pipes) -----/
       \\------- start, kill; how it ended (socket) - zygote
+
+A child leaves all functions of the zygote before it runs a program, so that
+their variables are gone and no frame leads to them.
 """
 
 from __future__ import annotations
@@ -25,11 +28,12 @@ import socket
 import struct
 import sys
 import time
+import types
 import warnings
 from collections.abc import Collection
-from typing import Any, NoReturn
+from typing import Any
 
-from jaxlrm.verify.sandbox import archive, confine, program
+from jaxlrm.verify.sandbox import archive, confine, program, standins
 from jaxlrm.verify.wire import receive_json, send_json
 
 # From the caller, on a child's socket: the time (monotonic) and the seconds
@@ -43,8 +47,13 @@ REPORT = struct.Struct("<i?ddQ")
 DESCRIPTORS = 4
 
 
-def serve() -> NoReturn:
-    """The program of the zygote; its standard input is the socket."""
+def serve() -> types.ModuleType:
+    """The program of the zygote; its standard input is the socket.
+
+    Returns:
+        In a child only, which is confined then: the module to give to
+        `program.serve`.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     caller = _watch(os.getppid())
     refused = confine.enter_namespaces()
@@ -74,9 +83,14 @@ def serve() -> NoReturn:
     )
     os.dup2(null, 2)  # until here a failure can be seen
     os.close(null)
+    del settings
     _forget()
-    _Supervisor(channel, caller, confinement, missing.keys()).run()
-    os._exit(0)
+    zygote = os.getpid()
+    supervisor = _Supervisor(channel, caller, zygote)
+    received = supervisor.run()
+    if received is None:
+        os._exit(0)
+    return _become_child(confinement, missing.keys(), zygote, received)
 
 
 def _watch(caller: int) -> int | None:
@@ -135,7 +149,8 @@ def _preload(settings: dict[str, Any]) -> list[str]:
         for name in sorted(tops - {"__main__", "jaxlrm"})
         if hasattr(sys.modules.get(name), "__path__")
     ]
-    archive.install(packages)
+    archive.install(packages, standins.PATCHES)
+    standins.install()
     return absent
 
 
@@ -225,17 +240,10 @@ class _Child:
 class _Supervisor:
     """Forks children on request, kills them in time, reports their end."""
 
-    def __init__(
-        self,
-        channel: socket.socket,
-        caller: int | None,
-        confinement: confine.Confinement,
-        missing: Collection[str],
-    ):
+    def __init__(self, channel: socket.socket, caller: int | None, zygote: int):
         self.channel = channel
-        self.missing = missing
         self.caller = caller
-        self.confinement = confinement
+        self.zygote = zygote
         self.parent = os.getppid()
         self.children: dict[int, _Child] = {}  # by pid
         self.channels: dict[int, _Child] = {}  # by descriptor
@@ -250,26 +258,38 @@ class _Supervisor:
             if descriptor is not None:
                 self.poll.register(descriptor, select.POLLIN)
 
-    def run(self) -> None:
-        """Works until the caller is gone."""
+    def run(self) -> list[int] | None:
+        """Works until the caller is gone.
+
+        Returns:
+            In a child, its descriptors; in the zygote, None.
+        """
         try:
             while os.getppid() == self.parent:
                 ready = {fd for fd, _ in self.poll.poll(self.patience())}
                 if self.caller in ready:
-                    return
+                    return None
                 if self.ended in ready:
                     os.read(self.ended, 4096)
                     self.reap()
                 for descriptor in ready & self.channels.keys():
                     self.listen(self.channels[descriptor])
                 self.enforce()
-                if self.channel.fileno() in ready and not self.spawn():
-                    return
+                if self.channel.fileno() in ready:
+                    message, received, _, _ = socket.recv_fds(
+                        self.channel, 1, DESCRIPTORS
+                    )
+                    if not message:
+                        return None
+                    if self.spawn(received):
+                        return received
+            return None
         finally:
-            for pid in self.children:
-                os.kill(pid, signal.SIGKILL)
-            for pid in self.children:
-                os.waitpid(pid, 0)
+            if os.getpid() == self.zygote:
+                for pid in self.children:
+                    os.kill(pid, signal.SIGKILL)
+                for pid in self.children:
+                    os.waitpid(pid, 0)
 
     def patience(self) -> int:
         """Milliseconds until a deadline may pass; at most a second."""
@@ -280,29 +300,39 @@ class _Supervisor:
                 wait = min(wait, child.deadline - now)
         return max(0, int(wait * 1000) + 1)
 
-    def spawn(self) -> bool:
-        """Forks a child for the descriptors in the next message."""
-        message, received, _, _ = socket.recv_fds(self.channel, 1, DESCRIPTORS)
-        if not message:
-            return False
-        zygote = os.getpid()
+    def spawn(self, received: list[int]) -> bool:
+        """Forks a child that gets these descriptors; True in the child."""
         try:
             pid = os.fork() if len(received) == DESCRIPTORS else -1
         except OSError:
             pid = -1  # the caller sees the socket close
         if not pid:
-            _become_child(self.confinement, self.missing, zygote, received)
+            self.leave()
+            return True
         *pipes, number = received
         for descriptor in pipes:
             os.close(descriptor)
         channel = socket.socket(fileno=number)
         if pid < 0:
             channel.close()
-            return True
+            return False
         child = _Child(pid, channel)
         self.children[pid] = self.channels[number] = child
         self.poll.register(number, select.POLLIN)
-        return True
+        return False
+
+    def leave(self) -> None:
+        """Closes the sockets of the zygote, in a child.
+
+        Later, as the objects go, they would close descriptors of others.
+        """
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for child in self.children.values():
+            child.channel.close()
+        self.children.clear()
+        self.channels.clear()
+        self.channel.close()
 
     def listen(self, child: _Child) -> None:
         """The caller starts a child's clock, or wants it dead."""
@@ -377,24 +407,33 @@ def _become_child(
     missing: Collection[str],
     zygote: int,
     received: list[int],
-) -> NoReturn:
-    """Confines this process and runs the program that it is sent."""
+) -> types.ModuleType:
+    """Confines this process; returns the module that programs run in.
+
+    Args:
+        confinement: what to apply.
+        missing: the layers that the caller knows to be absent.
+        zygote: pid of the parent.
+        received: pipes for steps, output and errors, in this order, and a
+            socket that is not for this process.
+    """
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        targets = (0, program.REAL_STDOUT, program.REAL_STDERR)
+        targets = (program.STEPS, 1, 2)
         free = max(targets) + 1
         sources = [
             fcntl.fcntl(descriptor, fcntl.F_DUPFD, free)
-            for descriptor in received[:3]
+            for descriptor in received[: len(targets)]
         ]
         for source, target in zip(sources, targets, strict=True):
             os.dup2(source, target)
+        os.closerange(3, program.STEPS)
         os.closerange(free, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        os.set_blocking(program.STEPS, False)
         main = program.prepare()
         # What the caller was told, and nothing less, or no program at all.
-        if not confinement.apply(zygote).keys() <= set(missing):
-            os._exit(program.UNCONFINED)
-        program.serve(main)
-    finally:
-        os._exit(program.RAISED)
+        if confinement.apply(zygote).keys() <= set(missing):
+            return main
+        os.write(2, program.UNCONFINED)
+    except BaseException:
+        pass  # the caller sees that nothing was said
+    os._exit(1)
