@@ -30,11 +30,16 @@ LAYERS = """
     verify.verdict       jax
     verify.inputs        jax
     verify.blocks        jax
+    verify.boxes         jax
+    verify.completion    jax
+    verify.sentences     jax
     verify.extract       jax
     verify.exact         jax
     verify.primes        jax
     verify.spellings     jax
+    verify.printed       jax
     verify.normal        jax
+    verify.qualifiers    jax
     verify.units         jax
     verify.syntax.*      jax
     verify.syntax        jax

@@ -10,6 +10,7 @@ import functools
 import re
 import unicodedata
 
+from jaxlrm.verify.printed import as_latex
 from jaxlrm.verify.spellings import COMMANDS, RARE, UNICODE
 
 # Longer texts are compared as they are.
@@ -26,8 +27,10 @@ _LOWERED_TO = str.maketrans(_SUBSCRIPTS, "0123456789")
 
 # A grouping of digits that is certain: no list is written so.
 _GROUPS = re.compile(
-    r"(?<=[0-9])(?:\s?,\s?\\!\s?|\{,\}(?:\\!)?|\\[,;:]|(?<=\\!),)\s?(?=[0-9]{3})"
+    r"(?<=[0-9])(?:\s?,\s?\\!\s?|\s?\{\s?,\s?\}(?:\\!)?|\\[,;:]|(?<=\\!),)\s?(?=[0-9]{3})"
 )
+# 3{,}14: the braces tell it from a list.
+_DECIMAL_COMMA = re.compile(r"(?<=[0-9])\{,\}(?=[0-9]{1,2}(?![0-9]))")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
 _CASES = re.compile(
     r"\\left ?\\\{ ?\\begin\{array\} ?(?:\{[lrc| ]*\})?(.{1,2000}?)"
@@ -55,6 +58,7 @@ _UNIT_POWER = re.compile(
 _COLOUR = re.compile(r"\\(?:text)?color ?\{[^{}]*\}")
 _SWITCH = re.compile(r"\{ ?\\(?:rm|bf|it) ([^{}]*)\}")
 _BRACKETED_TEXT = re.compile(r"\\text ?\{\(([a-z. ]{2,40})\)\}")
+_NUMBER_AS_TEXT = re.compile(r"\\text ?\{ ?([0-9][0-9,]*(?:\.[0-9]+)?) ?\}")
 _EMPTY_TEXT = re.compile(r"\\text ?\{[ .,]*\}")
 # ]1,2[ as some countries write (1,2).
 _OUTWARD = re.compile(
@@ -107,7 +111,7 @@ def _normal_form(text: str) -> str:
         text = text.translate(UNICODE)
         if not text.isascii():  # bold and italic letters of mathematics
             text = unicodedata.normalize("NFKC", text)
-    text = _unwrap(text.strip())
+    text = as_latex(_unwrap(text.strip()))
     if "\\" in text or "{," in text:
         text = _latex(text)
     if "$" in text:
@@ -241,7 +245,7 @@ def _inward(match: re.Match) -> str:
 
 
 def _latex(text: str) -> str:
-    text = _GROUPS.sub("", text)
+    text = _DECIMAL_COMMA.sub(".", _GROUPS.sub("", text))
     if r"\left" in text or r"\right" in text:
         if r"\begin" in text:
             text = _CASES.sub(r"\\begin{cases}\1\\end{cases}", text)
@@ -257,6 +261,7 @@ def _latex(text: str) -> str:
     text = _COMMAND.sub(_alias, text)
     if r"\text" in text:
         text = _EMPTY_TEXT.sub(" ", text)
+        text = _NUMBER_AS_TEXT.sub(r"{\1}", text)
         text = _BRACKETED_TEXT.sub(r"\\text{\1}", text)
     text = _FONT.sub(lambda match: match.group(1) or "", text)
     if r"\begin" in text:

@@ -10,17 +10,16 @@ from jaxlrm.verify.normal import folded
 _SYNONYMS = {
     spelling.lower(): names.split("|")[0]
     for names in (
-        "yes|yep",
-        "no|nope",
-        "true|it is true|this is true|the statement is true",
-        "false|it is false|this is false|the statement is false",
+        "yes|yep|true|it is true|this is true|the statement is true",
+        "no|nope|false|it is false|this is false|the statement is false",
         "does not exist|dne|doesn't exist|limit does not exist"
         "|the limit does not exist",
         r"\emptyset|no solution|no solutions|none|empty set|the empty set"
         r"|no real solution|no real solutions|there is no solution"
         r"|there are no solutions|no such values|\{\}|\oslash"
         r"|no solution exists|no solutions exist|no real roots"
-        r"|{}|no solution: \emptyset",
+        r"|{}|no solution: \emptyset|no solution : \emptyset"
+        r"|no solution, \emptyset|no solutions: \emptyset",
         r"\mathbb{Z}|all integers|the integers|integers|every integer"
         r"|any integer|x \in \mathbb{Z}|\{x \mid x \in \mathbb{Z}\}",
         "impossible|not possible|it is impossible|it is not possible",
@@ -213,6 +212,11 @@ def canonical(text: str) -> str | None:
     return _SYNONYMS.get(text)
 
 
+def yes_or_no_letter(text: str) -> str | None:
+    """`yes` for `Y` and `T`, `no` for `N` and `F`."""
+    return {"Y": "yes", "T": "yes", "N": "no", "F": "no"}.get(text)
+
+
 def yes_or_no(text: str) -> str | None:
     """`no` for `No, it is not`; None for what begins otherwise."""
     match = _ANSWERED.fullmatch(plain(text[:400]))
@@ -341,8 +345,16 @@ def _spelled(text: str) -> str | None:
 def _measured(text: str) -> str | None:
     """`3 dollars` for `three dollars`."""
     number, space, unit = text.rpartition(" ")
-    value = _spelled(number) if space and unit in units.PLAIN else None
+    known = unit in units.PLAIN or _is_counted(unit)
+    value = _spelled(number) if space and known else None
     return f"{value} {unit}" if value else None
+
+
+def _is_counted(word: str) -> bool:
+    """May it be a thing, as the cars of `five cars`?"""
+    if len(word) < 3 or not word.isalpha() or word in units.CHANGING:
+        return False
+    return word not in ("quarter", "quarters", "squared", "cubed", "percent")
 
 
 def _with_part(text: str) -> str | None:

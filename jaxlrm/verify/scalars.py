@@ -7,6 +7,7 @@ of computer algebra. Each says VALID, INVALID or nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -14,9 +15,12 @@ from jaxlrm.verify import balls, modular, units
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.rational import Irrational, rational
 from jaxlrm.verify.syntax import Tree
-from jaxlrm.verify.verdict import Verdict, decided
+from jaxlrm.verify.verdict import Verdict, any_of, decided
 
 TIERS = ("text", "containers", "rational", "modular", "balls", "algebra")
+# A decimal with so many significant digits, and places, may be a float.
+FLOAT_DIGITS = 12
+FLOAT_DECIMALS = 4
 _CONSTANTS = ("C", "c", "K", "k", "C_1", "c_1")
 _EXPRESSIONS = frozenset(("n", "v", "f", *"+-*/^"))
 
@@ -46,7 +50,8 @@ class Judge:
     def quantities(self, answer: Tree, gold: Tree) -> Verdict:
         """Compares two values with their units.
 
-        A unit of the answer alone is ignored; one of the gold alone is missed.
+        A unit that one of them leaves out is taken from the question: it is
+        ignored. Two different units make different quantities.
         """
         value, unit = _split(answer)
         right, gold_unit = _split(gold)
@@ -60,13 +65,20 @@ class Judge:
             value = _without_rate(value)
         percent = unit.powers == (("%", 1),)
         if gold_unit.powers == (("%", 1),):
-            if unit is not units.NONE and not percent:
+            if percent:
+                return self.values(value, right)
+            if unit is not units.NONE:
                 return Verdict.INVALID
-            return self.values(value if percent else _times(value, 100), right)
+            # 0.28 is 28 %, and 28 is where a percentage is asked for.
+            readings = (_times(value, 100), value)
+            return any_of(self.values(reading, right) for reading in readings)
         if units.same_kind(unit, gold_unit):
             if unit.size != gold_unit.size:
                 value = _times(value, unit.size / gold_unit.size)
-            return self.values(value, right)
+            verdict = self.values(value, right)
+            if verdict is Verdict.INVALID:
+                return self.without_degrees(value, right)
+            return verdict
         verdict = self.values(value, right)
         if verdict is Verdict.INVALID and self.angles(answer, gold):
             return Verdict.VALID
@@ -75,15 +87,19 @@ class Judge:
                 return self.values(_times(value, Fraction(1, 100)), right)
             return verdict
         if unit is units.NONE:
-            # Right but for the unit: missed, or was it understood?
-            if verdict is Verdict.VALID:
-                return Verdict.UNKNOWN
             return verdict
         if verdict is Verdict.VALID and (
             units.is_counted(unit) or units.is_counted(gold_unit)
         ):
             return Verdict.UNKNOWN  # another name for the same thing?
         return Verdict.INVALID
+
+    def without_degrees(self, answer: Tree, gold: Tree) -> Verdict:
+        """`180° - a` where the other one writes no sign of degrees at all."""
+        bare, right = _without_degrees(answer), _without_degrees(gold)
+        if (bare == answer) == (right == gold) or _has_degrees(bare, right):
+            return Verdict.INVALID
+        return self.values(bare, right)
 
     def angles(self, answer: Tree, gold: Tree) -> bool:
         """Are they one angle, in degrees and in multiples of pi?"""
@@ -135,10 +151,30 @@ class Judge:
             return None
         try:
             decimal = Fraction(rational(rounded))
+            value = _rational(exact)
+            if value is not None and (value / half).denominator == 1:
+                return value == decimal  # there was nothing to round
             # Cut off or rounded, up to two units of the last place.
             return balls.rounds_to(exact, decimal, 4 * half)
         except (NotParsed, ZeroDivisionError):
             return None
+
+    def is_float(self, answer: Tree, gold: Tree) -> bool:
+        """Is it the float that a program prints for an irrational gold?"""
+        value = _rational(answer) if float_unit(answer) else None
+        if value is None or balls.names(gold) - {"pi", "e"}:
+            return False
+        self.reach("balls")
+        try:
+            half = Fraction(float_unit(answer) or 0) / 2
+            cut_off = value + half if value > 0 else value - half
+            spacing = _spacing(Fraction(balls.nearest(gold)))
+            return bool(
+                balls.rounds_to(gold, Fraction(value), max(half, spacing))
+                or balls.rounds_to(gold, Fraction(cut_off), half)
+            )
+        except (NotParsed, ZeroDivisionError, OverflowError):
+            return False
 
     def based(self, answer: Tree, gold: Tree) -> Verdict:
         """`52_8` is 42, and must be written in the base, if the gold is."""
@@ -195,7 +231,7 @@ class Judge:
             return self.rounded(answer, gold, right)
         except NotParsed:
             return None
-        if value == right:
+        if value == right or is_float_of(answer, value, right):
             return Verdict.VALID
         half = precision(gold)
         if half and abs(value - right) <= half:
@@ -222,7 +258,10 @@ class Judge:
         return decided(near)
 
     def irrationals(self, answer: Tree, gold: Tree) -> Verdict:
+        if self.is_float(answer, gold):
+            return Verdict.VALID
         self.reach("modular")
+        answer, gold = _same_imaginary(answer, gold)
         answer = _same_constant(answer, gold)
         same = modular.identical(answer, gold)
         if same is not None:
@@ -306,6 +345,51 @@ def precision(gold: Tree) -> Fraction | None:
     return None
 
 
+def float_unit(tree: Tree) -> Fraction | None:
+    """A unit of the last place of a decimal with the digits of a float.
+
+    None for what has fewer than `FLOAT_DIGITS` significant digits.
+    """
+    if tree[0] == "-":
+        return float_unit(tree[1])
+    if tree[0] != "n" or tree[2] is None or tree[2] < FLOAT_DECIMALS:
+        return None
+    digits = len(str(abs(int(tree[1] * 10 ** tree[2]))))
+    return Fraction(1, 10 ** tree[2]) if digits >= FLOAT_DIGITS else None
+
+
+def is_float_of(
+    answer: Tree, value: int | Fraction, exact: int | Fraction
+) -> bool:
+    """Is a decimal what a program prints for an exact value?
+
+    It agrees with it in all its digits, the last one rounded or cut off; or
+    it is the float next to the one that is nearest (`0.30000000000000004`).
+    """
+    unit = float_unit(answer)
+    if unit is None:
+        return False
+    distance = abs(value - exact)
+    if distance <= unit / 2 or (distance < unit and abs(value) < abs(exact)):
+        return True
+    return distance <= _spacing(Fraction(exact))
+
+
+def _spacing(value: Fraction) -> Fraction:
+    """Between neighbouring floats, and a quarter for the printed digits."""
+    try:
+        return Fraction(math.ulp(float(value))) * Fraction(5, 4)
+    except OverflowError:
+        return Fraction(0)
+
+
+def _rational(tree: Tree) -> int | Fraction | None:
+    try:
+        return rational(tree)
+    except (NotParsed, ZeroDivisionError):
+        return None
+
+
 def has_decimals(tree: Tree) -> bool:
     """Is any number of the tree written with decimals?"""
     if tree[0] == "n":
@@ -359,6 +443,19 @@ def degree(tree: Tree) -> int | None:
         inner = [degree(argument) for argument in tree[2]]
         return 0 if all(size == 0 for size in inner) else None
     return None
+
+
+def _without_degrees(tree: Tree) -> Tree:
+    """A sum of angles without signs of degrees; not within functions."""
+    if tree[0] == "f" and tree[1] == "degrees":
+        return tree[2][0]
+    if tree[0] in ("+", "-", "*", "/"):
+        return (tree[0], *map(_without_degrees, tree[1:]))
+    return tree
+
+
+def _has_degrees(*trees: Tree) -> bool:
+    return "('f', 'degrees'" in repr(trees)
 
 
 def _times(tree: Tree, factor: int | Fraction) -> Tree:
@@ -423,6 +520,15 @@ def _same_constant(answer: Tree, gold: Tree) -> Tree:
             if name in _addends(answer) and other in _addends(gold):
                 return renamed(answer, name, other)
     return answer
+
+
+def _same_imaginary(answer: Tree, gold: Tree) -> tuple[Tree, Tree]:
+    """sympy's I as i, where the other one is written with i."""
+    here, there = balls.names(answer), balls.names(gold)
+    if {"i", "I"} & here & there or not (here | there) >= {"i", "I"}:
+        return answer, gold
+    i, printed = ("v", "i"), ("v", "I")
+    return renamed(answer, printed, i), renamed(gold, printed, i)
 
 
 def _is_radians(tree: Tree) -> bool:

@@ -92,7 +92,7 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "amount": (("1", "mol mole moles"),),
     "angle": (("1", "° deg degree degrees"),),
     "radian": (("1", "rad rads radian radians"),),
-    "%": (("1", "% percent percents pct"),),
+    "%": (("1", "% percent percents percentage percentages pct"),),
     "count": (("1", "unit units"),),
     "cup": (("1", "cup cups"),),
 }
@@ -126,7 +126,10 @@ _MULTIPLES |= {name + "s": size for name, size in _MULTIPLES.items()}
 CHANGING = frozenset(
     """factorial modulo mod plus minus doubled tripled halved repeating
     recurring or least most zero half halves thirds fourths fifths sixths
-    sevenths eighths ninths tenths hundredths thousandths""".split()
+    sevenths eighths ninths tenths hundredths thousandths
+    is isn't are aren't was wasn't were be been not no nor never neither wrong
+    incorrect false but except unless if maybe perhaps instead than without
+    excluding rejected impossible remainder tens""".split()
 )
 _COMPOUND = {
     "mph": (("mi", 1), ("h", -1)),

@@ -147,6 +147,13 @@ EQUAL = [
     ("52_8", r"52_{\text{eight}}"),
     ("6:8", "3/4"),
     ("3 to 4", "3:4"),
+    # units that one of them leaves out
+    ("28%", "28"),
+    ("5 cm", "5"),
+    (r"\$18", "18"),
+    (r"90^\circ", "90"),
+    ("12 dollars", "12"),
+    ("12 apples", "12"),
     # words
     (r"\text{Evelyn}", "evelyn"),
     (r"\text{(C)}", "C"),
@@ -176,14 +183,8 @@ EQUAL = [
 ]
 # The gold accepts the prediction, not the other way round.
 ONE_WAY = [
-    ("28%", "28"),
-    ("5 cm", "5"),
     ("5 m/s", "5"),
     ("9.8 m/s^2", "9.8"),
-    (r"\$18", "18"),
-    (r"90^\circ", "90"),
-    ("12 dollars", "12"),
-    ("12 apples", "12"),
     (r"\frac{3}{5} \text{ or } 0.6", r"\frac35"),
     ("52_8", "42"),
     ("1/3", "0.333"),
@@ -203,7 +204,6 @@ DIFFERENT = [
     (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}"),
     (r"\frac{1}{2004!}", r"\frac{1}{2006!}"),
     (r"2\frac13", r"\frac23"),
-    ("28", "28%"),
     ("42", "52_8"),
     ("52_8", "52_9"),
     ("52_8", "43"),
@@ -264,7 +264,6 @@ DIFFERENT = [
     ("1/0", "5"),
 ]
 UNDECIDED = [
-    ("5", "5 cm"),
     ("52", "52_8"),
     ("52_8", "52"),
     ("5 squared", "5"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jaxlrm.verify.equivalence.containers import compare_lists
+from jaxlrm.verify.equivalence.families import compare_families
 from jaxlrm.verify.equivalence.relations import compare_relations
 from jaxlrm.verify.equivalence.sets import compare_regions
 from jaxlrm.verify.equivalence.simplified import simplified
@@ -42,6 +43,9 @@ class Comparer:
         if answer[0] == "same":
             return combine(self.compare(a, gold, nesting) for a in answer[1:])
         answer, gold = simplified(answer), simplified(gold)
+        verdict = compare_families(self, answer, gold)
+        if verdict is not None:
+            return verdict
         if is_written_as_region(answer) or is_written_as_region(gold):
             verdict = compare_regions(self, answer, gold, nesting)
             if verdict is not None:

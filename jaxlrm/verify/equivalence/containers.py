@@ -75,11 +75,17 @@ def _assignments(
     if not is_system(items):
         if len(items) != len(group[2]):
             return Verdict.INVALID
+        if answer[0] == "group" and gold[0] in ("list", "set"):
+            if answer[1] == "[]" and not _may_be_interval(answer, gold):
+                # A list as Python prints it.
+                return _match(comparer, list(answer[2]), items, nesting - 1)
         # Whether 1, 2 was meant as (1, 2) is not known.
         verdict = combine(
             comparer.compare(a, g, nesting - 1)
             for a, g in zip(items, group[2], strict=True)
         )
+        if verdict is Verdict.VALID and gold[0] == "list":
+            return verdict  # brackets around a list
         return (
             Verdict.UNKNOWN
             if verdict is Verdict.VALID or other[0] == "list"
@@ -94,6 +100,11 @@ def _assignments(
     if gold[0] == "group":
         return compare_tuples(comparer, ordered, gold, nesting)
     return compare_tuples(comparer, answer, ordered, nesting)
+
+
+def _may_be_interval(answer: Tree, gold: Tree) -> bool:
+    """[2, 3] for {2, 3}: of two numbers, and two others where it is a set."""
+    return gold[0] == "set" and len(answer[2]) == 2
 
 
 def _match(comparer: Comparer, answers, golds, nesting: int) -> Verdict:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jaxlrm.verify import balls
 from jaxlrm.verify.equivalence.assignments import assignment, unknowns
+from jaxlrm.verify.equivalence.cleared import same_solutions
 from jaxlrm.verify.equivalence.simplified import PLAIN
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.syntax import Tree
@@ -115,7 +116,10 @@ def _equations(comparer: Comparer, answer: Tree, gold: Tree) -> Verdict:
             comparer.compare(side, right, 1)
             for side, right in zip(sides, right_sides, strict=True)
         )
-    return comparer.judge.equations(one, other)
+    verdict = comparer.judge.equations(one, other)
+    if verdict is Verdict.UNKNOWN and same_solutions(one, other):
+        return Verdict.VALID
+    return verdict
 
 
 def _each_side(comparer: Comparer, sides, right_sides) -> Verdict:

@@ -8,10 +8,14 @@ from jaxlrm.verify import phrases
 from jaxlrm.verify.equivalence.comparer import NESTING, Comparer
 from jaxlrm.verify.exact import LENGTH, NotParsed, ungroup
 from jaxlrm.verify.normal import normal_form, squeeze
+from jaxlrm.verify.qualifiers import unqualified
 from jaxlrm.verify.scalars import Judge
 from jaxlrm.verify.syntax import Tree, parse_answer
 from jaxlrm.verify.verdict import Verdict, decided
 
+_COMMA = re.compile(
+    r"[-¤€£]{0,2} ?[0-9]{1,15},(?:[0-9]{1,2}|[0-9]{4,15})(?: ?[€%])?"
+)
 _ZEROS = re.compile(r"(?<=[0-9]),0[0-9]")
 # [1, 2; 3, 4] is a matrix for some.
 _ROWS = re.compile(r"\[([^\[\]]{1,400})\]")
@@ -45,6 +49,10 @@ def decide(prediction: str, gold: str, judge: Judge) -> Verdict:
     if verdict is not None:
         return verdict
     form, right = _without_choice(form, right)
+    form, right = unqualified(form), unqualified(right)
+    if form == right:
+        return Verdict.VALID
+    form = _with_point(form, right)
     try:
         verdict = _compare_readings(form, right, judge)
         if verdict is Verdict.UNKNOWN and ("=" in form or "=" in right):
@@ -62,6 +70,16 @@ def _without_choice(form: str, right: str) -> tuple[str, str]:
     if gold and gold[1] and not answer:
         return form, gold[1]
     return form, right
+
+
+def _with_point(form: str, right: str) -> str:
+    """1000.99 for 1000,99 where one number is asked for, not a list.
+
+    Three digits behind the comma may be thousands: they stay.
+    """
+    if "," in form and "," not in right and _COMMA.fullmatch(form):
+        return form.replace(",", ".")
+    return form
 
 
 def _compare_labelled(form: str, right: str, judge: Judge) -> Verdict:
@@ -91,8 +109,10 @@ def _compare_phrases(form: str, right: str) -> Verdict | None:
     one, other = phrases.canonical(form), phrases.canonical(right)
     if one in ("yes", "no"):
         other = other or phrases.yes_or_no(right)
+        other = other or phrases.yes_or_no_letter(right)
     elif other in ("yes", "no"):
         one = one or phrases.yes_or_no(form)
+        one = one or phrases.yes_or_no_letter(form)
     if one and other:
         return decided(one == other)
     if any(c.isdigit() for c in right) or right.lower() in phrases.HOURS:

@@ -296,7 +296,12 @@ class Parser(Cursor):
             )
         if first == "|":
             return not self.bars
-        return first in "([" or (first == "{" and len(token) == 1)
+        if first == "{" and len(token) == 1:
+            # TeX sets {5}{6} as 56.
+            following = self.tokens[self.index + 1 : self.index + 3]
+            braced = following[0][:1].isdigit() and following[-1] == "}"
+            return not braced
+        return first in "(["
 
     def prefix(self) -> Tree:
         """Reads one operand with the signs before it."""

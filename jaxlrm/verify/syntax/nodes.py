@@ -21,7 +21,10 @@ def literal(token: str) -> Tree:
     value = Fraction(int((whole + decimals) or "0"), 10 ** len(decimals))
     if exponent:
         value *= Fraction(10) ** int(exponent)
-        return ("n", value, None)
+        places = len(decimals) - int(exponent)
+        # The digits of a float say how exact it is.
+        printed = len(decimals) >= 12 and places > 0
+        return ("n", value, places if printed else None)
     if not decimals:
         return ("n", int(value), None)
     return ("n", value, len(decimals))
