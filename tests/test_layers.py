@@ -46,6 +46,7 @@ LAYERS = """
     verify.rational      jax
     verify.modular       jax
     verify.balls         jax
+    verify.floats        jax
     verify.phrases       jax
     verify.scalars       jax
     verify.regions       jax

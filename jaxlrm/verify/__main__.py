@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from jaxlrm.verify.answers import gold_answer
 from jaxlrm.verify.extract import extract_answer
 from jaxlrm.verify.maths import Comparison, compare
 from jaxlrm.verify.scalars import TIERS
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--extract",
         action="store_true",
-        help="the prediction is a solution: compare its final answer",
+        help="the prediction is a solution: compare its final answer; so may "
+        "the gold be, with `####` or a box (as `jaxlrm.verify.grade`)",
     )
     parser.add_argument(
         "--deadline",
@@ -47,11 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags = parser.parse_args(arguments)
     if not 0 <= flags.deadline <= 3600:
         parser.error(f"--deadline={flags.deadline}: 0 to 3600 seconds")
-    prediction = flags.prediction
+    prediction, gold = flags.prediction, flags.gold
     if flags.extract:
+        gold = gold_answer(gold)
         prediction = extract_answer(prediction) or ""
         print(f"answer: {prediction!r}")
-    comparison = _compare(prediction, flags.gold, flags.deadline)
+    comparison = _compare(prediction, gold, flags.deadline)
     print(
         f"{comparison.verdict.name} by {comparison.tier} in "
         f"{1000 * comparison.seconds:.1f} ms"

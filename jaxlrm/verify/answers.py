@@ -9,6 +9,7 @@ import collections
 from collections.abc import Sequence
 from fractions import Fraction
 
+from jaxlrm.verify import floats
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.extract import extract_answer
 from jaxlrm.verify.inputs import check_text
@@ -21,8 +22,6 @@ PAIRS = 4096
 # Longer answers are equal to their own spelling only: they are no numbers,
 # and comparing many of them would not be cheap.
 LENGTH = 1 << 10
-# Digits from which a decimal may be a float that stands for another number.
-FLOAT_DIGITS = 12
 
 
 def grade(text: str, gold: str) -> bool:
@@ -147,7 +146,7 @@ def _key(answer: str) -> str | int | Fraction:
 
 
 def _may_be_float(form: str) -> bool:
-    return "." in form and sum(map(str.isdigit, form)) >= FLOAT_DIGITS
+    return "." in form and sum(map(str.isdigit, form)) >= floats.DIGITS
 
 
 def _may_agree(one: object, other: object) -> bool:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from jaxlrm.verify.blocks import PROMPT, Kind, split_programs
+
 # Names of tags around what a model thinks before it answers.
 _THINKING = ("think", "thinking", "thought", "reasoning")
 _SPECIAL_THINKING = (
@@ -45,12 +47,8 @@ _DOUBTS = re.compile(
     r"|verify|correct|answer|hmm|no,)",
     re.IGNORECASE,
 )
-_FENCE = re.compile(
-    r"^[ \t]{0,3}(?:```|~~~)[ \t]{0,3}([A-Za-z0-9_+-]{0,20})[^\n`]{0,80}$",
-    re.MULTILINE,
-)
-_PROGRAMS = frozenset("python py python3 sympy tool_code tool_call".split())
-_OUTPUTS = frozenset("output stdout result tool_output".split())
+# Fences of blocks that are no programs.
+_FENCE = re.compile(r"^[ \t]{0,3}(?:`{3,9}|~{3,9})[^`\n]{0,80}$", re.MULTILINE)
 
 
 class Prose(NamedTuple):
@@ -120,36 +118,18 @@ def _up_to_next_question(text: str) -> str:
 
 
 def without_programs(text: str) -> Prose:
-    """Takes fenced programs and their output out of a completion."""
-    if "```" not in text and "~~~" not in text:
+    """Takes programs and their output out of a completion."""
+    if not any(mark in text for mark in ("```", "~~~", PROMPT)):
         return Prose(text, "", True)
     kept: list[str] = []
-    output, language, start, tail = "", None, 0, True
-    for match in _FENCE.finditer(text):
-        inner = text[start : match.start()]
-        if language is None:
-            kept.append(inner)
-            tail = tail or bool(inner.strip())
-            language = match.group(1).lower()
+    output, tail = "", True
+    for piece in split_programs(text):
+        if piece.kind is Kind.PROGRAM:
+            output, tail = "", False  # its output is still to come
+        elif piece.kind is Kind.OUTPUT:
+            output, tail = piece.content.strip().rpartition("\n")[2], False
         else:
-            output, tail = _close(language, inner, kept, output, tail)
-            language = None
-        start = match.end()
-    rest = text[start:]
-    if language is None:
-        kept.append(rest)
-        tail = tail or bool(rest.strip())
-    else:  # the last block is cut off, or only begun
-        output, tail = _close(language, rest, kept, output, tail)
+            prose = _FENCE.sub("", piece.content)
+            kept.append(prose)
+            tail = tail or bool(prose.strip())
     return Prose("".join(kept), output, tail)
-
-
-def _close(
-    language: str, inner: str, kept: list[str], output: str, tail: bool
-) -> tuple[str, bool]:
-    if language in _OUTPUTS:
-        return inner.strip().rpartition("\n")[2].strip(), False
-    if language in _PROGRAMS:
-        return "", False  # its output is still to come
-    kept.append(inner)
-    return output, tail or bool(inner.strip())

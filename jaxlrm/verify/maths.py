@@ -46,8 +46,8 @@ def is_equivalent(
 ) -> bool:
     """Is `prediction` the same answer as `gold`?
 
-    Not symmetric: `28%` answers a gold `28` and `1/3` answers a gold `0.333`,
-    not the other way round.
+    Not symmetric: `1/3` answers a gold `0.333` and `[2, 3]` a gold `2, 3`, not
+    the other way round. For a symmetric relation see `answers.group_answers`.
 
     Args:
         prediction: an answer, as `extract_answer` gives it; None is none.
@@ -70,11 +70,13 @@ def compare(
 ) -> Comparison:
     """The verdict on `prediction` as an answer whose right value is `gold`.
 
-    The policies: a bare comma list and a set are unordered, a bracketed tuple
-    is ordered, and bracket shapes matter (intervals). Numbers are compared
-    exactly, but a gold with two or more decimals also accepts an exact value
-    that rounds to it. A unit or `%` in the prediction alone is ignored; one in
-    the gold alone is missed; degrees are the same angle in multiples of pi.
+    The policies (`docs/answers.md` has all): a bare comma list and a set are
+    unordered, a bracketed tuple is ordered, and bracket shapes matter
+    (intervals). Numbers are compared exactly, but a gold with two or more
+    decimals also accepts an exact value that rounds to it, and a prediction
+    with the digits of a float is the value that it is printed for. A unit or
+    `%` that one side leaves out is understood; two different ones make
+    different answers; degrees are the same angle in multiples of pi.
     `x = 5` is 5 but not `y = 5`, and `m + n = 33` is 33; equations are equal up
     to a nonzero factor, but an unsolved one does not answer a solved one. What
     `x` must differ from, behind a value, is left out. Relations equal the

@@ -14,7 +14,8 @@ _MARK = re.compile(
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _NUMBERS = (
     r"(?:(?:real|complex|rational|natural|positive|non-?negative|nonzero"
-    r"|valid|possible|values?|numbers?|of|constants?|the|all|in its domain) ?)*"
+    r"|valid|possible|values?|numbers?|of|constants?|the|all|in its domain)"
+    r" ?){0,6}"
 )
 _EVERYWHERE = re.compile(
     r"(?:for (?:all|any|every|each) |\\forall ?)" + _NUMBERS + r"[a-zA-Z]?"

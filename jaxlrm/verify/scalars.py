@@ -7,20 +7,16 @@ of computer algebra. Each says VALID, INVALID or nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from jaxlrm.verify import balls, modular, units
+from jaxlrm.verify import balls, floats, modular, units
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.rational import Irrational, rational
 from jaxlrm.verify.syntax import Tree
 from jaxlrm.verify.verdict import Verdict, any_of, decided
 
 TIERS = ("text", "containers", "rational", "modular", "balls", "algebra")
-# A decimal with so many significant digits, and places, may be a float.
-FLOAT_DIGITS = 12
-FLOAT_DECIMALS = 4
 _CONSTANTS = ("C", "c", "K", "k", "C_1", "c_1")
 _EXPRESSIONS = frozenset(("n", "v", "f", *"+-*/^"))
 
@@ -48,10 +44,9 @@ class Judge:
         self.tier = max(self.tier, TIERS.index(tier))
 
     def quantities(self, answer: Tree, gold: Tree) -> Verdict:
-        """Compares two values with their units.
+        """Compares two values; a unit that one leaves out is ignored.
 
-        A unit that one of them leaves out is taken from the question: it is
-        ignored. Two different units make different quantities.
+        The question has it. Two different units make different quantities.
         """
         value, unit = _split(answer)
         right, gold_unit = _split(gold)
@@ -97,7 +92,9 @@ class Judge:
     def without_degrees(self, answer: Tree, gold: Tree) -> Verdict:
         """`180° - a` where the other one writes no sign of degrees at all."""
         bare, right = _without_degrees(answer), _without_degrees(gold)
-        if (bare == answer) == (right == gold) or _has_degrees(bare, right):
+        if (bare == answer) == (right == gold) or "'degrees'" in repr(
+            (bare, right)
+        ):
             return Verdict.INVALID
         return self.values(bare, right)
 
@@ -152,29 +149,12 @@ class Judge:
         try:
             decimal = Fraction(rational(rounded))
             value = _rational(exact)
-            if value is not None and (value / half).denominator == 1:
+            if value is not None and (value / (2 * half)).denominator == 1:
                 return value == decimal  # there was nothing to round
             # Cut off or rounded, up to two units of the last place.
             return balls.rounds_to(exact, decimal, 4 * half)
         except (NotParsed, ZeroDivisionError):
             return None
-
-    def is_float(self, answer: Tree, gold: Tree) -> bool:
-        """Is it the float that a program prints for an irrational gold?"""
-        value = _rational(answer) if float_unit(answer) else None
-        if value is None or balls.names(gold) - {"pi", "e"}:
-            return False
-        self.reach("balls")
-        try:
-            half = Fraction(float_unit(answer) or 0) / 2
-            cut_off = value + half if value > 0 else value - half
-            spacing = _spacing(Fraction(balls.nearest(gold)))
-            return bool(
-                balls.rounds_to(gold, Fraction(value), max(half, spacing))
-                or balls.rounds_to(gold, Fraction(cut_off), half)
-            )
-        except (NotParsed, ZeroDivisionError, OverflowError):
-            return False
 
     def based(self, answer: Tree, gold: Tree) -> Verdict:
         """`52_8` is 42, and must be written in the base, if the gold is."""
@@ -231,7 +211,7 @@ class Judge:
             return self.rounded(answer, gold, right)
         except NotParsed:
             return None
-        if value == right or is_float_of(answer, value, right):
+        if value == right or floats.is_printed(answer, gold):
             return Verdict.VALID
         half = precision(gold)
         if half and abs(value - right) <= half:
@@ -258,7 +238,8 @@ class Judge:
         return decided(near)
 
     def irrationals(self, answer: Tree, gold: Tree) -> Verdict:
-        if self.is_float(answer, gold):
+        if floats.is_printed(answer, gold):
+            self.reach("balls")
             return Verdict.VALID
         self.reach("modular")
         answer, gold = _same_imaginary(answer, gold)
@@ -345,44 +326,6 @@ def precision(gold: Tree) -> Fraction | None:
     return None
 
 
-def float_unit(tree: Tree) -> Fraction | None:
-    """A unit of the last place of a decimal with the digits of a float.
-
-    None for what has fewer than `FLOAT_DIGITS` significant digits.
-    """
-    if tree[0] == "-":
-        return float_unit(tree[1])
-    if tree[0] != "n" or tree[2] is None or tree[2] < FLOAT_DECIMALS:
-        return None
-    digits = len(str(abs(int(tree[1] * 10 ** tree[2]))))
-    return Fraction(1, 10 ** tree[2]) if digits >= FLOAT_DIGITS else None
-
-
-def is_float_of(
-    answer: Tree, value: int | Fraction, exact: int | Fraction
-) -> bool:
-    """Is a decimal what a program prints for an exact value?
-
-    It agrees with it in all its digits, the last one rounded or cut off; or
-    it is the float next to the one that is nearest (`0.30000000000000004`).
-    """
-    unit = float_unit(answer)
-    if unit is None:
-        return False
-    distance = abs(value - exact)
-    if distance <= unit / 2 or (distance < unit and abs(value) < abs(exact)):
-        return True
-    return distance <= _spacing(Fraction(exact))
-
-
-def _spacing(value: Fraction) -> Fraction:
-    """Between neighbouring floats, and a quarter for the printed digits."""
-    try:
-        return Fraction(math.ulp(float(value))) * Fraction(5, 4)
-    except OverflowError:
-        return Fraction(0)
-
-
 def _rational(tree: Tree) -> int | Fraction | None:
     try:
         return rational(tree)
@@ -452,10 +395,6 @@ def _without_degrees(tree: Tree) -> Tree:
     if tree[0] in ("+", "-", "*", "/"):
         return (tree[0], *map(_without_degrees, tree[1:]))
     return tree
-
-
-def _has_degrees(*trees: Tree) -> bool:
-    return "('f', 'degrees'" in repr(trees)
 
 
 def _times(tree: Tree, factor: int | Fraction) -> Tree:

@@ -509,3 +509,47 @@ def test_compare_never_raises(text, gold):
     assert compare(text, gold).verdict in decided
     assert compare(gold, text).verdict in decided
     assert compare(text, text).verdict in (Verdict.VALID, Verdict.UNKNOWN)
+
+
+@given(st.integers(1, 9999), st.integers(2, 997))
+def test_floats_are_the_values_that_they_are_printed_for(top, bottom):
+    gold = rf"\frac{{{top}}}{{{bottom}}}"
+    printed = repr(top / bottom)
+    assume("e" not in printed and len(printed) >= 17)
+    assert is_equivalent(printed, gold)
+    assert is_equivalent(f"{top / bottom:.15g}", gold)
+    # One wrong digit, wherever it stands, makes another number.
+    for place in (-3, -5, -9):
+        digit = str((int(printed[place]) + 1) % 10)
+        wrong = printed[:place] + digit + printed[place + 1 :]
+        assert not is_equivalent(wrong, gold)
+    assert not is_equivalent(printed[:9], gold)
+    assert not is_equivalent(printed, rf"\frac{{{top + 1}}}{{{bottom}}}")
+
+
+@given(st.integers(2, 10**6))
+def test_floats_of_roots(number):
+    root = number**0.5
+    assume(root != int(root))
+    assert is_equivalent(repr(root), rf"\sqrt{{{number}}}")
+    assert not is_equivalent(repr(root), rf"\sqrt{{{number + 1}}}")
+    assert not is_equivalent(f"{root:.9g}", rf"\sqrt{{{number}}}")
+
+
+COMMANDS = r"""\sim \simeq \doteq \approx \cong \asymp \equiv \propto \to
+\mapsto \rightarrow \Rightarrow \iff \leftrightarrow \mid \nmid \parallel
+\perp \ne \neq \lt \gt \le \ge \ll \gg \prec \succ \in \notin \ni \subset
+\supset \subseteq \vdash \models \lesssim \gtrsim \triangleq \stackrel
+\overset \not \neg \pm \mp \star \diamond \oplus \otimes \wedge \vee \cup \cap
+\setminus \circ \bmod \mod \pmod \frac \sqrt \choose \over \underset \angle
+\hbar \imath \nabla""".split()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_between_two_numbers_is_dropped(command):
+    for text in (f"5 {command} 6", f"5 {command}{{6}}", f"5{command}6"):
+        for gold in ("5", "6", "30", "11", "56"):
+            if command == r"\bmod" and gold == "5":
+                continue  # five modulo six
+            assert not is_equivalent(text, gold), (text, gold)
+    assert not is_equivalent(f"{command}{{5}}{{6}}", "30")
