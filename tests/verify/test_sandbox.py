@@ -9,7 +9,7 @@ import threading
 import pytest
 
 import jaxlrm.verify.sandbox
-from jaxlrm.verify.sandbox import Run, Sandbox, Status, run_python
+from jaxlrm.verify.sandbox import Run, Sandbox, Status, pool, run_python
 
 ROOT = pathlib.Path(jaxlrm.verify.sandbox.__file__).parents[3]
 PIECES = {
@@ -215,6 +215,74 @@ def test_a_killed_step_is_not_part_of_the_state(sandbox):
     assert session.run("print(x)").stdout == "1\n"
 
 
+def test_a_step_that_leaves_is_not_part_of_the_state(sandbox):
+    session = sandbox.session()
+    session.run("x = 1")
+    run = session.run("import os\nx = 2\nos._exit(0)")
+    assert run.status is Status.ERROR and not run.finished
+    assert run.error == "exit status 0, before its end"
+    assert session.run("print(x)").stdout == "1\n"
+
+
+def test_a_program_behind_a_step_that_leaves_is_an_error(sandbox):
+    run = sandbox.run("print(2 + 2)", ["x = 1", "import os; os._exit(0)"])
+    assert (run.stdout, run.status) == ("", Status.ERROR)
+    assert run.error == (
+        "not run: step 2 ended the process (exit status 0) when it ran again"
+    )
+
+
+def test_what_is_denied_leaves_what_came_before(sandbox):
+    session = sandbox.session()
+    assert session.run("x = 1\nopen('f')").status is Status.DENIED
+    assert session.run("print(x)").stdout == "1\n"
+
+
+def test_streams_may_be_closed_or_joined(sandbox):
+    session = sandbox.session()
+    for code in ("os.dup2(1, 2)", "os.close(1)", "os.dup2(2, 1)"):
+        run = session.run(f"import os; {code}")
+        assert (run.status, run.finished) == (Status.OK, True), code
+    assert session.run("x = 3").finished
+    run = sandbox.run("import os; os.closerange(0, 99)")
+    assert run.status is Status.ERROR and not run.finished
+
+
+def test_no_process_is_needed_twice_for_many_ends(sandbox):
+    """An end is found however the pipe cuts it, and whatever precedes it."""
+    for size in (*range(0, 40), 4095, 4096, 65_535, 65_536, 65_537):
+        run = sandbox.run(f"import sys\nsys.stderr.write('e' * {size})\n1 / 0")
+        assert run.error == "ZeroDivisionError: division by zero"
+        assert run.stderr.startswith("e" * min(size, 2**15))
+        assert run.stderr.endswith("division by zero\n")
+
+
+def test_long_histories_and_large_outputs(sandbox):
+    steps = [f"x{i} = {i}\nprint('y' * 300_000)" for i in range(20)]
+    run = sandbox.run(
+        "print(sum(globals()[f'x{i}'] for i in range(20)))", steps
+    )
+    assert (run.stdout, run.left_out) == ("190\n", 0)
+
+
+def test_values_are_shown_unless_told_not_to(sandbox):
+    assert sandbox.run("2 + 3").stdout == "5\n"
+    assert sandbox.run("2 + 3", show=False).stdout == ""
+    assert sandbox.run("_", ["2 + 3"]).stdout == "5\n"
+    assert sandbox.run("_", ["2 + 3"], show=False).status is Status.ERROR
+
+
+def test_standard_input_is_that_of_the_new_step(sandbox):
+    history = ["import sys\nx = sys.stdin.read()"]
+    run = sandbox.run("print([x, input(), sys.stdin.read()])", history, "a\nb")
+    assert run.stdout == "['', 'a', 'b']\n"
+    assert run_python("print(input())", stdin="ü").stdout == "ü\n"
+    with pytest.raises(TypeError, match="stdin is None"):
+        sandbox.run("1", stdin=None)
+    run = sandbox.run("1", stdin="a" * (2**24 + 1))
+    assert "an input of 16777217 bytes; at most 16777216" in run.error
+
+
 def test_replay_is_silent_however_it_writes(sandbox):
     noisy = (
         "import os, sys\nos.write(1, b'a')\nprint('b')\nsys.stderr.write('c')"
@@ -348,6 +416,17 @@ def test_jax_is_not_forked(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(RuntimeError, match="imports jax"):
         Sandbox(workers=1, modules=["bringsjax"])
+
+
+def test_large_packages_that_do_not_start_are_left_out(monkeypatch, tmp_path):
+    (tmp_path / "bringsjax.py").write_text("import sys; sys.modules['jax'] = 1")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(pool, "LARGE_MODULES", ("bringsjax",))
+    with Sandbox(workers=1, modules=(), unsafe=True) as sandbox:
+        with pytest.warns(RuntimeWarning, match="no large packages: .* jax"):
+            assert sandbox.run("print('scipy')").stdout == "scipy\n"
+        run = sandbox.run("import pandas")
+        assert run.error.startswith("ModuleNotFoundError: No module named")
 
 
 def test_a_killed_program_is_reported_as_such():

@@ -1,6 +1,14 @@
 """Runs model-written Python and says what that does not protect from."""
 
-from jaxlrm.verify.sandbox.pool import Sandbox, Session, run_python
+from jaxlrm.verify.sandbox.pool import MODULES, Sandbox, Session, run_python
 from jaxlrm.verify.sandbox.run import Protection, Run, Status
 
-__all__ = ["Protection", "Run", "Sandbox", "Session", "Status", "run_python"]
+__all__ = [
+    "MODULES",
+    "Protection",
+    "Run",
+    "Sandbox",
+    "Session",
+    "Status",
+    "run_python",
+]

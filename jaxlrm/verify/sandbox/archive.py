@@ -142,6 +142,16 @@ def import_extensions() -> None:
                 importlib.import_module(name)
 
 
+def import_extensions_of(package: str) -> None:
+    """Imports the extension modules of a package that has been imported."""
+    for folder in getattr(sys.modules[package], "__path__", ()):
+        for path in sorted(pathlib.Path(folder).rglob("*.so")):
+            parts = path.relative_to(folder).with_name(path.name.split(".")[0])
+            # Some are for another system or for tests, and may do anything.
+            with contextlib.suppress(Exception):
+                importlib.import_module(".".join((package, *parts.parts)))
+
+
 def _walk(
     package: str, folder: pathlib.Path
 ) -> Iterator[tuple[str, pathlib.Path]]:

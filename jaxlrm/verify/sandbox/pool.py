@@ -8,11 +8,10 @@ is no other thread, and of what a program writes only fixed fields are read.
 State of a branch is kept by replay: the earlier steps run again in the new
 process, one after another, and their output is thrown away. Their order, their
 hash and random seeds and the interpreter's start are the same each time; only a
-program that asks the clock or the system's randomness can tell. Measured on one
-x86 core beside other work: a sixth step costs 9 ms like the first where steps
-are plain Python, and 29 ms for 11 where each calls sympy. A process kept alive
-for each branch would save that, for 11 MB each, but could not be copied when a
-branch forks: a program that can fork is a program that can fork a bomb.
+program that asks the clock, the system's randomness or the number of its
+process can tell. A process kept alive for each branch would save the time, for
+11 MB each, but could not be copied when a branch forks: a program that can fork
+is a program that can fork a bomb.
 
 Programs that name a large package (scipy, pandas) run in children of a second
 zygote, which is started for the first of them: nobody else pays for its import.
@@ -187,6 +186,10 @@ class Sandbox:
             "memory": memory,
             "cpu": math.ceil(deadline * (1 + REPLAY_DEADLINES)) + 1,
             "modules": list(modules),
+            # Their extension modules too, which cannot be imported later.
+            "whole": sorted(
+                {name for name in modules if "." not in name} - set(MODULES)
+            ),
             "path": [os.path.abspath(entry) for entry in sys.path if entry],
         }
         self._statistics = Statistics()
@@ -198,6 +201,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(workers)
         self._closed = False
+        self._owner = os.getpid()
         self._large: Keeper | None = None
         self._large_lock = threading.Lock()
         self._keeper = Keeper(self._settings, workers)
@@ -347,7 +351,8 @@ class Sandbox:
 
     def _keeper_for(self, steps: Sequence[str]) -> Keeper:
         """The one whose zygote has what the steps may import."""
-        if not any(map(_LARGE.search, steps)):
+        wanted = any(map(_LARGE.search, steps))
+        if not wanted or self._owner != os.getpid():  # who is refused there
             return self._keeper
         with self._large_lock:
             if self._closed:

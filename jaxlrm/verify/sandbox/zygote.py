@@ -140,6 +140,9 @@ def _preload(settings: dict[str, Any]) -> list[str]:
                 importlib.import_module(module)
             except ImportError:
                 absent.append(module)
+                continue
+            if module in settings["whole"]:
+                archive.import_extensions_of(module)
     if "jax" in sys.modules:
         raise ImportError("a module imports jax, which must not be forked")
     standard = sys.stdlib_module_names
