@@ -48,7 +48,9 @@ class Callback:
         )
         *rows, _ = seen
         reply = bridge.call(self._host, shapes, self._mesh, *rows)
-        return reply._replace(stop=reply.stop.astype(bool))
+        return reply._replace(
+            doubt=reply.doubt.astype(bool), stop=reply.stop.astype(bool)
+        )
 
     def _give_up(self, first, problems, *rows) -> Reply:
         """Ends all problems."""

@@ -129,8 +129,10 @@ STEPWISE = ("beam", "dvts", "rebase", "mcts", "uct", "sequential")
 _WITH_WIDTH = ("beam", "dvts", "mcts", "uct")
 STRATEGIES = WHOLE + STEPWISE
 _OUTSIDE = r"[\w.]+:\w+"  # a strategy from outside the package
-VERIFIERS = ("both", "learned", "symbolic", "none")
-CHECKED = ("symbolic", "both")  # those with symbolic verdicts
+VERIFIERS = ("auto", "both", "learned", "symbolic", "none")
+CHECKED = ("auto", "symbolic", "both")  # those with symbolic verdicts
+SCORED = ("auto", "learned", "both")  # those with learned scores
+DOUBT = 0.25  # factor on the odds of a chain of which a step is in doubt
 AGGREGATES = ("last", "min", "product", "mean")
 VOTES = ("auto", "count", "sum", "best")
 BACKUPS = ("mean", "max")
@@ -182,7 +184,8 @@ class SearchConfig:
         temperature: of sampling, 1e-6 or more; 0 takes the likeliest token.
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
-        verifiers: one of `VERIFIERS`: which judges the search listens to.
+        verifiers: one of `VERIFIERS`: which judges the search listens to;
+            `auto` is both, or symbolic alone for a model without scores.
         aggregate: one of `AGGREGATES`: the score of a chain out of those of
             its steps. A chain written whole has one score, so with any other
             than `last`, or scores by likelihood, best_of_n and weighted
@@ -228,7 +231,7 @@ class SearchConfig:
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
-    verifiers: str = "both"
+    verifiers: str = "auto"
     aggregate: str = "last"
     vote: str = "auto"
     backup: str = "mean"

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jaxlrm import files, rows, tasks
+from jaxlrm import files, judging, rows, tasks
 from jaxlrm.files import shown, visible
 from jaxlrm.verify import is_equivalent
 from jaxlrm.verify.answers import gold_answer
@@ -75,11 +75,9 @@ def is_correct(example: Example, answer: str | None) -> bool:
     """
     if answer is None or example.answer is None:
         return False
-    family = tasks.TASKS.get(example.task or "")
-    statement = family.statement(example.problem) if family else None
-    if statement is None:
-        return is_equivalent(answer, gold_answer(example.answer))
-    return family.accepts(statement, answer, example.answer)
+    return judging.is_correct(
+        example.problem, example.task, answer, example.answer
+    )
 
 
 def read_dataset(

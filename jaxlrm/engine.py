@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlrm import capacity, lockstep, sharding, tasks
+from jaxlrm import capacity, judging, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
-from jaxlrm.config import CHECKED, ModelConfig, SearchConfig
+from jaxlrm.config import CHECKED, SCORED, ModelConfig, SearchConfig
 from jaxlrm.generate import Decoding, Tables
-from jaxlrm.journal import Checker, Journal, checker_name
+from jaxlrm.inquiry import Checker, checker_name
+from jaxlrm.journal import Journal
 from jaxlrm.models import params
 from jaxlrm.models.cache import Cache, dense_bytes, size_in_bytes
 from jaxlrm.models.fingerprint import fingerprint
@@ -195,6 +196,31 @@ class Engine:
         """Families that the model was trained on; none if it is not said."""
         return self._text.tasks
 
+    @property
+    def scores(self) -> bool:
+        """Whether it has a learned verifier: a value head, a reward model."""
+        return bool(self._judges)
+
+    def grade(
+        self, answers: Sequence[tuple[str, str | None, str | None, str]]
+    ) -> list[bool]:
+        """Which answers are right; they are compared in worker processes.
+
+        Args:
+            answers: of each problem its text, its task (None for none), the
+                answer of a solution (None is wrong) and the right answer, as
+                for `judging.is_correct`.
+
+        Returns:
+            False too where a comparison took too long.
+        """
+        jobs = [answer for answer in answers if answer[2] is not None]
+        pool = self._workers_pool()
+        found = iter(pool.map(judging.is_correct, jobs, plain=True))
+        return [
+            answer[2] is not None and next(found) is True for answer in answers
+        ]
+
     def task_of(self, problem: str) -> str | None:
         """Name of the family that phrases problems like this one."""
         reading = tasks.recognise(problem)
@@ -268,7 +294,7 @@ class Engine:
             problems,
             config,
             self._text,
-            self._checker(config),
+            self._workers_pool(),
             checkers=self._checkers,
             tools=self._tools(config),
             begun=begun,
@@ -307,12 +333,14 @@ class Engine:
         Raises:
             ValueError: the model cannot serve it.
         """
-        if config.verifiers in ("learned", "both") and not self._judges:
+        if config.verifiers == "auto":
+            both = "both" if self.scores else "symbolic"
+            config = dataclasses.replace(config, verifiers=both)
+        if config.verifiers in SCORED and not self.scores:
             raise ValueError(
                 f"verifiers {config.verifiers!r} need a value head or a "
                 f"reward model, and {self.name or 'this model'} has neither; "
-                "set verifiers=symbolic or verifiers=none, or name a reward "
-                "model"
+                "set verifiers=auto, symbolic or none, or name a reward model"
             )
         if config.tools == "auto" and config.prompt == "tir":
             config = dataclasses.replace(config, tools="python")
@@ -348,7 +376,7 @@ class Engine:
     def _context(self, config: SearchConfig) -> int:
         """Positions that all models have that read a chain."""
         models = [self._generator]
-        if config.verifiers in ("learned", "both"):
+        if config.verifiers in SCORED:
             models += [j.config for j in self._judges if j.config is not None]
         context = min(model.max_position_embeddings for model in models)
         return min(context, self._text.context or context)
@@ -377,8 +405,12 @@ class Engine:
                     number, "the tokenizer knows none of its characters"
                 )
                 continue
+            reading = tasks.recognise(problem)
+            asked = problem
+            if reading and reading.family.name in self._text.tasks:
+                asked = reading.question  # as the model was trained
             tokens = self._text.encode_prompt(
-                problem, config.prompt, config.system, config.thinking
+                asked, config.prompt, config.system, config.thinking
             )
             for step in begun[number]:
                 tokens += self._text.encode(step + self._text.step)
@@ -392,12 +424,11 @@ class Engine:
                 prompts.append((number, tokens))
         return prompts
 
-    def _checker(self, config: SearchConfig) -> Pool | None:
-        if config.verifiers not in CHECKED:
-            return None
+    def _workers_pool(self) -> Pool:
+        """The processes that parse what models write."""
         if self._pool is None:
             modules = [checker.__module__ for checker in self._checkers]
-            own = "jaxlrm.verify.steps"
+            own = "jaxlrm.judging"
             self._pool = Pool(
                 workers=self._workers,
                 modules=tuple(
@@ -408,7 +439,7 @@ class Engine:
 
     def _strategy(self, config: SearchConfig) -> strategies.Strategy:
         """The search; a likelihood is of a step, never of a whole chain."""
-        scored = config.verifiers in ("learned", "both")
+        scored = config.verifiers in SCORED
         by_step = scored and any(judge.likelihood for judge in self._judges)
         return strategies.build(config, by_step=by_step)
 
@@ -430,7 +461,7 @@ class Engine:
             config.top_k,
             config.top_p,
         )
-        scored = config.verifiers in ("learned", "both")
+        scored = config.verifiers in SCORED
         model = lockstep.bind(
             self._generator,
             self._judges if scored else (),
@@ -514,7 +545,7 @@ class Engine:
             dense_bytes=sum(
                 dense_bytes(cache, strategy.branches, whole) for cache in caches
             ),
-            separate_reward=len(caches) > 1,
+            readers=len(caches) - 1,
         )
         del caches  # or they would be held beside those to come
         rounds = search.run(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxlrm import files
 from jaxlrm.config import SearchConfig, to_json
-from jaxlrm.datasets import Example, is_correct
+from jaxlrm.datasets import Example
 from jaxlrm.files import shown, visible
 from jaxlrm.records import Record, read_records
 from jaxlrm.solution import ProgressCallback, Solution
@@ -91,7 +91,12 @@ def _evaluate(
         with open(path, "ab" if records else "wb", buffering=0) as file:
 
             def finished(index: int, solution: Solution) -> None:
-                record = to_record(pending[index], solution, config)
+                example = pending[index]
+                asked = example.problem, example.task
+                (correct,) = engine.grade(
+                    [(*asked, solution.answer, example.answer)]
+                )
+                record = to_record(example, solution, config, correct)
                 files.append_line(file, json.dumps(record).encode())
                 records.append(record)
                 if recorded:
@@ -124,7 +129,7 @@ def resolve(engine: Engine, config: SearchConfig) -> dict[str, Any]:
 
 
 def to_record(
-    example: Example, solution: Solution, config: SearchConfig
+    example: Example, solution: Solution, config: SearchConfig, correct: bool
 ) -> Record:
     """The line of `records.jsonl` about one problem.
 
@@ -139,7 +144,7 @@ def to_record(
         "problem": example.problem,
         "answer": solution.answer,
         "gold": example.answer,
-        "correct": is_correct(example, solution.answer),
+        "correct": correct,
         "verdict": solution.verdict.name,
         "confidence": round(solution.confidence, 4),
         "strategy": config.strategy,

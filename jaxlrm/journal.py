@@ -1,8 +1,8 @@
-"""The host's side of a search: text, symbolic verdicts, votes, reports.
+"""The host's side of a search: text, tools, votes, reports.
 
-The loop works on arrays; the journal follows it round by round, asks the
-symbolic verifiers about what was written, and turns a finished tree into a
-`Solution`.
+The loop works on arrays; the journal follows it round by round, has what was
+written judged and run, and turns a finished tree into a `Solution`. It parses
+nothing that a model wrote: see `inquiry`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from jaxlrm import ballot, tasks
-from jaxlrm.config import SearchConfig
+from jaxlrm import ballot, inquiry, programs, tasks
+from jaxlrm.config import CHECKED, SCORED, SearchConfig
+from jaxlrm.inquiry import Checker, Inquirer
 from jaxlrm.page import Entry, Page
 from jaxlrm.search import search, tree
 from jaxlrm.search.search import Reply, Round
@@ -26,48 +26,14 @@ from jaxlrm.solution import (
     ProgressCallback,
     Solution,
     Thought,
+    Vote,
 )
 from jaxlrm.text import Text
-from jaxlrm.verify import steps as steps_lib
-from jaxlrm.verify.tools import Interpreter, program_of
-from jaxlrm.verify.verdict import Verdict, agree
-from jaxlrm.verify.workers import Batch, Pool
-
-# problem, steps of the chain, whether it has ended -> verdict on the last
-Checker = Callable[[str, Sequence[str], bool], Verdict]
+from jaxlrm.verify.tools import Interpreter
+from jaxlrm.verify.verdict import Verdict
+from jaxlrm.verify.workers import Pool
 
 _KINDS = {tree.STEP: "step", tree.OPEN: "open", tree.ANSWER: "answer"}
-_TRUSTED = 0.5  # confidence above which an unproven answer is stood by
-
-# Seconds that a program waits for verdicts inside of a callback: XLA ends a
-# process of which a device has waited for another for 60 s.
-_PATIENCE = 30.0
-
-
-@dataclasses.dataclass
-class _Asked:
-    """Thoughts that are being judged.
-
-    Attributes:
-        thoughts: as `(page, entry)`.
-        verdicts: what is known of each.
-        batches: the places in these lists, and their verdicts to come.
-        functions: who gives those of each batch.
-        found: the verdicts of each batch, when they are collected.
-    """
-
-    thoughts: list[tuple[Page, int]] = dataclasses.field(default_factory=list)
-    verdicts: list[list[Verdict]] = dataclasses.field(default_factory=list)
-    batches: list[tuple[list[int], Batch]] = dataclasses.field(
-        default_factory=list
-    )
-    functions: list[Callable] = dataclasses.field(default_factory=list)
-    found: list[list[Verdict]] = dataclasses.field(default_factory=list)
-
-
-def checker_name(checker: Checker) -> str:
-    """As `--checkers` takes it."""
-    return f"{checker.__module__}:{checker.__qualname__}"
 
 
 class Journal:
@@ -78,7 +44,7 @@ class Journal:
         problems: Sequence[str],
         config: SearchConfig,
         text: Text,
-        pool: Pool | None,
+        pool: Pool,
         *,
         checkers: Sequence[Checker] = (),
         tools: Interpreter | None = None,
@@ -92,7 +58,7 @@ class Journal:
             problems: texts.
             config: the search.
             text: the generator's tokenizer.
-            pool: checks steps; None asks no symbolic verifier.
+            pool: judges steps and reads answers.
             checkers: beside the package's; functions of the pool's modules.
             tools: runs steps that are programs; None runs none.
             begun: of each problem, steps that were there before the search.
@@ -100,17 +66,23 @@ class Journal:
             finished: called with the number and solution of a problem.
         """
         self._problems, self._config, self._text = problems, config, text
-        self._pool, self._checkers, self._tools = pool, checkers, tools
+        self._tools = tools
+        self._checked = config.verifiers in CHECKED
+        self._ask = Inquirer(
+            pool,
+            checkers,
+            checked=self._checked,
+            patient=config.execution != "fused",
+        )
         self._begun = begun or [()] * len(problems)
         self._progress, self._finished = progress, finished
         self._solutions: dict[int, Solution] = {}
         self._pages: dict[int, Page] = {}
         self._pot = 0  # tokens that finished problems have left
-        self._learned = config.verifiers in ("learned", "both")
+        self._learned = config.verifiers in SCORED
         self._lock = threading.Lock()  # shards of a fused search ask at once
         self._began = self._mark = time.monotonic()
         self._rounds = self._tokens = 0
-        self._failed: set[str] = set()  # checkers that were warned of
 
     def problem(self, number: int) -> str:
         """Text of a problem."""
@@ -131,7 +103,7 @@ class Journal:
         *,
         cache_bytes: int,
         dense_bytes: int,
-        separate_reward: bool,
+        readers: int,
     ) -> None:
         """Called once, before the first round.
 
@@ -140,12 +112,12 @@ class Journal:
             numbers: the problem of each entry of the loop's queue.
             cache_bytes: keys and values allocated for a problem.
             dense_bytes: the same if every branch had its own.
-            separate_reward: a reward model reads what is written.
+            readers: reward models that read what is written, each for itself.
         """
         self._strategy, self._numbers = strategy, numbers
         self._most_tokens = strategy.step_tokens - strategy.output_tokens
         self._cache_bytes, self._dense_bytes = cache_bytes, dense_bytes
-        self._separate_reward = separate_reward
+        self._readers = readers
         self._mark = time.monotonic()
 
     def measure(self, cache_bytes: int) -> None:
@@ -167,9 +139,12 @@ class Journal:
             ended = self._follow(seen, written)
             self._run_tools(seen, reply)
             asked = self._start(self._rows(seen))
-        self._collect(asked)
-        self._notice_failures(asked)
+        found = self._ask.collect(asked)
         with self._lock:
+            for (page, index), finding in zip(
+                asked.thoughts, found, strict=True
+            ):
+                self._judge(page, index, finding)
             self._tell(seen, reply)
             self._mark = time.monotonic()
             for row in self._rows(seen):
@@ -212,47 +187,83 @@ class Journal:
         return ended
 
     def _run_tools(self, seen: Round, reply: Reply) -> None:
-        """Runs the steps that are programs; their output joins the chain."""
+        """Runs the programs that were completed; output joins their chains.
+
+        What a model wrote behind a program, in the place of its output, is
+        taken away.
+        """
         if self._tools is None:
             return
         places = []
         for row in self._rows(seen):
             page = self._pages[row]
-            for index in dict.fromkeys(page.last.values()):
-                entry = page.entries[index]
-                program = entry.thought.kind == "step" and program_of(
-                    entry.written
-                )
-                if program:
-                    places.append((row, index, program))
+            for index in page.written:
+                found = programs.completed(page, index, self._text)
+                if found is not None:
+                    places.append((row, index, found))
         outputs = self._tools.outputs(
             [
-                (self._pages[row].programs(index), program)
-                for row, index, program in places
+                (self._pages[row].programs(index), found.program)
+                for row, index, found in places
             ]
         )
-        for (row, index, program), output in zip(places, outputs, strict=True):
-            page = self._pages[row]
-            entry = page.entries[index]
-            tokens, shown = self._text.encode_output(
-                output, self._config.output_tokens
+        for (row, index, found), output in zip(places, outputs, strict=True):
+            page, place = self._pages[row], row - seen.first
+            tokens = programs.join(
+                page,
+                index,
+                found,
+                output,
+                self._text,
+                self._config.output_tokens,
             )
-            entry.program = program
-            entry.lines = (*entry.lines, *shown.splitlines())
-            entry.thought = dataclasses.replace(entry.thought, output=shown)
             for branch, written in page.last.items():
                 if written == index:
-                    place = row - seen.first
                     reply.output[place, branch, : len(tokens)] = tokens
                     reply.output_length[place, branch] = len(tokens)
+                    if found.length is not None:
+                        reply.length[place, branch] = found.length
+
+    def _start(self, rows: Sequence[int]) -> inquiry.Inquiry:
+        """Begins to judge what was written last in these pages."""
+        thoughts, texts = [], []
+        for page in map(self._pages.__getitem__, rows):
+            for index in page.written:
+                ended = page.entries[index].thought.kind == "answer"
+                text = self._text.decode(page.ids(index)) if ended else ""
+                thoughts.append((page, index))
+                texts.append(text)
+        return self._ask.start(thoughts, texts)
+
+    def _judge(self, page: Page, index: int, found: inquiry.Finding) -> None:
+        """Writes down what was found; a first doubt lowers the chain's score.
+
+        The search lowers it likewise, see `search.keep`.
+        """
+        entry = page.entries[index]
+        score = entry.thought.score
+        if found.doubt and not entry.doubtful and score is not None:
+            page.change(index, score=ballot.lower(score))
+        page.judge(index, *found)
 
     def _tell(self, seen: Round, reply: Reply) -> None:
-        """Puts the verdicts of the thoughts in `last` into the reply."""
+        """Puts what was found about the thoughts in `last` into the reply."""
         for row in self._rows(seen):
             page = self._pages[row]
             for branch, index in page.last.items():
-                verdict = page.entries[index].thought.verdict
-                reply.verdict[row - seen.first, branch] = verdict
+                thought = page.entries[index].thought
+                reply.verdict[row - seen.first, branch] = thought.verdict
+                reply.doubt[row - seen.first, branch] = thought.doubt
+
+    def _count(
+        self, page: Page, chains: Sequence[int]
+    ) -> tuple[tuple[Vote, ...], int, list[ballot.Candidate]]:
+        """The votes of chains, the place of the best, and the candidates."""
+        entries = [page.entries[i] for i in chains]
+        groups, names = self._ask.group([entry.answer for entry in entries])
+        voters = [ballot.Candidate(e.thought, e.doubtful) for e in entries]
+        votes, best = ballot.count(voters, groups, names, self._strategy.vote)
+        return votes, best, voters
 
     def _is_enough(self, page: Page) -> bool:
         """Whether the search of a problem may end here."""
@@ -260,29 +271,27 @@ class Journal:
         spent = time.monotonic() - page.started
         if config.seconds and spent >= config.seconds:
             return True
-        if not page.answered:
+        # Without checks a vote may be decided before all chains have ended.
+        votes_count = config.confidence or not self._checked
+        if not page.answered or not votes_count:
             return False
         page.answered = False
         standing = page.last.values()
-        answers = page.answers()
         ended = [
             index
-            for index in answers
+            for index in page.answers()
             if page.entries[index].thought.verdict is not Verdict.INVALID
             and (page.entries[index].thought.kept or index in standing)
         ]
-        thoughts = [page.entries[i].thought for i in ended]
-        votes, chosen = ballot.count(
-            thoughts, [answers[i] for i in ended], self._strategy.vote
-        )
-        if not votes:
+        if not ended:
             return False
+        votes, best, voters = self._count(page, ended)
         if config.confidence:
-            sure = ballot.confidence(votes, thoughts[chosen])
+            sure = ballot.confidence(votes, voters[best])
             if sure >= config.confidence:
                 return True
-        return self._pool is None and ballot.is_decided(
-            thoughts, votes, self._strategy.vote, self._strategy.votes
+        return not self._checked and ballot.is_decided(
+            voters, votes, self._strategy.vote, self._strategy.votes
         )
 
     def _share(self, seen: Round, reply: Reply, ended: Sequence[int]) -> None:
@@ -329,18 +338,18 @@ class Journal:
 
     def _page(self, row: int, number: int) -> Page:
         if row not in self._pages:
-            reading = tasks.recognise(self._problems[number])
-            family = reading and reading.family
-            statement = reading and reading.statement
+            problem = self._problems[number]
+            reading = tasks.recognise(problem)
             limits = self._text.tasks
-            outside = bool(limits) and (
-                family is None or family.name not in limits
-            )
+            trained = reading is not None and reading.family.name in limits
             self._pages[row] = Page(
                 number,
-                statement,
-                outside,
-                self._mark,
+                problem,
+                tuple(self._begun[number]),
+                reading and reading.statement,
+                trained,
+                outside=bool(limits) and not trained,
+                started=self._mark,
                 allowance=self._config.tokens,
             )
         return self._pages[row]
@@ -363,10 +372,7 @@ class Journal:
             index = seen.get((leaf, tokens))
             if index is not None:
                 page.last[branch] = index
-                entry = page.entries[index]
-                entry.thought = dataclasses.replace(
-                    entry.thought, count=entry.thought.count + 1
-                )
+                page.change(index, count=page.entries[index].thought.count + 1)
                 continue
             seen[leaf, tokens] = len(page.entries)
             page.last[branch] = len(page.entries)
@@ -374,19 +380,12 @@ class Journal:
             before = page.entries[parent] if parent >= 0 else None
             kind = _KINDS[int(twigs.kind[place, branch])]
             whole = (before.unfinished if before else ()) + tokens
-            lines = before.lines if before else ()
             # Where the limit cut a step its spaces are kept, to be joined.
             text = self._text.decode(tokens)
             if not (before and before.unfinished):
                 text = text.lstrip()
             if kind != "open":
                 text = text.rstrip()
-            step = ""
-            if kind != "open":
-                step = self._text.decode_step(whole)
-                lines = (*lines, *(step.split("\n") if step else [""]))
-                whole = ()
-            page.answered |= kind == "answer"
             score = float(twigs.score[place, branch])
             page.entries.append(
                 Entry(
@@ -401,97 +400,14 @@ class Journal:
                         count=1,
                         tokens=len(tokens),
                     ),
-                    lines,
-                    whole,
-                    step,
+                    tokens,
+                    unfinished=whole if kind == "open" else (),
+                    step=""
+                    if kind == "open"
+                    else self._text.decode_step(whole),
+                    doubtful=before is not None and before.doubtful,
                 )
             )
-
-    def _start(self, rows: Iterable[int]) -> _Asked:
-        """Begins to judge the last thoughts of these pages."""
-        asked = _Asked()
-        if self._pool is None:
-            return asked
-        jobs: dict[Callable, list[tuple[int, tuple]]] = {}
-        for row in rows:
-            page = self._pages[row]
-            for index in dict.fromkeys(page.last.values()):
-                entry = page.entries[index]
-                place = len(asked.thoughts)
-                asked.thoughts.append((page, index))
-                asked.verdicts.append([])
-                lines = [*self._begun[page.number], *entry.lines]
-                kind = entry.thought.kind
-                # What was there before is judged with the answer.
-                whole = self._strategy.whole or (
-                    kind == "answer" and bool(self._begun[page.number])
-                )
-                job = _job(page.statement, kind, lines, whole)
-                if isinstance(job, Verdict):
-                    asked.verdicts[place].append(job)
-                else:
-                    jobs.setdefault(job[0], []).append((place, job[1]))
-                if kind == "open":
-                    continue
-                for checker in self._checkers:
-                    given = (
-                        self._problems[page.number],
-                        lines,
-                        kind == "answer",
-                    )
-                    jobs.setdefault(checker, []).append((place, given))
-        for function, ones in jobs.items():
-            batch = self._pool.start(function, [given for _, given in ones])
-            asked.batches.append(([place for place, _ in ones], batch))
-            asked.functions.append(function)
-        return asked
-
-    def _collect(self, asked: _Asked) -> None:
-        """Waits for verdicts and writes them down."""
-        fused = self._config.execution == "fused"
-        end = time.monotonic() + _PATIENCE
-        for places, batch in asked.batches:
-            left = max(end - time.monotonic(), 0.0)
-            found = batch.so_far(left) if fused else batch.result()
-            asked.found.append(found)
-            for place, verdict in zip(places, found, strict=True):
-                asked.verdicts[place].append(verdict)
-        with self._lock:
-            for (page, index), verdicts in zip(
-                asked.thoughts, asked.verdicts, strict=True
-            ):
-                entry = page.entries[index]
-                verdict = page.verdict_on_chain(index, agree(verdicts))
-                entry.thought = dataclasses.replace(
-                    entry.thought, verdict=verdict
-                )
-                page.answered |= entry.thought.kind == "answer"
-
-    def _notice_failures(self, asked: _Asked) -> None:
-        """Warns of each checker that failed: a veto is missed in silence."""
-        for checker, (places, _), found in zip(
-            asked.functions, asked.batches, asked.found, strict=True
-        ):
-            if checker not in self._checkers:
-                continue
-            name = checker_name(checker)
-            for place, verdict in zip(places, found, strict=True):
-                if verdict not in (Verdict.ERROR, Verdict.TIMEOUT):
-                    continue
-                raised = verdict is Verdict.ERROR and self._pool.failure(
-                    checker
-                )
-                page, _ = asked.thoughts[place]
-                with self._lock:
-                    page.failures.setdefault(name, raised or verdict.name)
-                    told = name in self._failed
-                    self._failed.add(name)
-                if not told:
-                    warnings.warn(
-                        _failure(name, page.failures[name]),
-                        RuntimeWarning,
-                        stacklevel=2,
-                    )
 
     def _end(self, number: int, solution: Solution) -> None:
         self._solutions[number] = solution
@@ -518,13 +434,13 @@ class Journal:
 
     def _remarks(self, page: Page, winner: int | None) -> Iterator[str]:
         """What a person should know of the solution that `winner` ends."""
-        yield self._doubt(page, winner)
+        yield self._unproven(page, winner)
         if page.dropped:
             yield f"steps let go because the cache was full: {page.dropped}"
         for name, why in page.failures.items():
-            yield _failure(name, why)
+            yield inquiry.failure(name, why)
 
-    def _doubt(self, page: Page, winner: int | None) -> str:
+    def _unproven(self, page: Page, winner: int | None) -> str:
         """Why there is no answer or no proof of it, in words."""
         chain = [page.entries[i].thought for i in page.path(winner)]
         if chain and chain[-1].verdict is Verdict.VALID:
@@ -535,13 +451,9 @@ class Journal:
             )
         if winner is None:
             return _no_answer([entry.thought for entry in page.entries])
-        if self._pool is None:
+        refuted = any(t.verdict is Verdict.INVALID for t in chain)
+        if not self._checked or (page.statement is None and not refuted):
             return ""
-        if page.statement is None:
-            return (
-                "no known family of problems is phrased like this, so the "
-                "answer could not be checked"
-            )
         if all(thought.verdict is Verdict.UNKNOWN for thought in chain):
             return (
                 "the checks neither prove nor refute the steps of this chain; "
@@ -551,22 +463,16 @@ class Journal:
 
     def _solution(self, page: Page) -> Solution:
         thoughts = tuple(entry.thought for entry in page.entries)
-        answers = page.answers()
-        chains = ballot.candidates(thoughts, list(answers))
-        votes, chosen = ballot.count(
-            [page.entries[i].thought for i in chains],
-            [answers[i] for i in chains],
-            self._strategy.vote,
-        )
-        winner = chains[chosen] if votes else None
+        chains = ballot.candidates(thoughts, list(page.answers()))
+        votes, best, voters = self._count(page, chains)
+        winner = chains[best] if votes else None
         verdict = Verdict.UNKNOWN
         confidence, answer = 0.0, None
         if winner is not None:
             answer = votes[0].answer
             verdict = thoughts[winner].verdict
-            confidence = ballot.confidence(votes, thoughts[winner])
+            confidence = ballot.confidence(votes, voters[best])
         proven = verdict is Verdict.VALID
-        checked = self._pool is not None
         if page.outside and not proven:
             confidence = 0.0
         note = "; ".join(filter(None, self._remarks(page, winner)))
@@ -576,13 +482,13 @@ class Journal:
             answer=answer,
             verdict=verdict,
             confidence=confidence,
-            solved=proven if checked else confidence > _TRUSTED,
+            solved=proven,
             votes=votes,
             best_chain=page.path(winner),
             thoughts=thoughts,
             tokens={
                 "generator": page.tokens,
-                "verifier": page.read if self._separate_reward else 0,
+                "verifier": page.read * self._readers,
             },
             seconds={
                 "total": now - page.started,
@@ -602,30 +508,8 @@ class Journal:
         )
 
 
-def _failure(checker: str, why: str) -> str:
-    return f"checker {checker} failed: {why}; where it fails it vetoes nothing"
-
-
 def _no_answer(thoughts: Sequence[Thought]) -> str:
     ended = sum(t.count for t in thoughts if t.kind == "answer")
     if not ended:
         return "no chain of thought came to an end within the budget"
     return f"no chain that ended states a usable answer; ended: {ended}"
-
-
-def _job(statement: str | None, kind: str, lines: list[str], whole: bool):
-    """What to ask of the symbolic verifier, or a verdict known without it."""
-    if kind == "open":
-        return Verdict.UNKNOWN
-    if not lines[-1]:
-        return Verdict.INVALID  # an empty step says nothing
-    if whole and statement is not None:
-        return steps_lib.check_solution, (statement, lines)
-    if statement is None:
-        statement, *lines = lines
-        if not lines:
-            return Verdict.UNKNOWN  # nothing to compare the first step with
-        return steps_lib.check_chain, (statement, lines)
-    if kind == "answer":
-        return steps_lib.check_answer, (statement, lines)
-    return steps_lib.check_chain, (statement, lines)

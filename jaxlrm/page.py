@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
 from jaxlrm.solution import Thought
-from jaxlrm.verify import steps as steps_lib
 from jaxlrm.verify.verdict import Verdict, combine
 
 
@@ -17,17 +17,23 @@ class Entry:
 
     Attributes:
         thought: what will be reported.
-        lines: the chain's finished steps up to here.
+        tokens: that the model wrote.
         unfinished: tokens of a last step that the limit cut.
-        written: the whole step that this thought ends, if it ends one.
+        step: text of the whole step that this thought ends, if it ends one.
         program: what of it a tool has run.
+        output: tokens of what the tool wrote.
+        answer: of the chain that it ends, bare; None if it states none.
+        doubtful: whether a step of the chain up to here is in doubt.
     """
 
     thought: Thought
-    lines: tuple[str, ...]
+    tokens: tuple[int, ...]
     unfinished: tuple[int, ...]
-    written: str = ""
+    step: str = ""
     program: str = ""
+    output: tuple[int, ...] = ()
+    answer: str | None = None
+    doubtful: bool = False
 
 
 @dataclasses.dataclass
@@ -36,8 +42,11 @@ class Page:
 
     Attributes:
         number: its number.
-        statement: what it asks about, None if no family reads it.
-        outside: no family that the model was trained on reads it.
+        problem: its text.
+        begun: steps that its chains begin with, before what was written.
+        statement: what it asks about, None if no family recognises it.
+        trained: the model was trained on the family that recognises it.
+        outside: it was trained on families, but not on one of this problem.
         started: when its slot was filled.
         entries: thoughts, parents first.
         nodes: the entry of each node of the tree; -1 is the problem.
@@ -47,8 +56,7 @@ class Page:
         read: tokens that a separate reward model has read.
         allowance: tokens that the generator may write.
         wrote: whether it wrote any in the last round.
-        answered: an answer came, or a verdict of one, since the votes were
-            last counted.
+        answered: an answer came since the votes were last counted.
         enough: the problem ends with the last round, whose answers all count.
         model_seconds: waited for the device.
         verify_seconds: waited for verdicts.
@@ -58,7 +66,10 @@ class Page:
     """
 
     number: int
+    problem: str
+    begun: tuple[str, ...]
     statement: str | None
+    trained: bool
     outside: bool
     started: float
     entries: list[Entry] = dataclasses.field(default_factory=list)
@@ -77,62 +88,95 @@ class Page:
     dropped: int = 0
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
+    @property
+    def written(self) -> list[int]:
+        """The entries of the last round, each once."""
+        return list(dict.fromkeys(self.last.values()))
+
+    def change(self, index: int, **fields) -> None:
+        """Replaces fields of a thought."""
+        entry = self.entries[index]
+        entry.thought = dataclasses.replace(entry.thought, **fields)
+
     def settle(self, nodes: np.ndarray) -> None:
         """Learns which thoughts of the last round were kept."""
         for branch, index in self.last.items():
-            entry = self.entries[index]
+            thought = self.entries[index].thought
             kept = nodes[branch] >= 0
             if kept:
                 self.nodes[int(nodes[branch])] = index
-            if self.enough and entry.thought.kind == "answer":
-                kept |= entry.thought.verdict is not Verdict.INVALID
+            if self.enough and thought.kind == "answer":
+                kept |= thought.verdict is not Verdict.INVALID
             if kept:
-                entry.thought = dataclasses.replace(entry.thought, kept=True)
+                self.change(index, kept=True)
         self.last = {}
 
-    def verdict_on_chain(self, index: int, verdict: Verdict) -> Verdict:
-        """An answer is VALID only if every step before it is.
+    def path(self, last: int | None) -> tuple[int, ...]:
+        """Thoughts from the first step to `last`."""
+        return () if last is None else tuple(self._upwards(last))[::-1]
 
-        And only if it is known what the first of them had to follow from.
-        """
-        thought = self.entries[index].thought
-        if thought.kind != "answer":
-            return verdict
-        if self.statement is None and verdict is Verdict.VALID:
-            return Verdict.UNKNOWN
-        verdicts = [verdict]
-        parent = thought.parent
-        while parent >= 0:
-            before = self.entries[parent].thought
-            if before.kind != "open":
-                verdicts.append(before.verdict)
-            parent = before.parent
-        return verdict if len(verdicts) == 1 else combine(verdicts)
+    def chain(self, index: int) -> list[str]:
+        """Texts of the finished steps before a thought, and tools' outputs."""
+        parent = self.entries[index].thought.parent
+        texts = list(self.begun)
+        for before in map(self.entries.__getitem__, self.path(parent)):
+            if before.thought.kind != "open":
+                texts.append(before.step)
+            if before.thought.output:
+                texts.append(before.thought.output)
+        return texts
+
+    def ids(self, last: int) -> list[int]:
+        """Tokens of a chain, with what tools wrote, up to a thought."""
+        return [
+            token
+            for entry in map(self.entries.__getitem__, self.path(last))
+            for token in (*entry.tokens, *entry.output)
+        ]
 
     def programs(self, index: int) -> tuple[str, ...]:
         """The programs of the chain before a thought."""
-        found = []
         parent = self.entries[index].thought.parent
-        while parent >= 0:
-            entry = self.entries[parent]
-            if entry.program:
-                found.append(entry.program)
-            parent = entry.thought.parent
-        return tuple(reversed(found))
+        entries = map(self.entries.__getitem__, self.path(parent))
+        return tuple(entry.program for entry in entries if entry.program)
+
+    def judge(
+        self, index: int, verdict: Verdict, doubt: bool, answer: str | None
+    ) -> None:
+        """Writes down what was found about a thought."""
+        entry = self.entries[index]
+        entry.answer = answer
+        entry.doubtful |= doubt
+        verdict = self._verdict_on_chain(index, verdict)
+        self.change(index, verdict=verdict, doubt=doubt)
+        self.answered |= entry.thought.kind == "answer"
 
     def answers(self) -> dict[int, str]:
         """The answers of the chains that ended, by their last thought."""
         return {
-            index: answer
+            index: entry.answer
             for index, entry in enumerate(self.entries)
-            if entry.thought.kind == "answer"
-            and (answer := steps_lib.chain_answer(self.statement, entry.lines))
+            if entry.answer is not None
         }
 
-    def path(self, last: int | None) -> tuple[int, ...]:
-        """Thoughts from the first step to `last`."""
-        found = []
-        while last is not None and last >= 0:
-            found.append(last)
+    def _verdict_on_chain(self, index: int, verdict: Verdict) -> Verdict:
+        """An answer is VALID, which proves it, only if every step before it is.
+
+        And only if a family recognises the problem: of any other, what is
+        VALID is true, but does not show that it answers the problem.
+        """
+        thought = self.entries[index].thought
+        if thought.kind != "answer" or verdict is not Verdict.VALID:
+            return verdict
+        if self.statement is None or self.entries[index].answer is None:
+            return Verdict.UNKNOWN
+        before = (
+            self.entries[i].thought for i in self._upwards(thought.parent)
+        )
+        found = combine(t.verdict for t in before if t.kind != "open")
+        return verdict if found is Verdict.VALID else Verdict.UNKNOWN
+
+    def _upwards(self, last: int) -> Iterator[int]:
+        while last >= 0:
+            yield last
             last = self.entries[last].thought.parent
-        return tuple(reversed(found))

@@ -27,6 +27,8 @@ class Thought:
         count: branches that wrote it (duplicates are merged).
         tokens: its length.
         output: what a tool wrote after it, as the model reads it.
+        doubt: whether the symbolic verifier doubts it, without refuting it;
+            the score of the chain is lowered for it.
     """
 
     parent: int
@@ -39,6 +41,7 @@ class Thought:
     count: int
     tokens: int
     output: str = ""
+    doubt: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Solution:
         answer: the winner of the vote, bare; None if no chain ended in one.
         verdict: of the winning chain, all of its steps together.
         confidence: how sure the system is of the answer, in [0, 1].
-        solved: whether the system stands by the answer.
+        solved: whether the answer is proven: a family of problems recognises
+            the problem, and its rule found every step VALID.
         strategy: name of the search strategy.
         votes: all candidates, heaviest first.
         best_chain: indices into `thoughts` of the winning chain, in order.

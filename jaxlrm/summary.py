@@ -86,6 +86,7 @@ COLUMNS = {
     "learned": "learned scores",
     "symbolic": "symbolic steps",
     "both": "both",
+    "auto": "auto",
 }
 # What each strategy can use; the others use everything. Greedy has nothing to
 # choose from, and majority chooses by no score.

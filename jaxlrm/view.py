@@ -110,7 +110,9 @@ def _contents(solutions: Sequence[Solution]) -> str:
 def _badge(solution: Solution) -> str:
     if solution.solved:
         return '<span class="badge yes">✓ solved</span>'
-    return '<span class="badge no">✗ not solved</span>'
+    if solution.answer is None:
+        return '<span class="badge no">✗ not answered</span>'
+    return '<span class="badge">answered</span>'
 
 
 def _section(index: int, solution: Solution) -> str:
@@ -135,11 +137,10 @@ def _section(index: int, solution: Solution) -> str:
 
 
 def _answer(solution: Solution) -> str:
-    what = "Answer" if solution.solved else "Best guess"
     answer = "none" if solution.answer is None else solution.answer
     sure = min(max(solution.confidence, 0.0), 1.0)
     return (
-        f'<div class="card"><h3>{what}</h3>'
+        f'<div class="card"><h3>Answer</h3>'
         f'<p class="answer text">{_text(_shorten(answer, 200))}</p>'
         f"<p>{_badge(solution)} {_verdict(solution.verdict)}</p>"
         f'<p class="bar"><i style="width:{100 * sure:.1f}%"></i></p>'

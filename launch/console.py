@@ -65,6 +65,17 @@ def describe(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+def say_verifiers(live: LiveLine, engine, config) -> None:
+    """Says on stderr where `auto` leaves out learned scores."""
+    if config.verifiers == "auto" and not engine.scores:
+        live.clear()
+        print(
+            f"{engine.name or 'the model'} has no value head: steps are "
+            "checked, not scored; --reward=FOLDER adds a reward model",
+            file=sys.stderr,
+        )
+
+
 def message(error: Exception) -> str:
     """An error as one message for a person."""
     if isinstance(error, OSError) and error.strerror and error.filename:

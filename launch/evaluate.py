@@ -54,8 +54,8 @@ _STRATEGY = flags.DEFINE_list(
 _VERIFIERS = flags.DEFINE_list(
     "verifiers",
     SearchConfig.verifiers,
-    "Which verifiers judge (learned, symbolic, both, none), separated by "
-    "commas.",
+    "Which verifiers judge (auto, learned, symbolic, both, none), separated "
+    "by commas.",
 )
 _CONFIG = search_flags.define_search()
 _LOAD = search_flags.define_model(several=True)
@@ -122,6 +122,7 @@ def _run(live, name: str, title: str, examples, configs, output):
     summaries = {}
     live.show(f"loading {title}")
     with _LOAD(name) as engine:
+        console.say_verifiers(live, engine, next(iter(configs.values())))
         for pair, config in configs.items():
             run = "-".join(pair)
             folder = output if len(configs) == 1 else output / run

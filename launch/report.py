@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxlrm import view
+from jaxlrm.files import visible
 from jaxlrm.solution import Solution
 from jaxlrm.verify.verdict import Verdict
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"
 _COLOURS = {Verdict.VALID: _GREEN, Verdict.INVALID: _RED}
+_BAR = "│"  # before what a model wrote
 _WIDEST = 60  # of the column of steps
 _MOST_VOTES = 5
 _PROBLEM = 400  # characters of the problem that are repeated
@@ -28,7 +30,8 @@ def report(
         solution: of an engine.
         gold: the right answer, if it is known.
         correct: whether the solution's answer equals it.
-        colour: use ANSI escapes. All others, in any text, are made visible.
+        colour: use ANSI escapes. All others, in any text, are made visible;
+            and no text of a model can look like a line of the report.
     """
 
     def paint(text: str, code: str) -> str:
@@ -37,18 +40,19 @@ def report(
     problem = solution.problem
     if len(problem) > _PROBLEM:
         problem = f"{problem[:_PROBLEM]}…"
-    lines = [paint(view.visible(problem), _BOLD), ""]
+    lines = [paint(visible(problem), _BOLD), ""]
     lines += _chain(solution, paint)
     if solution.best_chain:
         lines.append("")
     rows = [("answer", _answer(solution, paint))]
     if gold is not None:
         word = paint("correct", _GREEN) if correct else paint("wrong", _RED)
-        rows.append(("gold", f"{view.visible(gold)}  {word}"))
+        rows.append(("gold", f"{visible(gold, lines=False)}  {word}"))
     rows += _votes(solution)
     rows += [("cost", text) for text in _cost(solution)]
     if solution.note:
-        rows.append(("note", paint(view.visible(solution.note), _YELLOW)))
+        note = visible(solution.note, lines=False)
+        rows.append(("note", paint(note, _YELLOW)))
     last = ""
     for name, text in rows:
         label = "" if name == last else name
@@ -58,41 +62,48 @@ def report(
 
 
 def _chain(solution: Solution, paint) -> Iterator[str]:
+    """The steps, behind a bar; each with its score and verdict."""
     steps = []
     for index in solution.best_chain:
         thought = solution.thoughts[index]
-        *above, last = view.visible(thought.text).split("\n")
+        *above, last = visible(thought.text).split("\n")
         steps += [(line, None) for line in above]
         steps.append((last, thought))
+        if thought.output:
+            output = visible(thought.output).split("\n")
+            steps += [(line, None) for line in output]
     width = max((len(line) for line, _ in steps), default=0)
     width = min(width, _WIDEST)
     scored = any(t is not None and t.score is not None for _, t in steps)
     for line, thought in steps:
         if thought is None:
-            yield f"  {line}"
+            yield f"  {_BAR} {line}"
             continue
         score = "" if thought.score is None else f"{thought.score:.2f}"
         score = f"{paint(f'{score:4}', _DIM)}  " if scored else ""
         icon, word = view.VERDICTS[thought.verdict]
+        if thought.doubt:
+            word = f"{word}, in doubt"
         verdict = paint(f"{icon} {word}", _COLOURS.get(thought.verdict, _DIM))
-        yield f"  {line:<{width}}  {score}{verdict}"
+        yield f"  {_BAR} {line:<{width}}  {score}{verdict}"
 
 
 def _answer(solution: Solution, paint) -> str:
+    """The answer, and what it is worth: see docs/verdicts.md."""
     if solution.answer is None:
-        return paint("none: not solved", _RED)
-    answer = paint(view.visible(solution.answer), _BOLD)
+        return paint("none: not answered", _RED)
+    answer = paint(visible(solution.answer, lines=False), _BOLD)
     sure = f"{100 * solution.confidence:.0f} % sure"
     if solution.solved:
         return f"{answer}  {paint('solved', _GREEN)}, {sure}"
-    return f"{answer}  {paint('not solved', _RED)}: best guess, {sure}"
+    return f"{answer}  {paint('answered', _YELLOW)}, {sure}"
 
 
 def _votes(solution: Solution) -> Iterator[tuple[str, str]]:
     votes = solution.votes[:_MOST_VOTES]
     width = max((len(vote.answer) for vote in votes), default=0)
     for vote in votes:
-        answer = view.visible(vote.answer)
+        answer = visible(vote.answer, lines=False)
         chains = view.plural(vote.count, "chain")
         share = f"{100 * vote.weight:3.0f} %"
         yield "votes", f"{answer:<{min(width, _WIDEST)}}  {share}  {chains}"

@@ -14,11 +14,13 @@ the votes and the cost to stdout. --format=json prints an object a problem, one
 line each, in the order given. --html draws the trees of all problems, one after
 the other, on one page.
 
-"Solved" means that the system stands by its answer: with symbolic verifiers,
-that every step was checked. Else the answer is its best guess.
+"Solved" means proven: a family of problems recognises the problem, and its rule
+found every step right. Any other answer is "answered", with a confidence; see
+docs/verdicts.md.
 
-Exit code: 0 if every problem was solved, 1 if some were not, 2 for bad input
-or flags, 130 if interrupted (what was finished is printed).
+Exit code: 0 if every problem was solved, 1 if some were only answered or not
+at all, 2 for bad input or flags, 130 if interrupted (what was finished is
+printed).
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ _VERIFIERS = flags.DEFINE_enum(
     "verifiers",
     SearchConfig.verifiers,
     VERIFIERS,
-    "Which verifiers judge: learned scores, symbolic step checks, both, none.",
+    "Which verifiers judge: learned scores, symbolic step checks, both, none; "
+    "auto is both, or symbolic alone for a model without scores.",
 )
 _CONFIG = search_flags.define_search()
 _LOAD = search_flags.define_model()
@@ -80,20 +83,25 @@ def _solve(argv: list[str]) -> int:
     config = _CONFIG(_STRATEGY.value, _VERIFIERS.value)
     page = _HTML.value and _writable(pathlib.Path(_HTML.value))
     sys.stdout.reconfigure(errors="replace")
-    solutions, printed, code = {}, 0, 0
+    solutions, correct, printed, code = {}, {}, 0, 0
     with console.LiveLine() as live:
 
         def finished(index, solution):
             nonlocal printed
             solutions[index] = solution
+            correct[index] = _is_correct(engine, examples[index], solution)
             while printed in solutions:
                 live.clear()
-                _show(examples[printed], solutions[printed])
+                show(printed)
                 printed += 1
+
+        def show(index):
+            _show(examples[index], solutions[index], correct[index])
 
         try:
             live.show("loading the model")
             with _LOAD() as engine:
+                console.say_verifiers(live, engine, config)
                 live.show("compiling the search")
                 engine.solve(
                     [example.problem for example in examples],
@@ -105,7 +113,7 @@ def _solve(argv: list[str]) -> int:
             code = 130
     # After an interrupt, those that ended before an earlier one.
     for index in sorted(solutions)[printed:]:
-        _show(examples[index], solutions[index])
+        show(index)
     if page and solutions:
         ordered = [solutions[index] for index in sorted(solutions)]
         page.write_text(view.render(ordered), "utf-8")
@@ -161,14 +169,18 @@ def _writable(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def _show(example, solution) -> None:
-    from jaxlrm import datasets
+def _is_correct(engine, example, solution) -> bool | None:
+    """Whether the answer is right; None where nobody knows."""
+    if example.answer is None:
+        return None
+    asked = example.problem, example.task
+    (correct,) = engine.grade([(*asked, solution.answer, example.answer)])
+    return correct
 
+
+def _show(example, solution, correct: bool | None) -> None:
     from . import report
 
-    correct = None
-    if example.answer is not None:
-        correct = datasets.is_correct(example, solution.answer)
     if _FORMAT.value == "json":
         console.write(json.dumps(solution.to_json(correct)))
         return

@@ -74,6 +74,7 @@ LAYERS = """
     verify.bridge
     tasks.*              jax
     tasks                jax
+    judging              jax
     sharding
     models.params
     models.fingerprint
@@ -108,7 +109,9 @@ LAYERS = """
     callback
     solution             jax
     ballot
-    page
+    page                 jax
+    programs             jax
+    inquiry              jax
     journal
     engine
     loading

@@ -162,7 +162,7 @@ def test_what_was_not_searched_has_a_note_and_no_tree():
     solution = fakes.Engine().solve(["fail"])[0]
     page = Page(view.render([solution]))
     text = "".join(page.text)
-    assert "not solved" in text and "900 tokens" in text
+    assert "not answered" in text and "900 tokens" in text
     assert not page.of("svg")
 
 

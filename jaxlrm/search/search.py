@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxlrm.config import DOUBT
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.select import narrow
@@ -108,6 +109,10 @@ class Reply(NamedTuple):
 
     Attributes:
         verdict: `[G, B] int32` of the twigs of the round.
+        doubt: `[G, B] bool`, a symbolic verifier doubts the twig, without
+            refuting it.
+        length: `[G, B] int32`, tokens of the twig that are kept as a step; -1
+            keeps it as it is.
         stop: `[G] bool`, the problem's search is to end.
         extra: `[G] int32`, tokens that it may write beyond its allowance.
         output: `[G, B, O] int32`, what a tool wrote after each twig.
@@ -115,6 +120,8 @@ class Reply(NamedTuple):
     """
 
     verdict: np.ndarray
+    doubt: np.ndarray
+    length: np.ndarray
     stop: np.ndarray
     extra: np.ndarray
     output: np.ndarray
@@ -129,6 +136,8 @@ def no_reply(problems: int, strategy: Strategy) -> Reply:
     shape = (problems, strategy.branches)
     return Reply(
         verdict=np.zeros(shape, np.int32),
+        doubt=np.zeros(shape, bool),
+        length=np.full(shape, -1, np.int32),
         stop=np.zeros(problems, bool),
         extra=np.zeros(problems, np.int32),
         output=np.zeros((*shape, strategy.output_tokens), np.int32),
@@ -186,7 +195,7 @@ def refill(
 
 def keep(
     strategy: Strategy, tree: Tree, twigs: Twigs, reply: Reply
-) -> tuple[Tree, jax.Array]:
+) -> tuple[Tree, jax.Array, Twigs]:
     """Judges the steps of the last round, and keeps the best of them.
 
     Args:
@@ -195,13 +204,24 @@ def keep(
         twigs: likewise.
         reply: the host's, to the last round.
 
+    A chain with a doubt keeps a quarter of its odds (`config.DOUBT`), however
+    many steps of it are in doubt.
+
     Returns:
-        The trees, and `[G, B] int32` the node of each twig, -1 if not kept.
+        The trees, `[G, B] int32` the node of each twig, -1 if not kept, and the
+        twigs as they were kept.
     """
     tree = tree.replace(allowance=tree.allowance + reply.extra)
-    tree, nodes = strategy.update(tree, twigs, jnp.asarray(reply.verdict))
     if strategy.output_tokens:
-        target = jnp.where(nodes < 0, tree.parent.shape[1], nodes)
+        twigs = shorten(twigs, jnp.asarray(reply.length))
+    before = tree_lib.at(tree.doubtful, twigs.leaf)
+    doubtful = before | reply.doubt
+    score = scale_odds(twigs.score, DOUBT, doubtful & ~before)
+    twigs = twigs.replace(score=score)
+    tree, nodes = strategy.update(tree, twigs, jnp.asarray(reply.verdict))
+    target = jnp.where(nodes < 0, tree.parent.shape[1], nodes)
+    tree = tree.replace(doubtful=tree_lib.put(tree.doubtful, target, doubtful))
+    if strategy.output_tokens:
         tree = tree.replace(
             output=tree_lib.put(tree.output, target, reply.output),
             output_length=tree_lib.put(
@@ -209,7 +229,27 @@ def keep(
             ),
         )
     stop = jnp.asarray(reply.stop)
-    return tree.replace(live=tree.live & ~stop[:, None]), nodes
+    return tree.replace(live=tree.live & ~stop[:, None]), nodes, twigs
+
+
+def shorten(twigs: Twigs, length: jax.Array) -> Twigs:
+    """Twigs cut to `length [G, B]` tokens, then steps; -1 leaves one as it is.
+
+    A tool's tokens before them are not counted.
+    """
+    cut = length >= 0
+    kept = jnp.where(cut, twigs.forced + length, twigs.tokens.shape[-1])
+    within = jnp.arange(twigs.tokens.shape[-1]) < kept[..., None]
+    return twigs.replace(
+        valid=twigs.valid & within,
+        kind=jnp.where(cut, tree_lib.STEP, twigs.kind),
+    )
+
+
+def scale_odds(score: jax.Array, factor: float, where: jax.Array) -> jax.Array:
+    """The score whose odds are `factor` times as high, `where` that holds."""
+    scaled = factor * score / (factor * score + 1 - score)
+    return jnp.where(where, scaled, score)
 
 
 def store(model: Model, state: State) -> State:
@@ -253,10 +293,16 @@ def extend(
     """
     tree, (leaf, keys) = state.tree, chosen
     cache, twigs = model.extend(weights, state.cache, tree, leaf, keys)
-    before, steps = tree_lib.at(tree.score, leaf), tree_lib.at(tree.steps, leaf)
-    after = aggregate(before, steps, twigs.score)
+    lowered, steps = (
+        tree_lib.at(tree.score, leaf),
+        tree_lib.at(tree.steps, leaf),
+    )
+    # A doubt lowers the whole, not its parts.
+    doubtful = tree_lib.at(tree.doubtful, leaf)
+    before = scale_odds(lowered, 1 / DOUBT, doubtful)
+    after = scale_odds(aggregate(before, steps, twigs.score), DOUBT, doubtful)
     unscored = (twigs.kind == tree_lib.OPEN) & (steps > 0)
-    twigs = twigs.replace(score=jnp.where(unscored, before, after))
+    twigs = twigs.replace(score=jnp.where(unscored, lowered, after))
     tree = tree.replace(spent=tree.spent + twigs.spent.sum(1))
     return state.replace(tree=tree, twigs=twigs, cache=cache)
 
@@ -267,7 +313,7 @@ class Programs(NamedTuple):
     Attributes:
         prefill: `(weights, prompts) -> prefilled`, see `Model`.
         refill: `(state, prefilled, prompts, keys, mask) -> state`.
-        keep: `(tree, twigs, reply) -> (tree, nodes)`.
+        keep: `(tree, twigs, reply) -> (tree, nodes, twigs)`.
         store: `state -> state`.
         choose: `tree -> (tree, chosen)`.
         extend: `(state, weights, chosen) -> state`.
@@ -278,7 +324,7 @@ class Programs(NamedTuple):
 
     prefill: Callable[..., Any]
     refill: Callable[..., State]
-    keep: Callable[..., tuple[Tree, jax.Array]]
+    keep: Callable[..., tuple[Tree, jax.Array, Twigs]]
     store: Callable[[State], State]
     choose: Callable[[Tree], tuple[Tree, Any]]
     extend: Callable[..., State]
@@ -291,8 +337,8 @@ class Programs(NamedTuple):
 
     def judge(self, state: State, reply: Reply) -> State:
         """The state as the reply to its last round leaves it."""
-        tree, nodes = self.keep(state.tree, state.twigs, reply)
-        return state.replace(tree=tree, nodes=nodes)
+        tree, nodes, twigs = self.keep(state.tree, state.twigs, reply)
+        return state.replace(tree=tree, nodes=nodes, twigs=twigs)
 
     def write(self, weights: Weights, state: State) -> State:
         """A round, after `judge`."""
@@ -345,12 +391,14 @@ def compile_rounds(
     }
     quickly = {"compiler_options": compile_quickly()}
     trees = shardings and shardings.tree
-    nodes = shardings and shardings.nodes
+    nodes, twigs = shardings and shardings.nodes, shardings and shardings.twigs
     chosen = nodes, shardings and shardings.twigs.key
     return Programs(
         prefill=jax.jit(plain.prefill),
         refill=jax.jit(plain.refill, **settings, **quickly),
-        keep=jax.jit(plain.keep, out_shardings=(trees, nodes), **quickly),
+        keep=jax.jit(
+            plain.keep, out_shardings=(trees, nodes, twigs), **quickly
+        ),
         store=jax.jit(plain.store, **settings),
         choose=jax.jit(
             plain.choose,

@@ -13,9 +13,7 @@
 | mcts, uct | a step         | all, for good        | score                |
 | sequential| a step         | each chain's own     | score                |
 
-A step found INVALID is dropped everywhere, and where steps are judged one by
-one also one that the engine cannot read among many that it can. Without a
-symbolic verifier no step is.
+A step found INVALID is dropped everywhere; without a symbolic verifier none is.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxlrm.config import CHECKED, SearchConfig
+from jaxlrm.config import CHECKED, SCORED, SearchConfig
 from jaxlrm.search import aggregate, backup, select, tree, vote
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.tree import ANSWER, Tree, Twigs
@@ -42,7 +40,6 @@ Update = Callable[[Tree, Twigs, jax.Array], tuple[Tree, jax.Array]]
 
 _REBASE_TEMPERATURE = 0.2  # as in the paper's code
 _NOWHERE = 1 << 30  # the number of no node
-_READ = 0.75  # share of steps that the engine reads, if it reads them at all
 TRIES = 8  # rounds of children that all are wrong before a leaf is let go
 
 
@@ -235,7 +232,7 @@ def _beam(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        sound = first & _sound(config, trees, twigs, verdict)
+        sound = first & (verdict != tree.INVALID)
         new = sound & ~tree.has_child(trees, twigs)
         again = sound & (twigs.leaf == 0) & ~new.any(1, keepdims=True)
         keep = select.best(
@@ -279,7 +276,7 @@ def _dvts(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs, group)
-        sound = first & _sound(config, trees, twigs, verdict)
+        sound = first & (verdict != tree.INVALID)
         worth = _worth(config, twigs, verdict, count)
         worth = jnp.where(sound, worth, -jnp.inf)
         worth = worth.reshape(len(worth), subtrees, config.width)
@@ -321,7 +318,7 @@ def _rebase(config: SearchConfig) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        keep = first & _sound(config, trees, twigs, verdict)
+        keep = first & (verdict != tree.INVALID)
         trees = _leave(trees, twigs, keep)
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         return _end(trees, config, budget(trees) == 0), nodes
@@ -354,7 +351,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
-        keep = first & _sound(config, trees, twigs, verdict)
+        keep = first & (verdict != tree.INVALID)
         leaders = twigs.leaf[:, :: config.width]
         grown = _any_child(leaders, twigs.leaf, keep)
         found = jnp.where(grown, tree.at(trees.score, leaders), 0.0)
@@ -401,7 +398,7 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
         _, count = tree.first_of_equals(twigs, group)
         keep = twigs.leaf >= 0
         if veto:
-            keep &= _sound(config, trees, twigs, verdict)
+            keep &= verdict != tree.INVALID
         past = jnp.where(keep & (twigs.leaf > 0), twigs.leaf, _NOWHERE)
         live = tree.put(trees.live, past, jnp.zeros(past.shape, bool))
         trees = trees.replace(live=live)
@@ -469,37 +466,6 @@ def _stepwise(config: SearchConfig, **fields) -> Strategy:
     )
 
 
-def _sound(
-    config: SearchConfig, trees: Tree, twigs: Twigs, verdict: jax.Array
-) -> jax.Array:
-    """`[G, B] bool`: may the step be kept?
-
-    It must not be INVALID. And where the engine, which has called a step of
-    the problem VALID, reads most of what is written after a leaf, a step that
-    it cannot read is noise: kept, it would outlive all that were found wrong.
-    So is, where it reads most steps of the problem, one that the token limit
-    has cut and that it cannot read at its end or that is cut a second time: a
-    model that has lost the thread writes without end. A verdict that is late
-    or never came (TIMEOUT, ERROR) does not say that a step cannot be read.
-    """
-    if config.verifiers not in CHECKED:  # nothing is read
-        return verdict != tree.INVALID
-    whole = twigs.kind != tree.OPEN  # else it is not judged yet
-    read = whole & ((verdict == tree.VALID) | (verdict == tree.INVALID))
-    mates = twigs.leaf[:, :, None] == twigs.leaf[:, None, :]
-    judged = (mates & read[:, None]).sum(-1)
-    most = judged >= _READ * (mates & whole[:, None]).sum(-1)
-    steps = (trees.kind == tree.STEP) | (trees.kind == ANSWER)
-    steps = steps.sum(1, keepdims=True) - 1  # the problem is none
-    called = (trees.verdict == tree.VALID).sum(1, keepdims=True)
-    valid = (called > 0) | (verdict == tree.VALID).any(1, keepdims=True)
-    noise = whole & (verdict == tree.UNKNOWN) & valid & most
-    reads = (called > 0) & (called >= _READ * steps)
-    cut = tree.at(trees.kind, twigs.leaf) == tree.OPEN
-    unread = ~whole | (verdict == tree.UNKNOWN)
-    return (verdict != tree.INVALID) & ~noise & ~(cut & unread & reads)
-
-
 def _worth(
     config: SearchConfig, twigs: Twigs, verdict: jax.Array, count: jax.Array
 ) -> jax.Array:
@@ -509,7 +475,7 @@ def _worth(
     steps are worth the same: a VALID one comes before one that many wrote.
     """
     proof = (twigs.kind == ANSWER) & (verdict == tree.VALID)
-    scored = config.verifiers in ("learned", "both")
+    scored = config.verifiers in SCORED
     worth = select.worth(twigs.score, count if scored else 1)
     return jnp.where(proof, jnp.inf, worth)
 

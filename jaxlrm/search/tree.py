@@ -49,7 +49,8 @@ class Tree:
         value: `float32`, `visits` times what the node is worth, see `backup`.
         prior: `float32`, mean log-probability of its tokens, without a tool's.
         score: `float32`, of the chain's finished steps up to the node, in
-            (0, 1): see `aggregate`.
+            (0, 1): see `aggregate`; lowered where the chain is in doubt.
+        doubtful: `bool`, a step of the chain up to the node is in doubt.
         partial: `float32`, of an OPEN node, what the likelihood of its step so
             far adds to the logit of the step's score.
         verdict: `int32`.
@@ -83,6 +84,7 @@ class Tree:
     value: jax.Array
     prior: jax.Array
     score: jax.Array
+    doubtful: jax.Array
     partial: jax.Array
     verdict: jax.Array
     key: jax.Array
@@ -165,6 +167,7 @@ def empty(
         value=floats,
         prior=floats,
         score=floats,
+        doubtful=jnp.zeros(shape, bool),
         partial=floats,
         verdict=integers,
         key=jax.random.split(jax.random.key(0), shape),

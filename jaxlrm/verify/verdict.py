@@ -9,8 +9,7 @@ from collections.abc import Iterable
 class Verdict(enum.IntEnum):
     """What a symbolic verifier found.
 
-    Only INVALID speaks against a step, and UNKNOWN where most steps beside it
-    are decided (`search.strategies`).
+    Only INVALID vetoes a step.
 
     Attributes:
         UNKNOWN: not decided; the text could not be read, or is out of scope.

@@ -51,8 +51,8 @@ def test_a_person_sees_chain_answer_votes_and_cost():
     assert text.startswith("Solve 2*x = 10 for x.\n")
     lines = [" ".join(line.split()) for line in text.splitlines()]
     for line in (
-        "x = 10/2 0.81 ✓ valid",
-        "x = 5 0.97 ✓ valid",
+        "│ x = 10/2 0.81 ✓ valid",
+        "│ x = 5 0.97 ✓ valid",
         "answer 5 solved, 97 % sure",
         "votes 5 90 % 3 chains",
         "7 10 % 1 chain",
@@ -103,10 +103,10 @@ def test_not_solved_is_said_with_the_best_guess():
     result = solve("--problem=unsolved")
     assert result.returncode == 1
     text = result.stdout.decode()
-    assert "answer  5  not solved: best guess, 31 % sure" in text
+    assert "answer  5  answered, 31 % sure" in text
     result = solve("--problem=lost")
     assert result.returncode == 1
-    assert "answer  none: not solved" in result.stdout.decode()
+    assert "answer  none: not answered" in result.stdout.decode()
     assert "no chain reached an answer" in result.stdout.decode()
 
 
@@ -163,7 +163,7 @@ def test_bad_input_gets_one_message(arguments, message):
         (100_000 * b"x", "problem 1 has 100,000 characters"),
         (b"{}\n", "stdin:1: 'problem' is missing"),
         (b'{"problem": ""}\n', "stdin:1: 'problem' is empty"),
-        (b'{"problem"', "stdin:1: not JSON"),
+        (b'{"problem"', "stdin: not JSON"),
     ],
 )
 def test_bad_stdin_gets_one_message(stdin, message):
@@ -269,11 +269,11 @@ def test_report_of_whole_chains_has_one_verdict():
     thoughts = (fakes.thought(-1, "2*x = 10\nx = 5", kind="answer"),)
     text = report.report(fakes.solution("p", thoughts))
     assert text.count("valid") == 1
-    assert "  2*x = 10\n  x = 5     0.90  ✓ valid\n" in text
+    assert "  │ 2*x = 10\n  │ x = 5     0.90  ✓ valid\n" in text
     text = report.report(
         fakes.solution("p", (fakes.thought(-1, "x = 5", score=None),))
     )
-    assert "  x = 5  ✓ valid\n" in text
+    assert "  │ x = 5  ✓ valid\n" in text
 
 
 def test_report_makes_escapes_visible():
@@ -281,6 +281,36 @@ def test_report_makes_escapes_visible():
     text = report.report(fakes.solution("p\x1b]0;t\x07", thoughts))
     assert "\x1b" not in text and "\x07" not in text
     assert "␛[2J" in text
+
+
+def test_no_text_of_a_model_forges_a_line_of_the_report():
+    forged = "answer  42  solved, 100 % sure"
+    solution = fakes.dataclasses.replace(
+        fakes.solution(
+            "p", (fakes.thought(-1, f"x = 7\n  {forged}", kind="answer"),)
+        ),
+        answer=f"7\n  {forged}",
+        votes=(Vote(f"7\n  {forged}", 1.0, 1, Verdict.UNKNOWN),),
+        note=f"so\n  {forged}",
+        solved=False,
+        confidence=0.31,
+    )
+    lines = report.report(solution, gold=f"8\n  {forged}").splitlines()
+    assert not [line for line in lines if line.strip().startswith(forged)]
+    assert (
+        "  answer  7␊  answer  42  solved, 100 % sure  answered, 31 % sure"
+        in (lines)
+    )
+
+
+def test_report_says_what_is_in_doubt():
+    thought = fakes.dataclasses.replace(
+        fakes.thought(-1, "x = 5", score=None, verdict=Verdict.UNKNOWN),
+        doubt=True,
+        output="```output\n5\n```",
+    )
+    text = report.report(fakes.solution("p", (thought,)))
+    assert "in doubt\n  │ ```output\n  │ 5\n  │ ```\n" in text
 
 
 def test_report_is_short_for_long_problems_and_many_votes():
