@@ -368,10 +368,16 @@ def naming(path: str | os.PathLike) -> Iterator[None]:
 def write(path: str | os.PathLike, text: str) -> None:
     """Writes a whole UTF-8 file, or leaves the old one as it was.
 
+    A link stays one, and a device or a pipe is written to as it is.
+
     Raises:
         OSError: it cannot be written; names the file.
     """
-    path = pathlib.Path(path)
+    path = pathlib.Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with naming(path):
+            path.write_bytes(text.encode())
+        return
     part = path.with_name(path.name + ".part")
     with naming(path):
         try:

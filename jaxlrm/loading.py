@@ -43,10 +43,16 @@ def load(
 
     Raises:
         FileNotFoundError: no such model, or a file of it is missing.
+        ValueError: JAX is in its 64-bit mode.
         ValueError: a file cannot be read, or is of another model, or a reward
             model has another tokenizer than the generator, or no positive
             weight.
     """
+    if jax.config.jax_enable_x64:
+        raise ValueError(
+            "jax_enable_x64 is on, and models here run in 32 bits; switch it "
+            'off: jax.config.update("jax_enable_x64", False)'
+        )
     folder = find(name)
     generator, text = _read(folder), Text.load(folder)
     if reward is None:

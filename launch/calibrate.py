@@ -20,7 +20,7 @@ import zlib
 
 from absl import flags
 
-from . import console
+from . import console, environment
 from . import flags as launch_flags
 
 _MODEL = launch_flags.define_path("model", "Model folder.", required=True)
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
 
 def _calibrate() -> None:
     with console.interruptible():
-        from jaxlrm import calibrate
+        from jaxlrm import calibrate, files
         from jaxlrm.models import hf
         from jaxlrm.text import Text
         from jaxlrm.train import data, grade
@@ -61,6 +61,7 @@ def _calibrate() -> None:
             f"no folder {_MODEL.value!r}; give a model folder, and to "
             "calibrate a shipped model a copy of its own"
         )
+    environment.require_devices()
     config, params = hf.load(folder)
     halves = ([], [])
     text = Text.load(folder)
@@ -96,8 +97,9 @@ def _calibrate() -> None:
         "error_before": calibrate.expected_error(before, labels),
         "error_after": calibrate.expected_error(after, labels),
     }
-    (folder / calibrate.FILE).write_text(
-        json.dumps(found, indent=2, allow_nan=False) + "\n"
+    files.write(
+        folder / calibrate.FILE,
+        json.dumps(found, indent=2, allow_nan=False) + "\n",
     )
     print("score  steps  mean score  right")
     for row in calibrate.reliability(after, labels, 10):

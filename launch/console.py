@@ -8,9 +8,12 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from jaxlrm.solution import Progress
+from jaxlrm.files import visible
+
+if TYPE_CHECKING:  # brings in all verifiers
+    from jaxlrm.solution import Progress
 
 
 class LiveLine:
@@ -77,10 +80,11 @@ def say_verifiers(live: LiveLine, engine, config) -> None:
 
 
 def message(error: Exception) -> str:
-    """An error as one message for a person."""
+    """An error as one message for a person, its controls made visible."""
+    text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+        text = f"{error.filename}: {error.strerror}"
+    return visible(text)
 
 
 def wants_colour(stream: TextIO) -> bool:

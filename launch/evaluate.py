@@ -85,7 +85,8 @@ def main(argv: list[str]) -> int:
 
 
 def _evaluate() -> None:
-    from jaxlrm import summary
+    with console.interruptible():
+        from jaxlrm import files, summary
 
     _LOAD.extend()  # the dataset may be of their families
     examples = _read()
@@ -110,14 +111,15 @@ def _evaluate() -> None:
             branches = _CONFIG(*pairs[0]).branches
             table = summary.table(summaries, branches)
             tables.append(table if alone else f"Model {title}\n\n{table}")
-    (output / "table.md").write_text("\n".join(tables), "utf-8")
+    files.write(output / "table.md", "\n".join(tables))
     sys.stdout.reconfigure(errors="replace")
     console.write("\n".join(tables).rstrip())
 
 
 def _run(live, name: str, title: str, examples, configs, output):
     """The summaries of one model, by strategy and verifiers."""
-    from jaxlrm import evaluate
+    with console.interruptible():
+        from jaxlrm import evaluate
 
     summaries = {}
     live.show(f"loading {title}")
@@ -140,7 +142,8 @@ def _run(live, name: str, title: str, examples, configs, output):
 
 def _read():
     """The examples that the flags name."""
-    from jaxlrm import datasets
+    with console.interruptible():
+        from jaxlrm import datasets
 
     kind, colon, names = _DATASET.value.partition(":")
     if kind == "tasks" and colon:

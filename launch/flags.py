@@ -38,7 +38,7 @@ from absl import app, flags, logging
 
 from jaxlrm import config as config_lib
 
-from . import console
+from . import console, environment
 
 # Flags defined here belong to the program that asks for them.
 flags.disclaim_key_flags()
@@ -71,8 +71,10 @@ def run(
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)
         console.repeat_lost_interrupts()
+        environment.restore_interrupts()
         return main(argv)
 
+    environment.prepare()
     app.run(quiet, flags_parser=parser)
 
 

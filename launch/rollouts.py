@@ -20,7 +20,7 @@ from absl import flags
 
 from jaxlrm.config import STRATEGIES
 
-from . import console
+from . import console, environment
 from . import flags as launch_flags
 
 _FLAGS = flags.FLAGS
@@ -142,6 +142,7 @@ def _sample() -> tuple[int, dict[str, float]]:
         "chains": _CHAINS.value,
     }
     with console.interruptible():
+        environment.require_devices()
         engine = loading.load(_MODEL.value)
     with engine:
         names = names or engine.tasks or list(tasks.TASKS)

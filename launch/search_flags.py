@@ -23,7 +23,7 @@ from jaxlrm.config import (
     SearchConfig,
 )
 
-from . import console
+from . import console, environment
 
 if TYPE_CHECKING:
     from jaxlrm.engine import Engine
@@ -254,6 +254,7 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
         with console.interruptible():
             from jaxlrm import loading, sharding
 
+            environment.require_devices()
             loading.enable_compilation_cache()
             return loading.load(
                 name or model.value,

@@ -33,7 +33,7 @@ from absl import flags
 
 from jaxlrm.config import STRATEGIES, VERIFIERS, SearchConfig
 
-from . import console, search_flags
+from . import console, environment, search_flags
 from . import flags as launch_flags
 
 _LONGEST = 1 << 15  # characters of a problem; no model reads as many
@@ -75,7 +75,8 @@ def main(argv: list[str]) -> int:
 
 
 def _solve(argv: list[str]) -> int:
-    from jaxlrm import view
+    with console.interruptible():
+        from jaxlrm import files, view
 
     # Everything that can be refused is, before the model is loaded.
     _LOAD.extend()  # the problems may be of their families
@@ -116,7 +117,7 @@ def _solve(argv: list[str]) -> int:
         show(index)
     if page and solutions:
         ordered = [solutions[index] for index in sorted(solutions)]
-        page.write_text(view.render(ordered), "utf-8")
+        files.write(page, view.render(ordered))
     if code:
         console.leave(code)
     return 0 if all(s.solved for s in solutions.values()) else 1
@@ -124,7 +125,8 @@ def _solve(argv: list[str]) -> int:
 
 def _read(argv: list[str]):
     """The problems that the flags name."""
-    from jaxlrm import datasets, files, rows
+    with console.interruptible():
+        from jaxlrm import datasets, files, rows
 
     named = _PROBLEMS.value is not None
     if bool(_PROBLEM.value) + named + ("-" in argv[1:]) != 1:
@@ -135,7 +137,7 @@ def _read(argv: list[str]):
         examples = datasets.read_problems(data, str(path), _COLUMNS.value)
     elif _PROBLEM.value:
         examples = [
-            datasets.Example(f"--problem {number}", text)
+            datasets.Example(f"--problem {number}", environment.as_utf8(text))
             for number, text in enumerate(_PROBLEM.value, 1)
         ]
     else:

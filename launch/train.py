@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from . import console
+from . import console, environment
 from . import flags as launch_flags
 
 _CONFIG = launch_flags.define_config()
@@ -28,6 +28,7 @@ def main(argv: list[str]) -> int:
         from jaxlrm.train import trainer
 
     try:
+        environment.require_devices()
         trainer.train(_CONFIG.value, _OUTPUT.value)
     except (OSError, ValueError) as error:
         print(console.message(error), file=sys.stderr)

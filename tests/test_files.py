@@ -312,3 +312,13 @@ def test_a_file_is_written_whole_or_left(tmp_path, monkeypatch):
     assert error.value.filename == str(path)
     assert path.read_text("utf-8") == "old é"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_link_stays_one_and_a_device_is_no_file(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    files.write(tmp_path / "link", "x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "a").read_text() == "x"
+    files.write("/dev/null", "x")
+    with pytest.raises(OSError, match="/dev/full"):
+        files.write("/dev/full", "x")
