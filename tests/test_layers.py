@@ -24,6 +24,7 @@ LAYERS = """
     text.templates       jax
     text.folder          jax
     text.prompts         jax
+    text.growth          jax absl
     text.tokens          jax
     text.training        jax
     text                 jax

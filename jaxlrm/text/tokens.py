@@ -16,6 +16,7 @@ import numpy as np
 from jaxlrm.text import folder as folders
 from jaxlrm.text import prompts
 from jaxlrm.text.folder import Sampling
+from jaxlrm.text.growth import check_growth
 from jaxlrm.text.templates import Template
 
 BLANK_LINE = "\n\n"  # what ends a step, where nobody says otherwise
@@ -153,6 +154,7 @@ class Text:
     @classmethod
     def _of(cls, tokenizer, said: folders.Description) -> Text:
         """A tokenizer and what its folder says."""
+        check_growth(tokenizer)
         tokenizer.no_truncation()  # or long problems would lose their end
         tokenizer.no_padding()
         _add(tokenizer, said.added)
