@@ -497,6 +497,69 @@ for number in range(3, 64):
 os.write(2, b'BREACH\\n')
 os._exit(7)
 """,
+    "forge an end with the secret": """
+import os, struct, sys
+frame = sys._getframe()
+while 'step' not in frame.f_locals:
+    frame = frame.f_back
+secret = bytes.fromhex(frame.f_locals['step']['secret'])
+os.write(2, secret + struct.pack('<BH', 0, 9) + b'x' * 9 + b'more' * 9999)
+os.write(1, secret + struct.pack('<BH', 255, 65535))
+while True:
+    pass
+""",
+    "forge half an end": """
+import os, struct, sys
+frame = sys._getframe()
+while 'step' not in frame.f_locals:
+    frame = frame.f_back
+secret = bytes.fromhex(frame.f_locals['step']['secret'])
+os.write(2, secret + struct.pack('<BH', 7, 65535) + bytes(70_000))
+os._exit(0)
+""",
+    "variables of the zygote": """
+import gc, sys
+names = {'settings', 'caller', 'channel', 'confinement', 'received'}
+frame = sys._getframe()
+while frame:
+    if names & frame.f_locals.keys() or names & frame.f_globals.keys():
+        print('BREACH', frame.f_code.co_name)
+    frame = frame.f_back
+gc.unfreeze()
+for value in gc.get_objects():
+    if isinstance(value, dict) and names & {k for k in value if type(k) is str}:
+        if value is not globals() and 'settings' in value:
+            print('BREACH', list(value)[:9])
+    if isinstance(value, (list, dict)):
+        for part in list(value.values() if isinstance(value, dict) else value):
+            if type(part) is str and part.startswith('{folder}' + '/caller'):
+                print('BREACH', part)
+""",
+    "command line": """
+import ctypes
+libc = ctypes.CDLL(None)
+end = ctypes.c_void_p.in_dll(libc, '__libc_stack_end').value
+count = ctypes.c_long.from_address(end).value
+for i in range(count + 1, count + 64):
+    place = ctypes.c_void_p.from_address(end + 8 * i).value
+    if not place:
+        break
+    if b'CANARY' in ctypes.string_at(place):
+        print('BREACH')
+for i in range(count):
+    word = ctypes.string_at(ctypes.c_void_p.from_address(end + 8 + 8 * i).value)
+    if b'jaxlrm' in word:
+        print('BREACH', word)
+""",
+    "own processor time": """
+import ctypes, resource
+for limits in ((0, 0), (0, resource.RLIM_INFINITY), (1, 1)):
+    try:
+        resource.setrlimit(resource.RLIMIT_CPU, limits)
+        print('BREACH', limits)
+    except ValueError:
+        pass
+""",
     "core dump": """
 import resource, ctypes
 try:

@@ -125,8 +125,10 @@ def sandbox(world):
             pytest.skip("this kernel has no seccomp: no program runs here")
     except FileNotFoundError:
         pytest.skip("this is not Linux: no program runs here")
+    sys.path.append(f"{world.folder}/caller")
     with Sandbox(workers=4, deadline=DEADLINE) as sandbox:
         yield sandbox
+    sys.path.pop()
 
 
 def attack(sandbox, world, program):

@@ -46,6 +46,12 @@ _TRACEBACK_LIMIT = 16_384  # characters
 # The value of the last expression needs the program as a tree, for which a
 # long one takes more memory than it may have.
 _SHOWN_LENGTH = 100_000
+# A program may give these names to something else, by which it must not swallow
+# those after it.
+_exit, _read_some, _write = os._exit, os.read, os.write
+_compile, _evaluate, _execute, _loads = compile, eval, exec, json.loads
+_TREE = ast.PyCF_ONLY_AST
+
 # Modules that a program may miss and that a sandbox can never have.
 _NEVER = ("jax", "jaxlib", "jaxlrm")
 _EFFECTS = ("write", "writelines")  # methods whose value nobody asked for
@@ -80,7 +86,7 @@ def _text(descriptor: int) -> io.TextIOWrapper:
 def serve(main: types.ModuleType) -> None:
     """Runs one step after another until no more come, and exits."""
     try:
-        os.write(2, CONFINED)
+        _write(2, CONFINED)
         while step := _next_step():
             if step["stdin"]:  # it follows on the same pipe
                 flags = fcntl.fcntl(STEPS, fcntl.F_GETFL)
@@ -91,12 +97,12 @@ def serve(main: types.ModuleType) -> None:
                 *run(step["code"], step["number"], main, step["show"]),
             )
     finally:
-        os._exit(1)
+        _exit(1)
 
 
 def _next_step() -> dict[str, Any] | None:
     header = _read(LENGTH.size)
-    return json.loads(_read(*LENGTH.unpack(header))) if header else None
+    return _loads(_read(*LENGTH.unpack(header))) if header else None
 
 
 def _read(length: int) -> bytes:
@@ -106,7 +112,7 @@ def _read(length: int) -> bytes:
     data = bytearray()
     while len(data) < length:
         poll.poll()
-        part = os.read(STEPS, length - len(data))
+        part = _read_some(STEPS, length - len(data))
         if not part:
             return b""
         data += part
@@ -123,9 +129,9 @@ def _tell(secret: bytes, ending: int, error: str) -> None:
     # Less than what a pipe takes at once.
     data = secret + END.pack(ending, len(text)) + text
     try:
-        os.write(2, data)
+        _write(2, data)
     except OSError:
-        os.write(1, data)
+        _write(1, data)
 
 
 def run(
@@ -146,10 +152,10 @@ def run(
     # Tracebacks show the line; there is no file to find it in.
     linecache.cache[name] = (len(code), None, code.splitlines(True), name)
     try:
-        body, last = _compile(code.removeprefix("\ufeff"), name, show)
-        exec(body, main.__dict__)
+        body, last = _compiled(code.removeprefix("\ufeff"), name, show)
+        _execute(body, main.__dict__)
         if last is not None:
-            _display(eval(last, main.__dict__))
+            _display(_evaluate(last, main.__dict__))
         _flush()
         return FINISHED, ""
     except SystemExit as error:
@@ -166,22 +172,22 @@ def run(
         return RAISED, _report(error)
 
 
-def _compile(
+def _compiled(
     code: str, name: str, show: bool
 ) -> tuple[types.CodeType, types.CodeType | None]:
     """The program, and its last expression if its value is to be shown."""
     if show and len(code) <= _SHOWN_LENGTH:
         try:
-            tree = ast.parse(code, name)
+            tree = _compile(code, name, "exec", _TREE, dont_inherit=True)
             if _is_shown(tree, code):
                 last = ast.Expression(tree.body.pop().value)
                 return (
-                    compile(tree, name, "exec", dont_inherit=True),
-                    compile(last, name, "eval", dont_inherit=True),
+                    _compile(tree, name, "exec", dont_inherit=True),
+                    _compile(last, name, "eval", dont_inherit=True),
                 )
         except (MemoryError, RecursionError):
             pass  # too deep for a tree
-    return compile(code, name, "exec", dont_inherit=True), None
+    return _compile(code, name, "exec", dont_inherit=True), None
 
 
 def _is_shown(tree: ast.Module, code: str) -> bool:
@@ -227,7 +233,7 @@ def _report(error: BaseException) -> str:
     data = ("\n" + text).encode("utf-8", "backslashreplace")
     try:
         while data:
-            data = data[os.write(2, data) :]
+            data = data[_write(2, data) :]
     except OSError:
         pass  # the program has closed it
     return last
