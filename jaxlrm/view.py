@@ -12,6 +12,7 @@ import hashlib
 import html
 import math
 from collections.abc import Iterator, Sequence
+from importlib import resources
 from typing import NamedTuple
 
 from jaxlrm.files import visible
@@ -28,13 +29,19 @@ VERDICTS = {
 }
 
 
+def _asset(name: str) -> str:
+    """A file of the page, which lies beside this one."""
+    return (resources.files("jaxlrm") / name).read_text("utf-8")
+
+
 def render(solutions: Sequence[Solution]) -> str:
     """The page about `solutions`, in their order.
 
     Returns:
         A complete HTML document, to be written as UTF-8.
     """
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest())
+    script = f"\n{_asset('view.js')}"
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest())
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; "
         f"script-src 'sha256-{digest.decode()}'"
@@ -50,9 +57,10 @@ def render(solutions: Sequence[Solution]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, '
         'initial-scale=1">\n<meta name="color-scheme" content="light dark">\n'
-        f"<title>{_text(title)} · jaxlrm</title>\n<style>{_STYLE}</style>\n"
+        f"<title>{_text(title)} · jaxlrm</title>\n<style>\n{_asset('view.css')}"
+        "</style>\n"
         f"</head>\n<body>\n<main>\n{_contents(solutions)}{sections}</main>\n"
-        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"
+        f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
@@ -449,7 +457,7 @@ def _row(
     score = "–" if thought.score is None else f"{thought.score:.2f}"
     tags = []
     if thought.kind != "step":
-        tags.append(thought.kind)
+        tags.append(_text(thought.kind))
     if thought.count > 1:
         tags.append(f"×{thought.count}")
     tags.append(f"{thought.tokens} tok")
@@ -482,249 +490,3 @@ d="M1 6h20"/></svg> winning chain</span>
 <span><svg width="22" height="12"><path class="cut"
 d="M1 6h20"/></svg> pruned</span>
 </p>"""
-
-_STYLE = """
-:root {
-  color-scheme: light dark;
-  --page: #f6f7f9; --card: #fff; --ink: #1b2130; --soft: #5d6678;
-  --line: #dfe3ea; --accent: #4f46e5; --tint: #eeedfd;
-  --low: #d97706; --mid: #a8a29e; --high: #0d9488;
-  --good: #15803d; --bad: #b91c1c;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #10131a; --card: #181d27; --ink: #e6e9f0; --soft: #98a2b5;
-    --line: #2b3342; --accent: #a5a0ff; --tint: #24244a;
-    --low: #f59e0b; --mid: #78716c; --high: #2dd4bf;
-    --good: #4ade80; --bad: #f87171;
-  }
-}
-* { box-sizing: border-box; }
-body {
-  margin: 0; background: var(--page); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif;
-}
-main { max-width: 1080px; margin: 0 auto; padding: 28px 20px 80px; }
-section + section, nav + section {
-  margin-top: 56px; padding-top: 40px; border-top: 1px solid var(--line);
-}
-h1 { font-size: 22px; margin: 0 0 12px; }
-h2 { font-size: 22px; line-height: 1.35; margin: 0 0 20px; font-weight: 600; }
-h3 {
-  font-size: 12px; letter-spacing: .06em; text-transform: uppercase;
-  color: var(--soft); margin: 0 0 10px; font-weight: 600;
-}
-section > h3, .head { margin-top: 36px; }
-p { margin: 0 0 8px; }
-small { color: var(--soft); font-size: 13px; display: block; }
-.eyebrow { color: var(--accent); font-weight: 600; margin: 0 0 2px; }
-.text {
-  font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono",
-    monospace;
-  white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate;
-}
-.note {
-  border-left: 3px solid var(--low); padding: 6px 12px; margin: 0 0 20px;
-  background: var(--card);
-}
-nav ol { margin: 0; padding: 0; list-style: none; }
-nav li {
-  display: flex; gap: 14px; align-items: baseline; padding: 6px 0;
-  border-bottom: 1px solid var(--line);
-}
-nav a { flex: 1; color: inherit; text-decoration: none; }
-nav a:hover { color: var(--accent); }
-.cards { display: grid; gap: 14px; grid-template-columns: 1fr 1.5fr 1.2fr; }
-.card {
-  background: var(--card); border: 1px solid var(--line); border-radius: 12px;
-  padding: 16px 18px; min-width: 0;
-}
-.card p:last-child { margin: 0; color: var(--soft); font-size: 13px; }
-.answer { font-size: 34px; line-height: 1.2; font-weight: 600; }
-.badge {
-  font-size: 12px; font-weight: 600; padding: 2px 9px; border-radius: 99px;
-  white-space: nowrap; border: 1px solid currentColor; margin-right: 6px;
-}
-.yes { color: var(--good); } .no { color: var(--bad); }
-.bar {
-  display: block; height: 6px; border-radius: 3px; background: var(--line);
-  overflow: hidden; margin: 12px 0 4px;
-}
-.bar i {
-  display: block; height: 100%; background: var(--accent);
-  border-radius: 3px; min-width: 2px;
-}
-.votes { list-style: none; margin: 0; padding: 0; font-size: 13px; }
-.votes li {
-  display: grid; grid-template-columns: 1fr auto auto; column-gap: 12px;
-  color: var(--soft);
-}
-.votes li + li { margin-top: 10px; }
-.votes .text { font-size: 15px; font-weight: 600; color: var(--ink); }
-.votes .bar { grid-column: 1 / -1; margin: 4px 0 0; }
-.votes li + li .bar i { opacity: .55; }
-dl {
-  display: grid; grid-template-columns: auto 1fr; gap: 4px 16px; margin: 0;
-  font-variant-numeric: tabular-nums;
-}
-dt { color: var(--soft); } dd { margin: 0; }
-.verdict { white-space: nowrap; font-size: 13px; color: var(--soft); }
-.verdict b { display: inline-block; width: 1em; text-align: center; }
-.valid { color: var(--good); } .invalid { color: var(--bad); }
-.legend {
-  display: flex; flex-wrap: wrap; gap: 4px 20px; font-size: 13px;
-  color: var(--soft);
-}
-.legend span { display: flex; align-items: center; gap: 6px; }
-.scale {
-  width: 72px; height: 8px; border-radius: 4px; background:
-    linear-gradient(90deg, var(--low), var(--mid), var(--high));
-}
-.map {
-  overflow-x: auto; background: var(--card); border: 1px solid var(--line);
-  border-radius: 12px; padding: 10px 8px;
-}
-.map svg { display: block; margin: 0 auto; width: 100%; height: auto; }
-.rounds text {
-  font-size: 11px; fill: var(--soft); text-anchor: middle;
-}
-path.win, path.kept, path.cut { fill: none; stroke: var(--soft); }
-path.kept { stroke-opacity: .55; stroke-width: 1.2; }
-path.cut { stroke-opacity: .28; stroke-dasharray: 2 3; }
-path.win { stroke: var(--accent); stroke-width: 3; }
-.root { fill: var(--accent); }
-.mark { --c: var(--mid); }
-[style] > .mark, .score[style] {
-  --c: color-mix(in oklab, var(--high) clamp(0%, (var(--s) - 50%) * 2, 100%),
-    color-mix(in oklab, var(--mid) clamp(0%, var(--s) * 2, 100%),
-      var(--low)));
-}
-.legend .mark { --c: var(--soft); }
-.disc { fill: var(--c); stroke: var(--card); stroke-width: 1; }
-.ring { fill: var(--card); stroke: var(--c); stroke-width: 1.8; }
-.cross { stroke: var(--c); stroke-width: 1.8; fill: none; }
-a.cut .mark { opacity: .6; }
-a.win .mark { stroke: var(--accent); stroke-width: 2; }
-a:hover .mark, a.lit .mark { opacity: 1; stroke: var(--ink); stroke-width: 2; }
-.inspect {
-  font-size: 13px; color: var(--soft); margin: 8px 2px 0; min-height: 3em;
-}
-.inspect .text { display: block; color: var(--ink); font-size: 15px; }
-.head { display: flex; align-items: baseline; gap: 16px; flex-wrap: wrap; }
-.tools { display: flex; gap: 8px; }
-[hidden] { display: none; }
-button {
-  font: inherit; font-size: 13px; color: var(--ink); background: var(--card);
-  border: 1px solid var(--line); border-radius: 7px; padding: 3px 11px;
-  cursor: pointer;
-}
-button:hover { border-color: var(--accent); }
-.row {
-  display: flex; gap: 12px; align-items: baseline; padding: 5px 12px;
-  border-left: 3px solid transparent; border-radius: 6px; margin: 3px 0;
-  scroll-margin: 30vh;
-}
-.row .text { flex: 1; }
-.row.problem { margin: 0; font-weight: 600; }
-.row.problem .round { color: var(--accent); }
-.row.win { border-left-color: var(--accent); background: var(--tint); }
-.row.win .text { font-weight: 600; }
-.row.cut .text { color: var(--soft); }
-.row.cut .facts { opacity: .75; }
-.row:target, .row.found { outline: 2px solid var(--accent); }
-.round {
-  font-size: 12px; color: var(--soft); min-width: 1.6em; text-align: right;
-  font-variant-numeric: tabular-nums;
-}
-.facts {
-  display: grid; grid-template-columns: 3.4em 6em 13em; gap: 10px;
-  align-items: baseline; font-size: 13px;
-}
-.score {
-  font-variant-numeric: tabular-nums; text-align: center; border-radius: 5px;
-  background: color-mix(in srgb, var(--c, var(--line)) 24%, transparent);
-  border-bottom: 2px solid var(--c, var(--line));
-}
-.tags { color: var(--soft); }
-details > summary { cursor: pointer; list-style: none; }
-details > summary::-webkit-details-marker { display: none; }
-details.branch > summary .round::before, details.cut > summary::before {
-  content: "▸"; display: inline-block; width: 1.1em; color: var(--soft);
-}
-details[open].branch > summary .round::before,
-details[open].cut > summary::before { content: "▾"; }
-.inner.text { padding: 0 12px 8px 38px; border: 0; }
-.inner {
-  margin-left: 13px; padding-left: 10px; border-left: 1px solid var(--line);
-}
-details.cut > summary {
-  font-size: 13px; color: var(--soft); padding: 1px 12px 1px 42px;
-}
-details.cut > summary:hover, summary.row:hover .text { color: var(--accent); }
-details.cut > .row { margin-left: 30px; }
-@media (max-width: 800px) {
-  main { padding: 18px 12px 60px; }
-  .cards { grid-template-columns: 1fr; }
-  h2 { font-size: 18px; }
-  .row { flex-wrap: wrap; column-gap: 10px; row-gap: 2px; padding: 6px 8px; }
-  .row .text { flex: 1 1 70%; }
-  .facts {
-    flex-basis: 100%; padding-left: 2.4em;
-    grid-template-columns: 3.2em 5.4em 1fr;
-  }
-  .inner { margin-left: 4px; padding-left: 6px; }
-  details.cut > .row { margin-left: 12px; }
-  nav li { flex-wrap: wrap; } nav a { flex-basis: 100%; }
-}
-"""
-
-_SCRIPT = """
-"use strict";
-const find = (id) => document.getElementById(id);
-function reveal(row) {
-  for (let up = row.parentElement; up; up = up.parentElement)
-    if (up.tagName === "DETAILS") up.open = true;
-}
-function arrive() {
-  const row = find(location.hash.slice(1));
-  if (!row || !row.classList.contains("row")) return;
-  reveal(row);
-  row.scrollIntoView({ block: "center" });
-}
-addEventListener("hashchange", arrive);
-arrive();
-for (const tools of document.querySelectorAll(".tools")) {
-  tools.hidden = false;
-  tools.addEventListener("click", (event) => {
-    if (!event.target.dataset || event.target.dataset.open === undefined)
-      return;
-    const open = event.target.dataset.open === "1";
-    const section = tools.closest("section");
-    for (const part of section.querySelectorAll("details"))
-      part.open = open || "win" in part.dataset;
-  });
-}
-for (const map of document.querySelectorAll(".map")) {
-  const inspect = map.nextElementSibling;
-  inspect.hidden = false;
-  inspect.textContent = "Point at a thought to read it, click to find it.";
-  const links = new Map();
-  for (const link of map.querySelectorAll("a"))
-    links.set(link.getAttribute("href").slice(1), link);
-  map.addEventListener("mouseover", (event) => {
-    const link = event.target.closest("a");
-    if (!link) return;
-    for (const other of links.values()) other.classList.remove("lit");
-    for (let up = link; up; up = links.get(up.dataset.parent))
-      up.classList.add("lit");
-    const row = find(link.getAttribute("href").slice(1));
-    const text = document.createElement("span");
-    text.className = "text";
-    text.textContent = row.querySelector(".text").textContent;
-    inspect.replaceChildren(text, link.dataset.about);
-  });
-  map.addEventListener("mouseleave", () => {
-    for (const other of links.values()) other.classList.remove("lit");
-  });
-}
-"""

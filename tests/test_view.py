@@ -139,12 +139,28 @@ def test_hostile_text_stays_text():
     assert HOSTILE in "".join(page.text)
 
 
-@pytest.mark.parametrize("bad", ["\x1b[2J", "\x00", "\x9b", "\u202e", "\ud800"])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("\x1b[2J", "\x00", "\x9b", "\u202e", "\ud800", "\u200b", "\u200e"),
+        *("\u200f", "\u061c", "\ufeff", "\U000e0041", "\u2066", "\xad"),
+    ],
+)
 def test_controls_are_made_visible(bad):
-    text = view.render([fakes.solution(f"one{bad}two")])
+    thoughts = (fakes.thought(-1, f"a{bad}b", kind="answer"),)
+    solution = dataclasses.replace(
+        fakes.solution(f"one{bad}two", thoughts), answer=f"5{bad}"
+    )
+    text = view.render([solution])
     assert bad not in text
     text.encode("utf-8")
     assert view.visible("a\tb\nc") == "a\tb\nc"
+
+
+def test_a_kind_of_thought_is_text_as_well():
+    thoughts = (fakes.thought(-1, "x = 5", kind=HOSTILE),)
+    page = Page(view.render([fakes.solution("p", thoughts)]))
+    assert not page.of("img")
 
 
 def test_whole_chains_open_and_close():
