@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -242,6 +243,12 @@ def times(one: Unit, other: Unit, exponent: int = 1) -> Unit:
         powers[dimension] = powers.get(dimension, 0) + power * exponent
     kept = tuple(sorted((d, p) for d, p in powers.items() if p))
     return Unit(kept, one.size * other.size**exponent)
+
+
+@functools.cache
+def known() -> tuple[Unit, ...]:
+    """All units of the table."""
+    return tuple(set(_SPELLINGS.values()))
 
 
 def is_counted(unit: Unit) -> bool:

@@ -1,4 +1,10 @@
-"""One step of a chain about a problem that no family recognises."""
+"""One step of a chain about a problem that no family recognises.
+
+A step is judged by what it claims. A false fact is INVALID: an equality of
+numbers that no reading saves. A true one, an identity, or an equation that
+follows from the chain is VALID, where no claim of the step is in doubt. All
+else is UNKNOWN: a new condition, a name, a case, prose.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxlrm.verify.inputs import check_text
+from jaxlrm.verify.steps import equations
+from jaxlrm.verify.steps.claims import Claim, Side, claims_of
+from jaxlrm.verify.steps.readings import Finding, Scene, compare, value_of
+from jaxlrm.verify.steps.scenes import is_tried, setting, uses_bases
+from jaxlrm.verify.steps.tokens import ANNOTATION, LENGTH, tokenize
 from jaxlrm.verify.verdict import Verdict
+
+CONTEXT = 40  # steps of a chain that are read, the last ones
 
 
 class Judgement(NamedTuple):
@@ -14,8 +27,8 @@ class Judgement(NamedTuple):
 
     Attributes:
         verdict: INVALID for a false fact alone.
-        doubt: a claim that only some reading saves, or a rewrite that
-            announces itself and does not hold. It speaks against a step
+        doubt: a claim that only some reading saves, or an equation that
+            contradicts the one it is made of. It speaks against a step
             without refuting it.
     """
 
@@ -23,16 +36,71 @@ class Judgement(NamedTuple):
     doubt: bool = False
 
 
+class _Notes:
+    """What the claims of a step have shown so far."""
+
+    def __init__(self):
+        self.false = False
+        self.shown = False
+        self.doubt = False
+        self.blocked = False  # something may be wrong: no VALID
+
+    def judgement(self) -> Judgement:
+        if self.false:
+            return Judgement(Verdict.INVALID, self.doubt)
+        if self.shown and not self.doubt and not self.blocked:
+            return Judgement(Verdict.VALID)
+        return Judgement(Verdict.UNKNOWN, self.doubt)
+
+
 def judge_step(problem: str, chain: Sequence[str], step: str) -> Judgement:
     """Judges a step by what it claims, whatever the problem.
 
     Args:
-        problem: its whole text.
+        problem: its whole text; "" where it is not known.
         chain: the steps or lines before, in order.
         step: the new step, of any number of lines.
+
+    Raises:
+        TypeError: one of them is no text.
     """
     check_text(problem=problem, step=step)
-    return Judgement(Verdict.UNKNOWN)
+    if len(step) > LENGTH:
+        return Judgement(Verdict.UNKNOWN)
+    chain = [line for line in chain if line.strip()][-CONTEXT:]
+    notes = _Notes()
+    tokens = tokenize(step)
+    claims = claims_of(step)
+    tried = is_tried(chain)
+    earlier = None
+    bases = None
+    for claim in claims:
+        if not claim.relations:
+            continue
+        claimed, scene = setting(tokens, claim)
+        claimed = claimed and not tried
+        before = (notes.false, notes.doubt)
+        _judge_closed(notes, claim, claimed, scene)
+        if (notes.false, notes.doubt) != before:
+            if bases is None:
+                bases = uses_bases(problem, step, *chain[-CONTEXT:])
+            if bases and notes.false and not _names_base(claim):
+                notes.false, notes.doubt = False, True
+        if notes.false:
+            break
+        new = equations.open_claim(claim)
+        if new is not None and claimed:
+            if earlier is None:
+                earlier = _earlier(problem, chain)
+            _judge_open(notes, new, earlier, chain, step)
+            earlier.insert(0, new)
+        elif claimed and any(map(equations.has_unknowns, claim.sides)):
+            _judge_value(notes, claim, chain, scene)
+    for text in ANNOTATION.findall(step):
+        _judge_annotation(notes, text)
+    if not notes.false and not notes.shown and not tried:
+        _judge_whole(notes, claims, tokens, chain, step)
+    return notes.judgement()
 
 
 def check_step(context: str | Sequence[str], step: str) -> Verdict:
@@ -40,13 +108,215 @@ def check_step(context: str | Sequence[str], step: str) -> Verdict:
 
     Args:
         context: the chain so far: a text, or its steps or lines in order.
-        step: the new step.
+        step: the new step, of any number of lines.
+
+    Returns:
+        INVALID where a claim without unknowns is false in every reading; VALID
+        where one is true, or an equation follows from the chain, and no claim
+        is in doubt; else UNKNOWN. Never raises on any text.
 
     Raises:
         TypeError: one of them is no text.
     """
-    chain = [context] if isinstance(context, str) else list(context)
+    if isinstance(context, (list, tuple)):
+        chain = list(context)
+        for number, before in enumerate(chain):
+            check_text(**{f"context[{number}]": before})
+    else:
+        check_text(context=context)
+        chain = context.split("\n")
     check_text(step=step)
-    for number, before in enumerate(chain):
-        check_text(**{f"context[{number}]": before})
     return judge_step("", chain, step).verdict
+
+
+# --- Facts ------------------------------------------------------------------
+
+
+def _judge_closed(
+    notes: _Notes, claim: Claim, claimed: bool, scene: Scene
+) -> None:
+    """Judges each pair of sides without unknowns."""
+    last = len(claim.relations) - 1
+    for index, relation in enumerate(claim.relations):
+        left, right = claim.sides[index], claim.sides[index + 1]
+        if left is None or right is None:
+            continue
+        if equations.has_unknowns(left) or equations.has_unknowns(right):
+            continue
+        first = index == 0
+        certain = (not first or claim.left) and (
+            index < last or claim.right
+        )
+        if relation in ("=", "~"):
+            finding = compare(left, right, relation == "~", scene)
+        elif relation == "==":
+            finding = _congruent(left, right, claim.modulus)
+        else:
+            finding = _ordered(left, right, relation)
+        if relation == "=" and claim.modulus and finding is not Finding.TRUE:
+            finding = _congruent(left, right, claim.modulus)
+        _note(notes, finding, left, right, first, certain, claimed, claim)
+
+
+def _note(
+    notes: _Notes,
+    finding: Finding,
+    left: Side,
+    right: Side,
+    first: bool,
+    certain: bool,
+    claimed: bool,
+    claim: Claim,
+) -> None:
+    if finding is Finding.NOTHING:
+        return
+    if finding is Finding.TRUE:
+        says = not (left.plain and right.plain) and left.pieces != right.pieces
+        if certain and claimed and says:
+            notes.shown = True
+        return
+    if left.plain and right.plain:
+        # 15 gallons = 60 pints: a conversion, a name, a candidate.
+        notes.blocked = notes.blocked or certain
+        return
+    notes.blocked = True
+    if not claimed:
+        return
+    if finding is Finding.NEAR:
+        return
+    if finding is Finding.DOUBTFUL:
+        notes.doubt = True
+    elif not certain or (first and left.plain):
+        notes.doubt = notes.doubt or not (first and left.plain)
+    elif claim.loose:
+        notes.doubt = True
+    else:
+        notes.false = True
+
+
+def _names_base(claim: Claim) -> bool:
+    """Does a claim itself say what its numbers are?"""
+    pieces = [piece for side in claim.sides if side for piece in side.pieces]
+    return bool(claim.modulus) or any(
+        piece.startswith("_{") or piece == r"\bmod" for piece in pieces
+    )
+
+
+def _congruent(left: Side, right: Side, modulus: str) -> Finding:
+    values = [value_of(text) for text in (left.text, right.text, modulus)]
+    if None in values or not all(value.exact for value in values):
+        return Finding.NOTHING
+    one, other, size = (value.number for value in values)
+    if size.denominator != 1 or size < 1:
+        return Finding.NOTHING
+    difference = one - other
+    if difference.denominator != 1:
+        return Finding.NOTHING
+    return Finding.TRUE if difference % size == 0 else Finding.FALSE
+
+
+_ORDERS = {
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+    "!=": lambda a, b: a != b,
+}
+
+
+def _ordered(left: Side, right: Side, relation: str) -> Finding:
+    """An inequality: often a condition that is tried, so never FALSE."""
+    one, other = value_of(left.text), value_of(right.text)
+    if one is None or other is None or not (one.exact and other.exact):
+        return Finding.NOTHING
+    holds = _ORDERS[relation](one.number, other.number)
+    return Finding.TRUE if holds else Finding.DOUBTFUL
+
+
+def _judge_annotation(notes: _Notes, text: str) -> None:
+    """`<<16-3-4=9>>`, what a calculator was asked and said."""
+    for claim in claims_of(text):
+        if len(claim.sides) == 2 and claim.start == 0 and claim.left:
+            before = notes.shown
+            _judge_closed(notes, claim, True, Scene())
+            notes.shown = before
+
+
+# --- Lines with unknowns ----------------------------------------------------
+
+
+def _earlier(problem: str, chain: Sequence[str]) -> list[equations.Open]:
+    """The equations of the chain and of the problem, the last first."""
+    found: list[equations.Open] = []
+    for text in reversed((problem, *chain)):
+        found.extend(reversed(equations.equations_of(text)))
+        if len(found) >= equations.EARLIER:
+            break
+    return found[: equations.EARLIER]
+
+
+def _judge_open(
+    notes: _Notes,
+    new: equations.Open,
+    earlier: list[equations.Open],
+    chain: Sequence[str],
+    step: str,
+) -> None:
+    if equations.is_identity(new) or equations.follows(new, earlier):
+        notes.shown = True
+        return
+    words = equations.words_of(step)
+    if chain:
+        words = words | equations.words_of(chain[-1])
+    if equations.contradicts(new, earlier, words):
+        notes.doubt = True
+
+
+def _judge_value(
+    notes: _Notes, claim: Claim, chain: Sequence[str], scene: Scene
+) -> None:
+    """`C = 56.5` where the chain has said that `C = 18 * pi`."""
+    value = equations.rests_on_value(claim, chain)
+    last = claim.sides[-1]
+    if value is None or last is None or equations.has_unknowns(last):
+        return
+    if len(claim.sides) != 2 or not (claim.left and claim.right):
+        return
+    finding = compare(value, last, claim.relations[0] == "~", scene)
+    if finding is Finding.TRUE and not value.plain:
+        notes.shown = True
+
+
+def _judge_whole(
+    notes: _Notes,
+    claims: Sequence[Claim],
+    tokens,
+    chain: Sequence[str],
+    step: str,
+) -> None:
+    """A step that is a formula alone, behind another one."""
+    if not chain or not claims:
+        return
+    claim = claims[0]
+    if claim.left and claim.end >= len(tokens) - 1:
+        if not claim.relations:
+            notes.shown = _keeps_value(claim, chain[-1])
+            return
+        if equations.solves(claim, chain):
+            notes.shown = True
+            return
+    if equations.whole_line_follows(step, chain):
+        notes.shown = True
+
+
+def _keeps_value(claim: Claim, before: str) -> bool:
+    """An expression after another one of the same value."""
+    others = claims_of(before)
+    if len(others) != 1 or others[0].relations or not others[0].whole:
+        return False
+    side, other = claim.sides[0], others[0].sides[0]
+    if side is None or other is None or side.pieces == other.pieces:
+        return False
+    if equations.has_unknowns(side) or equations.has_unknowns(other):
+        return equations.are_identical(other, side)
+    return compare(other, side, False, Scene()) is Finding.TRUE

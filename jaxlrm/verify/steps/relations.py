@@ -123,7 +123,7 @@ def _compare_with(text: str, other: Equation) -> bool | None:
     """Has the equation of a text the same solutions? False if it is none."""
     try:
         line = parse(text)
-        equation = _single(line) if line.names else None
+        equation = single(line) if line.names else None
     except (NotParsed, ZeroDivisionError):
         return False
     return equation is not None and compare_equations(equation, other)
@@ -140,13 +140,13 @@ def _relate_lines(old: Line, new: Line) -> Relation:
         return Relation.UNKNOWN
     if len(new.sides) == 1:
         return Relation.UNKNOWN
-    one, other = _single(old), _single(new)
+    one, other = single(old), single(new)
     if one is None or other is None:
         return Relation.UNKNOWN
     return _relate_equations(one, other)
 
 
-def _single(line: Line) -> Equation | None:
+def single(line: Line) -> Equation | None:
     """A line as one equation: also `x = 10/2 = 5`, but not `x = y = 5`."""
     if len(line.sides) == 1:
         return None

@@ -1,0 +1,613 @@
+"""Where a step claims that something equals something, and how certainly.
+
+A claim is a chain of sides with relations between them, found among the tokens
+of a step: `24 + 27 = 51 = 3 * 17`. Its borders are what stands before the
+first side and behind the last one: `half of 3 + 4 = 7` and `4 / 3 = 1 and 1/3`
+say something else than what stands between them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+from jaxlrm.verify.steps.tokens import END, Token, tokenize
+from jaxlrm.verify.steps.words import (
+    BORDERS,
+    CONTINUES,
+    EQUALS,
+    FRACTIONS,
+    LABELS,
+    LINKS,
+    LOOSE_EQUALS,
+    STOPS,
+    WITH_BY,
+)
+
+DEPTH = 10  # nested brackets
+SIDES = 40
+LINKED = 8  # tokens before a word such as `and` that it may link
+UNIT_WORDS = 5
+_VALUES = frozenset(("number", "atom"))
+_ARTICLES = frozenset(("the", "his", "her", "their", "its", "those", "all"))
+
+_OPERATING = WITH_BY.keys() | EQUALS
+_ENDS = (STOPS - {"and"}) | {"of", "per", "a", "an", "each", "for", "in"}
+
+
+class Side(NamedTuple):
+    """One side of a claim.
+
+    Attributes:
+        pieces: what it consists of; `20%` for a percentage.
+        units: the words and signs of currencies behind and before numbers.
+        plain: is it one number, with its sign?
+    """
+
+    pieces: tuple[str, ...]
+    units: frozenset[str]
+    plain: bool
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        return " ".join(self.pieces)
+
+
+class Claim(NamedTuple):
+    """A chain of sides.
+
+    Attributes:
+        sides: at least one; None for one that goes on with a name.
+        relations: between them, one fewer.
+        loose: is a relation the word `is` or the like?
+        left: does nothing before the first side belong to it?
+        right: does nothing behind the last side belong to it?
+        modulus: of `(mod 7)` behind it, else "".
+        start: the index of its first token.
+        end: the index behind its last token.
+        whole: does it stand alone on its line or in its formula?
+    """
+
+    sides: tuple[Side | None, ...]
+    relations: tuple[str, ...]
+    loose: bool
+    left: bool
+    right: bool
+    modulus: str
+    start: int
+    end: int
+    whole: bool
+
+
+@functools.lru_cache(maxsize=1024)
+def claims_of(text: str) -> tuple[Claim, ...]:
+    """The claims of a step in order, expressions alone among them."""
+    tokens = tokenize(text)
+    if not tokens:
+        return ()
+    return tuple(_Scanner(tokens).claims())
+
+
+class _Scanner:
+    def __init__(self, tokens: tuple[Token, ...]):
+        self.tokens = (*tokens, END, END, END)
+        self.size = len(tokens)
+        self.pieces: list[str] = []
+        self.units: set[str] = set()
+        self.dangling = False
+
+    def claims(self) -> list[Claim]:
+        found = []
+        index = 0
+        while index < self.size:
+            if self.begins_operand(index) and not self.is_bullet(index):
+                claim = self.claim(index)
+                if claim is not None:
+                    found.append(claim)
+                    index = max(claim.end, index + 1)
+                    continue
+            index += 1
+        return found
+
+    # --- A claim ------------------------------------------------------------
+
+    def claim(self, start: int) -> Claim | None:
+        index = start
+        sides: list[Side | None] = []
+        relations: list[str] = []
+        loose = False
+        while True:
+            side, after = self.side(index)
+            if after < 0:
+                if not sides:
+                    return None
+                sides.append(None)
+                break
+            sides.append(side)
+            index = after
+            if self.dangling or len(sides) > SIDES:
+                break
+            relation, weak, following = self.relation(index)
+            if not relation:
+                break
+            relations.append(relation)
+            loose = loose or weak
+            index = following
+        if len(sides) == len(relations):
+            sides.append(None)
+        modulus, behind = self.modulus(index)
+        return Claim(
+            tuple(sides),
+            tuple(relations),
+            loose,
+            self.left(start),
+            not self.dangling and self.right(behind),
+            modulus,
+            start,
+            behind,
+            self.is_whole(start, behind),
+        )
+
+    def side(self, index: int) -> tuple[Side | None, int]:
+        self.pieces, self.units, self.dangling = [], set(), False
+        end = self.expression(index, 0)
+        if end < 0:
+            return None, -1
+        if self.dangling:
+            return None, end
+        pieces = tuple(self.pieces)
+        return Side(pieces, frozenset(self.units), _is_plain(pieces)), end
+
+    def relation(self, index: int) -> tuple[str, bool, int]:
+        """The relation, is it a loose one, and the index behind it."""
+        index = self.skip(index, rows=True)
+        token = self.tokens[index]
+        if token.kind == "relation":
+            return token.text, False, self.skip(index + 1, rows=True)
+        if token.kind != "word":
+            return "", False, index
+        following = self.tokens[index + 1]
+        plain = _is_literal(tuple(self.pieces))
+        if token.text in EQUALS:
+            to = following.text == "to"
+            return "=", plain, index + 1 + to
+        if token.text in LOOSE_EQUALS:
+            if following.text in EQUALS:
+                to = self.tokens[index + 2].text == "to"
+                return "=", plain, index + 2 + to
+            if len(self.pieces) > 1 and self.begins_operand(index + 1):
+                return "=", True, index + 1
+        return "", False, index
+
+    def modulus(self, index: int) -> tuple[str, int]:
+        behind = self.skip(index, rows=False)
+        token = self.tokens[behind]
+        if token.kind == "modulus":
+            return token.text, behind + 1
+        if token.kind == "open":
+            mod, number, close = self.tokens[behind + 1 : behind + 4]
+            if (mod.text, number.kind, close.kind) == (
+                r"\bmod",
+                "number",
+                "close",
+            ):
+                return number.text, behind + 4
+        return "", index
+
+    def skip(self, index: int, rows: bool) -> int:
+        """Over the edges of formulas, and new rows."""
+        kind = self.tokens[index].kind
+        while kind == "edge" or (rows and kind == "row"):
+            index += 1
+            kind = self.tokens[index].kind
+        return index
+
+    # --- Expressions --------------------------------------------------------
+
+    def begins_operand(self, index: int) -> bool:
+        token = self.tokens[index]
+        kind = token.kind
+        if kind in ("number", "atom", "open", "function", "currency"):
+            return True
+        if kind == "letter":
+            if token.maths or token.text not in "aAI":
+                return True
+            following = self.tokens[index + 1]
+            return following.kind in ("relation", "operator", "script")
+        if kind == "operator" and token.text in "+-":
+            following = self.tokens[index + 1]
+            return following.kind in _VALUES | {"currency", "open"} or (
+                following.kind in ("letter", "function")
+            )
+        if kind == "word" and token.text in FRACTIONS:
+            return self.tokens[index + 1].text == "of" and self.begins_operand(
+                self.after_of(index + 2)
+            )
+        return False
+
+    def after_of(self, index: int) -> int:
+        return index + (self.tokens[index].text in _ARTICLES)
+
+    def expression(self, index: int, depth: int) -> int:
+        """Reads operands and operators; the index behind them, or −1."""
+        index = self.operand(index, depth)
+        while index >= 0:
+            index = self.unit(index, depth)
+            operator, following = self.operator(index)
+            if following < 0:
+                return index
+            mark = len(self.pieces)
+            if operator:
+                self.pieces.append(operator)
+            after = self.operand(following, depth)
+            if after < 0:
+                del self.pieces[mark:]
+                if operator:
+                    self.dangling = True
+                return index
+            if not operator and self.is_aside(index, following, after):
+                del self.pieces[mark:]
+                return index
+            index = after
+        return index
+
+    def is_aside(self, index: int, following: int, after: int) -> bool:
+        """Is `(3 + 4)` in prose a remark, and no factor?"""
+        token = self.tokens[following]
+        if token.kind != "open" or token.maths or not token.spaced:
+            return False
+        behind = self.tokens[after].kind
+        return behind not in ("operator", "relation")
+
+    def operand(self, index: int, depth: int) -> int:
+        tokens = self.tokens
+        token = tokens[index]
+        if depth > DEPTH:
+            return -1
+        while token.kind == "edge" or (
+            token.kind == "operator" and token.text in "+-"
+        ):
+            if token.kind == "operator":
+                self.pieces.append(token.text)
+                depth += 1
+                if depth > DEPTH:
+                    return -1
+            index += 1
+            token = tokens[index]
+        if token.kind == "currency":
+            self.units.add(token.text)
+            index = self.skip(index + 1, rows=False)
+            token = tokens[index]
+            if token.text == "-" and tokens[index + 1].kind == "number":
+                self.pieces.append("-")
+                index += 1
+                token = tokens[index]
+        kind = token.kind
+        if kind == "number":
+            self.pieces.append(token.text)
+            index = self.mixed(index + 1)
+        elif kind in ("atom", "letter"):
+            self.pieces.append(token.text)
+            index += 1
+        elif kind == "function":
+            self.pieces.append(token.text)
+            index = self.operand(index + 1, depth + 1)
+            if index < 0:
+                return -1
+        elif kind == "open":
+            self.pieces.append("(")
+            inner = self.expression(index + 1, depth + 1)
+            if inner < 0 or self.dangling:
+                self.dangling = False
+                return -1
+            inner = self.skip(inner, rows=False)
+            if tokens[inner].kind != "close":
+                return -1
+            self.pieces.append(")")
+            index = inner + 1
+        elif kind == "word" and token.text in FRACTIONS:
+            if not self.begins_operand(index):
+                return -1
+            self.pieces.append(FRACTIONS[token.text])
+            index += 1
+        elif kind == "dots":
+            self.pieces.append("...")
+            return index + 1
+        else:
+            return -1
+        return self.postfix(index)
+
+    def mixed(self, index: int) -> int:
+        """`1 1/2` and `1 and 1/2`."""
+        tokens = self.tokens
+        joined = index + (tokens[index].text == "and")
+        first, slash, second = tokens[joined : joined + 3]
+        if (
+            first.kind == second.kind == "number"
+            and slash.text == "/"
+            and first.spaced
+            and first.text.isdigit()
+            and second.text.isdigit()
+            and int(first.text[:9]) < int(second.text[:9])
+            and "." not in self.pieces[-1]
+        ):
+            self.pieces[-1] = (
+                f"({self.pieces[-1]} {first.text}/{second.text})"
+            )
+            return joined + 3
+        return index
+
+    def postfix(self, index: int) -> int:
+        while True:
+            token = self.tokens[index]
+            kind = token.kind
+            if kind in ("script", "degree"):
+                self.pieces.append(token.text)
+            elif kind == "bang" and not (token.spaced and not token.maths):
+                self.pieces.append("!")
+            elif kind == "percent" or (
+                kind == "word" and token.text in ("percent", "pct")
+            ):
+                if self.pieces[-1][-1].isdigit() or self.pieces[-1] == ")":
+                    self.pieces[-1] += "%"
+                else:
+                    return index
+            else:
+                return index
+            index += 1
+
+    def operator(self, index: int) -> tuple[str, int]:
+        """The operator here ("" before a factor) and the index behind it.
+
+        −1 where the expression ends.
+        """
+        tokens = self.tokens
+        token = tokens[index]
+        behind = index
+        if token.kind in ("edge", "row"):
+            behind = self.skip(index, rows=True)
+            token = tokens[behind]
+            if token.kind != "operator" or (
+                not token.maths and tokens[behind - 1].kind == "row"
+            ):
+                return "", -1
+        kind, text = token.kind, token.text
+        if kind == "operator":
+            following = tokens[behind + 1]
+            if text == "/" and following.kind == "word":
+                return "", -1
+            if text == "/" and tokens[behind - 1].kind == "word":
+                self.units.add("/")  # 2 degrees/10 minutes
+            return text, behind + 1
+        if kind == "word":
+            if text in WITH_BY and tokens[behind + 1].text == "by":
+                return WITH_BY[text], behind + 2
+            if text == "of" and self.is_fraction():
+                return "*", self.after_of(behind + 1)
+            return "", -1
+        if kind == "letter":
+            if text in "xX" and self.is_times(behind):
+                return "*", behind + 1
+            if token.maths or not token.spaced:
+                return "", behind
+            return "", -1
+        if kind in ("open", "atom", "function") or (
+            kind == "number" and self.pieces[-1] == "!" and token.maths
+        ):
+            if kind == "open" or token.maths or not token.spaced:
+                return "", behind
+        return "", -1
+
+    def is_times(self, index: int) -> bool:
+        """Is the letter x between two operands a sign of a product?"""
+        before, token, after = self.tokens[index - 1 : index + 2]
+        if after.kind not in ("number", "currency", "open", "atom"):
+            return False
+        if before.kind == "letter" and not token.spaced:
+            return False
+        if after.kind in ("open", "atom") and not after.spaced:
+            return token.spaced and after.kind != "open"
+        return token.spaced == after.spaced or after.kind == "currency"
+
+    def is_fraction(self) -> bool:
+        """Is what was read last a part of something, as `of` needs?"""
+        pieces = self.pieces
+        if pieces[-1][-1] == "%" or pieces[-1] in FRACTIONS.values():
+            return True
+        if pieces[-1].startswith(r"\frac"):
+            return True
+        return (
+            len(pieces) > 2
+            and pieces[-2] == "/"
+            and pieces[-1].isdigit()
+            and pieces[-3].isdigit()
+        ) or (pieces[-1] == ")" and "/" in pieces[-4:])
+
+    def unit(self, index: int, depth: int) -> int:
+        """Reads the words behind an operand, where the formula goes on."""
+        tokens = self.tokens
+        token = tokens[index]
+        if token.kind not in ("word", "operator", "currency"):
+            return index
+        if token.kind == "operator" and token.text != "/":
+            return index
+        end, words = index, []
+        while len(words) < UNIT_WORDS:
+            token = tokens[end]
+            if token.kind == "word":
+                if token.text in STOPS or token.text in WITH_BY:
+                    break
+                if token.text == "of" and not words and self.is_fraction():
+                    break
+                words.append(token.text)
+            elif token.text == "/" and tokens[end + 1].kind == "word":
+                words.append("/")
+            elif token.kind == "letter" and words and words[-1] in "/of":
+                words.append(token.text)  # per a
+            elif token.kind == "currency" and not words and not token.spaced:
+                words.append(token.text)
+            else:
+                break
+            end += 1
+        if not words:
+            return index
+        if tokens[end].kind == "script":
+            end += 1  # cm^2
+        token = tokens[self.skip(end, rows=True)]
+        goes_on = (
+            token.kind in ("operator", "relation")
+            or (token.kind == "close" and depth)
+            or (token.kind == "letter" and self.is_times(end))
+            or (token.kind == "word" and token.text in _OPERATING)
+        )
+        self.units.update(word.removesuffix("s") for word in words[:3])
+        if token.kind == "operator" and tokens[end].kind in ("row",):
+            goes_on = token.maths
+        return end if goes_on else index
+
+    # --- Borders ------------------------------------------------------------
+
+    def is_bullet(self, index: int) -> bool:
+        token = self.tokens[index]
+        return (
+            token.kind == "operator"
+            and not token.maths
+            and self.tokens[index + 1].spaced
+            and index > 0
+            and self.tokens[index - 1].kind not in ("row", "edge", "relation")
+        )
+
+    def left(self, start: int) -> bool:
+        index = start - 1
+        formula = False
+        while index >= 0 and self.tokens[index].kind == "edge":
+            index -= 1
+            formula = True
+        if index < 0:
+            return True
+        token = self.tokens[index]
+        kind = token.kind
+        if kind == "word":
+            if token.text in BORDERS or self.is_named(index):
+                return False
+            if token.text in LINKS:
+                return not self.counts_before(index)
+            if token.text in LABELS and not formula:
+                return False
+            if token.text == "of":
+                return self.is_plain_of(index)
+            return formula or self.tokens[start].spaced
+        if kind in ("relation", "row", "stop", "break", "open"):
+            return token.text not in ("<", ">", "!=", "|")or kind == "stop"
+        return False
+
+    def is_named(self, index: int) -> bool:
+        """Are the words before a number those of a named quantity?
+
+        As in `25 classmates + his 1 teacher + 1 = 27`.
+        """
+        for place in range(index - 1, max(-1, index - 4), -1):
+            token = self.tokens[place]
+            if token.kind == "operator":
+                return token.text != "-" or not token.spaced
+            if token.kind != "word":
+                return False
+        return False
+
+    def counts_before(self, index: int) -> bool:
+        """Is there a number, or a verb of arithmetic, in the clause so far?"""
+        for token in reversed(self.tokens[max(0, index - LINKED) : index]):
+            if token.kind in ("number", "atom", "percent", "letter"):
+                return token.text not in "aAI"
+            if token.kind in ("stop", "row", "break", "relation", "close"):
+                return False
+            if token.text in BORDERS:
+                return True
+        return False
+
+    def is_plain_of(self, index: int) -> bool:
+        """Is it the `of` of `a total of`, not that of `half of`?"""
+        before = self.tokens[max(0, index - 3) : index]
+        return all(
+            token.kind == "word"
+            and token.text not in BORDERS
+            and token.text not in FRACTIONS
+            for token in before[-2:]
+        ) and not any(token.kind in ("number", "percent") for token in before)
+
+    def right(self, end: int) -> bool:
+        index = end
+        while self.tokens[index].kind == "edge":
+            index += 1
+        token = self.tokens[index]
+        kind = token.kind
+        if kind == "word":
+            if token.text in CONTINUES:
+                return False
+            if token.text in ("more", "less", "fewer", "greater"):
+                return self.tokens[index + 1].text != "than"
+            return not self.number_follows(index)
+        if kind == "letter":
+            return token.spaced and token.text in "aAI"
+        if kind == "open":
+            return token.spaced and not token.maths
+        if kind in ("row", "stop", "close"):
+            return True
+        if kind == "break":
+            if token.text == "," and not self.tokens[index + 1].spaced:
+                return self.tokens[index + 1].kind != "number"
+            return token.text != ":" or self.tokens[index + 1].spaced
+        if kind == "bang":
+            return token.spaced
+        if kind == "operator":
+            # A dash behind the result, or the next item of a list.
+            following = self.tokens[index + 1]
+            return (
+                token.text == "-"
+                and token.spaced
+                and following.kind == "word"
+                and following.spaced
+            )
+        return False
+
+    def number_follows(self, index: int) -> bool:
+        """`1 hour 30 minutes`, `3 feet and 2 inches`."""
+        if self.tokens[index].text in _ENDS:
+            return False
+        for token in self.tokens[index + 1 : index + 4]:
+            if token.kind in ("number", "atom", "currency"):
+                return True
+            if token.kind not in ("word", "edge"):
+                return False
+            if token.text in _ENDS:
+                return False
+        return False
+
+    def is_whole(self, start: int, end: int) -> bool:
+        before = self.tokens[start - 1].kind if start else "row"
+        after = self.tokens[end]
+        if after.text in (".", ",") and after.kind in ("stop", "break"):
+            after = self.tokens[end + 1]
+        alone = ("edge", "row", "stop")
+        return before in (*alone, "break") and after.kind in alone
+
+
+def _is_literal(pieces: tuple[str, ...]) -> bool:
+    """Is it a number or a fraction of two, with nothing to compute?"""
+    if len(pieces) == 3 and pieces[1] == "/":
+        return pieces[0].isdigit() and pieces[2].isdigit()
+    return _is_plain(pieces)
+
+
+def _is_plain(pieces: tuple[str, ...]) -> bool:
+    if len(pieces) == 2 and pieces[0] in "+-":
+        pieces = pieces[1:]
+    if len(pieces) == 3 and pieces[0] == "(" and pieces[2] == ")":
+        pieces = pieces[1:2]  # \boxed{12}
+    if len(pieces) != 1:
+        return False
+    piece = pieces[0].rstrip("%")
+    return piece.replace(".", "", 1).isdigit() or piece.startswith(
+        ("(", r"\frac{", r"\recurring")
+    ) and piece.replace("/", "").replace(" ", "").strip("()").isdigit()

@@ -1,0 +1,552 @@
+"""Does a closed claim hold, in this reading or in any other?
+
+`compare` decides one equality of two sides without unknowns. False is only
+what no sensible reading saves: another order of operations, a percentage as a
+number, a rounding, a dropped sign, another unit.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import NamedTuple
+
+from jaxlrm.verify import balls, units
+from jaxlrm.verify.exact import NotParsed
+from jaxlrm.verify.rational import rational
+from jaxlrm.verify.steps.claims import Side
+from jaxlrm.verify.syntax import Tree, parse_answer
+
+READINGS = 24  # of one side
+_CLOSE = Fraction(1, 10**9)  # relative error of a float
+
+
+class Finding(enum.Enum):
+    """What is found about a claim.
+
+    Attributes:
+        TRUE: it holds as it is written.
+        NEAR: one side is the other one, rightly rounded to some decimals.
+        DOUBTFUL: it holds in some reading alone.
+        FALSE: it holds in none.
+        NOTHING: it is not read, or says nothing.
+    """
+
+    TRUE = enum.auto()
+    NEAR = enum.auto()
+    DOUBTFUL = enum.auto()
+    FALSE = enum.auto()
+    NOTHING = enum.auto()
+
+
+class Scene(NamedTuple):
+    """What a sentence says about all its claims.
+
+    Attributes:
+        rounds: are the numbers near ones?
+        percent: is a percentage spoken of?
+    """
+
+    rounds: bool = False
+    percent: bool = False
+
+
+class Value(NamedTuple):
+    """Of a side in one reading.
+
+    Attributes:
+        number: exact, or near an irrational one.
+        exact: is it?
+        tree: what was read.
+    """
+
+    number: Fraction
+    exact: bool
+    tree: Tree
+
+
+@functools.lru_cache(maxsize=4096)
+def value_of(text: str) -> Value | None:
+    """The value of a text without unknowns; None where it has none."""
+    try:
+        tree = _based(parse_answer(text))
+        try:
+            return Value(Fraction(rational(tree)), True, tree)
+        except ZeroDivisionError:
+            return None
+        except NotParsed:
+            if balls.names(tree) - {"pi"}:
+                return None
+            return Value(Fraction(balls.nearest(tree)), False, tree)
+    except (
+        NotParsed,
+        ZeroDivisionError,
+        RecursionError,
+        OverflowError,
+        ValueError,
+    ):
+        return None
+
+
+def _based(tree: Tree) -> Tree:
+    """Numbers of other bases by their values."""
+    kind = tree[0]
+    if kind == "base":
+        return ("n", int(tree[1], tree[2]), None)
+    if kind in ("+", "*", "/", "^"):
+        return (kind, _based(tree[1]), _based(tree[2]))
+    if kind == "-":
+        return ("-", _based(tree[1]))
+    return tree
+
+
+def compare(left: Side, right: Side, near: bool, scene: Scene) -> Finding:
+    """Are two sides equal?
+
+    Args:
+        left: the first side.
+        right: the second side.
+        near: does the claim say no more than that they are near (`≈`)?
+        scene: what the sentence says.
+    """
+    one, other = value_of(_written(left)), value_of(_written(right))
+    if one is None or other is None:
+        return Finding.NOTHING
+    if _equal(one, other):
+        return _unless_units_differ(left, right)
+    rounded = _rounded(one.number, other.number, right) or _rounded(
+        other.number, one.number, left
+    )
+    if rounded is Finding.NEAR or (near and rounded):
+        return Finding.TRUE if near else Finding.NEAR
+    if rounded:
+        return rounded
+    if near or scene.rounds:
+        size = max(abs(one.number), abs(other.number))
+        if abs(one.number - other.number) * 10 <= size:
+            return Finding.DOUBTFUL
+    return _in_other_readings(left, right, one, other, scene)
+
+
+def _written(side: Side) -> str:
+    """In the reading of most: a percentage is a hundredth."""
+    text = _series(side)
+    if "//" in text:
+        text = _floored(text)
+    if "%" not in text:
+        return text
+    return " ".join(map(_percentage, text.split(" ")))
+
+
+def _floored(text: str) -> str:
+    """`17 // 5` as the parser reads it."""
+    pieces = text.split(" ")
+    if pieces.count("//") != 1 or "(" in pieces:
+        return text
+    index = pieces.index("//")
+    if not 0 < index < len(pieces) - 1:
+        return text
+    quotient = f"\\lfloor {pieces[index - 1]} / {pieces[index + 1]} \\rfloor"
+    return " ".join((*pieces[: index - 1], quotient, *pieces[index + 2 :]))
+
+
+def _percentage(piece: str) -> str:
+    if piece[-1:] != "%":
+        return piece
+    if piece[0] == ")":
+        return ") / 100"
+    return f"({piece.rstrip('%')}/100)"
+
+
+def _equal(one: Value, other: Value) -> bool:
+    if one.exact and other.exact:
+        return one.number == other.number
+    try:
+        same = balls.equal(one.tree, other.tree)
+    except (NotParsed, ZeroDivisionError):
+        same = None
+    return same is True
+
+
+# --- Rounding ---------------------------------------------------------------
+
+
+def _places(side: Side) -> int | None:
+    """How many decimals a plain number has; None for other sides."""
+    if not side.plain:
+        return None
+    text = "".join(side.pieces).strip("()+-%")
+    if not text.replace(".", "", 1).isdigit():
+        return None
+    return len(text.partition(".")[2])
+
+
+def _rounded(exact: Fraction, shown: Fraction, side: Side) -> Finding | None:
+    """Is what a side shows left of an exact value?"""
+    places = _places(side)
+    if places is None:
+        return None
+    if any("%" in piece for piece in side.pieces):
+        places += 2
+    unit = Fraction(1, 10**places)
+    if (exact / unit).denominator == 1:
+        return None  # it needs no rounding
+    distance = abs(exact - shown)
+    if distance >= unit:
+        return None
+    if places and distance * 2 <= unit:
+        return Finding.NEAR
+    return Finding.DOUBTFUL
+
+
+# --- Other readings ---------------------------------------------------------
+
+
+def _in_other_readings(
+    left: Side, right: Side, one: Value, other: Value, scene: Scene
+) -> Finding:
+    if one.number == -other.number:
+        return Finding.DOUBTFUL  # the difference is meant
+    money = bool(left.units & right.units & _MONEY)
+    firsts = list(_values(left, money))
+    seconds = list(_values(right, money))
+    for first, second in itertools.product(firsts, seconds):
+        if _near(first, second) or first == -second:
+            return Finding.DOUBTFUL
+        if _rounded(first, second, right) or _rounded(second, first, left):
+            return Finding.DOUBTFUL
+    if _goes_on(one.number, right):
+        return Finding.DOUBTFUL
+    if scene.percent or any("%" in p for p in left.pieces + right.pieces):
+        if not money and _differ_by(firsts, seconds, (Fraction(100),), right):
+            return Finding.DOUBTFUL
+    if _differ_by(firsts, seconds, _conversions(left, right), right):
+        return Finding.DOUBTFUL
+    if _mixes(left.units | right.units) or _is_rate(left) or _is_rate(right):
+        return Finding.DOUBTFUL
+    if _within_operands(left, one.number, other.number) or _within_operands(
+        right, other.number, one.number
+    ):
+        return Finding.DOUBTFUL
+    return Finding.FALSE
+
+
+_MONEY = frozenset("$£€¥₹")
+
+
+def _near(one: Fraction, other: Fraction) -> bool:
+    return abs(one - other) <= _CLOSE * max(abs(one), abs(other))
+
+
+def _values(side: Side, money: bool) -> Iterator[Fraction]:
+    """The values of a side in its readings."""
+    seen = set()
+    for text in itertools.islice(_texts(side, money), READINGS):
+        if text in seen:
+            continue
+        seen.add(text)
+        value = value_of(text)
+        if value is not None:
+            yield value.number
+
+
+def _texts(side: Side, money: bool) -> Iterator[str]:
+    written = _written(side)
+    yield written
+    for pieces in _by_percent(side.pieces, money):
+        text = " ".join(pieces)
+        yield text
+        yield from _regrouped(pieces)
+    if r"\pi" in written:
+        yield written.replace(r"\pi", "(3.14)")
+        yield written.replace(r"\pi", "(22/7)")
+    if "^{" not in written and "!" in written:
+        yield written.rstrip("! ")
+    for name in (r"\sin", r"\cos", r"\tan"):
+        if name in written and "°" not in written:
+            yield _in_degrees(written)
+            break
+
+
+def _by_percent(
+    pieces: tuple[str, ...], money: bool
+) -> Iterator[tuple[str, ...]]:
+    """Percentages as hundredths, as numbers, and as more or less of it."""
+    if not any("%" in piece for piece in pieces):
+        yield pieces
+        return
+    yield tuple(map(_percentage, pieces))
+    if not money:
+        yield tuple(piece.rstrip("%") for piece in pieces)
+    if pieces[-1].endswith("%") and len(pieces) > 2 and pieces[-2] in "+-":
+        part = f"(1 {pieces[-2]} {_percentage(pieces[-1])})"
+        yield (*pieces[:-2], "*", part)
+        yield ("(", *pieces[:-2], ")", "*", part)
+
+
+def _regrouped(pieces: tuple[str, ...]) -> Iterator[str]:
+    """Other orders of the operations."""
+    flat = "(" not in pieces and not any("^" in piece for piece in pieces)
+    if "//" in pieces:
+        yield " ".join("/" if piece == "//" else piece for piece in pieces)
+        return
+    operators = [piece for piece in pieces if piece in _OPERATORS]
+    if len(operators) < 2:
+        return
+    if flat:
+        text = ""
+        for piece in pieces:
+            if piece in _OPERATORS and text:
+                text = f"({text}) {piece}"
+            else:
+                text += f" {piece}"
+        yield text
+    fractions = [
+        index
+        for index in range(1, len(pieces) - 1)
+        if pieces[index] == "/"
+        and pieces[index - 1].isdigit()
+        and pieces[index + 1].isdigit()
+    ]
+    # Literal fractions bind first: 28 / 1/5.
+    for chosen in (fractions[::2], fractions[1::2], fractions[1:]):
+        grouped = list(pieces)
+        for index in chosen:
+            grouped[index - 1] = "(" + grouped[index - 1]
+            grouped[index + 1] = grouped[index + 1] + ")"
+        yield " ".join(grouped)
+    # All behind a division is below it: 100 / 5 * 4.
+    slash = pieces.index("/") if "/" in pieces else 0
+    if slash:
+        yield (
+            " ".join(pieces[: slash + 1])
+            + " ( "
+            + " ".join(pieces[slash + 1 :])
+            + " )"
+        )
+
+
+_OPERATORS = frozenset(("+", "-", "*", "/"))
+
+
+def _in_degrees(text: str) -> str:
+    words = text.split(" ")
+    return " ".join(
+        f"({word} * \\pi / 180)"
+        if index and words[index - 1] in (r"\sin", r"\cos", r"\tan")
+        else word
+        for index, word in enumerate(words)
+    )
+
+
+def _goes_on(result: Fraction, right: Side) -> bool:
+    """`20 - 4 = 16 / 2 = 8`: each sign goes on from the last result."""
+    pieces = right.pieces
+    for size in (1, 2, 3):
+        if len(pieces) <= size or pieces[size] not in _OPERATORS:
+            continue
+        value = value_of(" ".join(pieces[:size]).rstrip("%"))
+        if value is not None and (
+            _near(value.number, result)
+            or _rounded(
+                result, value.number, Side(pieces[:size], frozenset(), True)
+            )
+        ):
+            return True
+    return False
+
+
+def _differ_by(firsts, seconds, factors, right: Side) -> bool:
+    for first, second in itertools.product(firsts, seconds):
+        for factor in factors:
+            if _near(first * factor, second) or _near(first, second * factor):
+                return True
+            if _rounded(first * factor, second, right):
+                return True
+            if _rounded(first / factor, second, right):
+                return True
+    return False
+
+
+_CALENDAR = {
+    "month": (4, 30, 12),
+    "year": (12, 52, 365),
+    "week": (7, 52, 4),
+    "day": (24, 7, 365, 30),
+    "hour": (60, 24),
+    "decade": (10,),
+    "century": (100,),
+    "centurie": (100,),
+    "dozen": (12,),
+    "cent": (100,),
+    "penny": (100,),
+    "pennie": (100,),
+    "dollar": (100,),
+    "dime": (10,),
+    "quarter": (4, 25),
+    "nickel": (5, 20),
+    "$": (100,),
+    "thousand": (1000,),
+    "million": (10**6, 1000),
+    "billion": (10**9, 1000),
+    "pair": (2,),
+}
+
+
+@functools.lru_cache(maxsize=1024)
+def _measures(word: str) -> units.Unit | None:
+    if len(word) < 2 or not units.is_known(word):
+        for plural in (word + "s", word + "es", word[:-1]):
+            if len(plural) > 1 and units.is_known(plural):
+                return units.single(plural)
+        return None
+    return units.single(word)
+
+
+def _conversions(left: Side, right: Side) -> frozenset[Fraction]:
+    """Factors between units of what the sides measure.
+
+    Where both sides measure in the same unit there is nothing to convert.
+    """
+    if left.units & right.units and not left.units ^ right.units:
+        return frozenset()
+    found = set()
+    for word in left.units ^ right.units:
+        found.update(map(Fraction, _CALENDAR.get(word, ())))
+        unit = _measures(word)
+        if unit is not None:
+            found.update(_scales(unit))
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=256)
+def _scales(unit: units.Unit) -> frozenset[Fraction]:
+    sizes = {
+        other.size / unit.size
+        for other in units.known()
+        if other.powers == unit.powers and other.size != unit.size
+    }
+    sizes |= {Fraction(1000)} if unit.powers else set()
+    return frozenset(sizes | {round(size) for size in sizes if size > 1})
+
+
+def _mixes(words: frozenset[str]) -> bool:
+    """Are there two units of one kind, as in 4 pounds - 6 ounces?"""
+    if "$" in words and "cent" in words:
+        return True
+    found: dict[tuple, Fraction] = {}
+    for word in words:
+        unit = _measures(word)
+        if unit is None or not unit.powers:
+            continue
+        powers = unit.powers
+        if powers == (("month", 1),):
+            powers = (("time", 1),)
+        if found.setdefault(powers, unit.size) != unit.size:
+            return True
+    return False
+
+
+def _is_rate(side: Side) -> bool:
+    """`1 hour/60 miles/hour`: what is divided by what?"""
+    return "/" in side.units and "/" in side.pieces
+
+
+def _unless_units_differ(left: Side, right: Side) -> Finding:
+    return Finding.TRUE
+
+
+def _within_operands(side: Side, value: Fraction, shown: Fraction) -> bool:
+    """Does `33.33 * 3 = 100` hold for what its decimals may stand for?"""
+    spread = Fraction(0)
+    for index, piece in enumerate(side.pieces):
+        number = piece.rstrip("%")
+        whole, point, decimals = number.partition(".")
+        if not point or not decimals.isdigit() or len(side.pieces) < 3:
+            continue
+        if len(decimals) < 2 or (len(decimals) == 2 and decimals[1] in "05"):
+            continue
+        half = Fraction(5, 10 ** (len(decimals) + 1))
+        pieces = list(side.pieces)
+        pieces[index] = f"({number} + {half.numerator}/{half.denominator})"
+        if piece.endswith("%"):
+            pieces[index] = f"({pieces[index]}/100)"
+        moved = value_of(" ".join(map(_percentage, pieces)))
+        if moved is not None:
+            spread += abs(moved.number - value)
+    return bool(spread) and abs(value - shown) <= spread
+
+
+# --- Sums with dots ---------------------------------------------------------
+
+
+def _series(side: Side) -> str:
+    """The text of a side, sums such as `1 + 2 + ... + 10` written out."""
+    if "..." not in side.pieces:
+        return side.text
+    closed = _closed_series(side.pieces)
+    return closed or r"\undecided"
+
+
+def _closed_series(pieces: tuple[str, ...]) -> str | None:
+    place = pieces.index("...")
+    if pieces.count("...") > 1 or place < 2 or place + 2 >= len(pieces):
+        return None
+    operator = pieces[place - 1]
+    if operator not in "+*" or pieces[place + 1] != operator:
+        return None
+    terms = " ".join(pieces[: place - 1]).split(f" {operator} ")
+    rest = " ".join(pieces[place + 2 :]).split(f" {operator} ")
+    values = [value_of(term) for term in (*terms, *rest)]
+    if None in values or len(terms) < 2:
+        return None
+    numbers = [value.number for value in values]
+    head, last = numbers[: len(terms)], numbers[-1]
+    step = head[1] - head[0]
+    differences = {b - a for a, b in itertools.pairwise(head)}
+    ends = {b - a for a, b in itertools.pairwise(numbers[len(terms) :])}
+    if len(differences | ends) > 1 or not step:
+        return _geometric(head, last, operator)
+    count = (last - head[0]) / step + 1
+    if count.denominator != 1 or not len(head) < count <= 10**6:
+        return _geometric(head, last, operator)
+    if operator == "+":
+        if len(head) == 2 and head[0] and _is_power(head, last):
+            return None  # 1 + 2 + ... + 64: which is it?
+        total = (head[0] + last) * count / 2
+        return f"({total.numerator}/{total.denominator})"
+    if step == 1 and head[0] == 1 and last <= 100:
+        return f"({int(last)}!)"
+    return None
+
+
+def _is_power(head: list[Fraction], last: Fraction) -> bool:
+    ratio = head[1] / head[0]
+    term = head[1]
+    for _ in range(64):
+        if abs(term) >= abs(last) or abs(ratio) <= 1:
+            break
+        term *= ratio
+    return term == last and len(head) == 2
+
+
+def _geometric(
+    head: list[Fraction], last: Fraction, operator: str
+) -> str | None:
+    if operator != "+" or len(head) < 3 or not head[0]:
+        return None
+    ratio = head[1] / head[0]
+    if any(b != a * ratio for a, b in itertools.pairwise(head)):
+        return None
+    if abs(ratio) == 1 or not ratio:
+        return None
+    term, total = head[0], head[0]
+    for _ in range(64):
+        if term == last:
+            return f"({total.numerator}/{total.denominator})"
+        term *= ratio
+        total += term
+    return None

@@ -1,0 +1,708 @@
+r"""A step of a chain as tokens: prose, markdown and LaTeX alike.
+
+Formulas are told from prose by their delimiters (`$...$`, `\(...\)`,
+`\[...\]`, environments); what stands between them is read with the same
+tokens, so that `5 \times 37 = 200` is read without any. Work is linear in the
+length of the text but for brackets, whose depth is limited.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import NamedTuple
+
+from jaxlrm.verify import units
+from jaxlrm.verify.steps.words import OPERATORS
+from jaxlrm.verify.syntax.names import FUNCTIONS, GREEK, SHORT_WORDS
+
+LENGTH = 8192  # characters of a step; of a longer one nothing is read
+TOKENS = 3000
+
+
+class Token(NamedTuple):
+    """A part of a text.
+
+    Attributes:
+        kind: number, word, letter, operator, relation, open, close, atom (a
+            whole operand), function, script (an exponent or subscript),
+            percent, currency, dots, bang, modulus, row (a new line or row),
+            edge (of a formula), stop (the end of a sentence), break (other
+            punctuation), bad (what is not read).
+        text: as the parser of values reads it; of words in lower case.
+        spaced: does a blank stand before it?
+        maths: does it stand in a formula?
+    """
+
+    kind: str
+    text: str
+    spaced: bool
+    maths: bool
+
+
+END = Token("stop", "", True, False)
+
+_FENCE = re.compile(r"```[^`]*(?:```|$)")
+_DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|$)", re.DOTALL)
+ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>")
+_PREFIX = re.compile(
+    r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]+|#{4}[ \t]*)*"
+    r"(?:(?:[-*+•·▪–][ \t]+)|(?:\(?[0-9]{1,2}[.)][ \t]+(?![-+*/=×]))"
+    r"|(?:\([a-z0-9]\)[ \t]+))*",
+    re.MULTILINE,
+)
+_SIGNS = {
+    "−": "-",
+    "–": "-",
+    "—": " — ",
+    "×": r"\times ",
+    "✕": r"\times ",
+    "⋅": r"\cdot ",
+    "·": r"\cdot ",
+    "∙": r"\cdot ",
+    "∗": "*",
+    "÷": r"\div ",
+    "≈": r"\approx ",
+    "≅": r"\approx ",
+    "≡": r"\equiv ",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "≠": r"\ne ",
+    "π": r"\pi ",
+    "°": r"^\circ ",
+    "…": r"\ldots ",
+    "⋯": r"\cdots ",
+    "’": "'",
+    "‘": "'",
+    "\N{NO-BREAK SPACE}": " ",
+    "\N{THIN SPACE}": " ",
+    "\N{NARROW NO-BREAK SPACE}": " ",
+    "⇒": r"\Rightarrow ",
+    "→": r"\Rightarrow ",
+    "⟹": r"\Rightarrow ",
+    "∴": r"\therefore ",
+    "½": " 1/2",
+    "¼": " 1/4",
+    "¾": " 3/4",
+    "⅓": " 1/3",
+    "⅔": " 2/3",
+    "⅕": " 1/5",
+    "⅖": " 2/5",
+    "⅗": " 3/5",
+    "⅘": " 4/5",
+    "⅙": " 1/6",
+    "⅚": " 5/6",
+    "⅛": " 1/8",
+    "⅜": " 3/8",
+    "⅝": " 5/8",
+    "⅞": " 7/8",
+    "％": "%",
+    "＝": "=",
+    "＋": "+",
+} | {sign: f"^{{{digit}}}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+_SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
+_ROOT = re.compile(r"√ ?(?:([0-9]+(?:\.[0-9]+)?)|\(([^()]{1,40})\))")
+_GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,?\\!,?|\\,)(?=[0-9]{3}(?![0-9]))")
+_RECURRING = re.compile(r"([0-9]*\.[0-9]*)\\overline\{([0-9]{1,20})\}")
+_GOING_ON = re.compile(
+    r"([0-9]*)\.([0-9]{2,40})(?:\.\.\.+|\\[lcd]?dots(?![A-Za-z]) ?)"
+)
+_TOKEN = re.compile(
+    r"\\[A-Za-z]+|\\.|"
+    r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
+    r"|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
+    r"|[A-Za-z]+(?:['-][A-Za-z]+)*|\*\*|//|<=|>=|!=|==|=>|->|\.\.\.+|[^\S\n]+|."
+    r"|\n",
+    re.DOTALL,
+)
+_CHOICE = re.compile(r"[CP]\( ?([0-9]{1,4}) ?, ?([0-9]{1,4}) ?\)")
+_FORMULA = re.compile(r"\\[\[\](){}]|\$\$?|\\\$")
+_CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
+_PROSE = re.compile(
+    r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|log|gcd|lcm|mod|max|min|sqrt)\b)[a-z]{3,}"
+)
+_IN_TEXT = re.compile(r"\\(?:text|begin|end)[a-z]* ?\{[^{}]*\}|\\[A-Za-z]+")
+
+_SPACES = frozenset(
+    r"""\left \right \, \; \: \! \  \displaystyle \textstyle \big \Big \bigg
+    \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \limits \hline
+    \nonumber \notag \hfill \rm \bf \it \middle""".split()
+) | {"\\ "}
+_UNWRAPPED = frozenset(
+    r"""\boxed \fbox \mathbf \boldsymbol \bm \cancel \underline \emph \mathit
+    \overbrace \underbrace \bcancel \xcancel \framebox""".split()
+)
+_TEXTS = frozenset(
+    r"\text \textbf \textit \textrm \mathrm \mbox \operatorname \hbox".split()
+)
+_DROPPED = frozenset(
+    r"\phantom \hspace \vspace \label \tag \color \hphantom \vphantom".split()
+)
+_ARROWS = frozenset(
+    r"""\Rightarrow \implies \rightarrow \to \iff \Leftrightarrow \therefore
+    \Longrightarrow \longrightarrow \quad \qquad \because \land \lor \wedge
+    \vee \mid \longleftrightarrow \Longleftrightarrow""".split()
+)
+_OPERATIONS = {
+    r"\cdot": "*",
+    r"\times": "*",
+    r"\ast": "*",
+    r"\div": "/",
+    r"\bmod": r"\bmod",
+    r"\mod": r"\bmod",
+}
+_RELATIONS = {
+    r"\le": "<=",
+    r"\leq": "<=",
+    r"\leqslant": "<=",
+    r"\ge": ">=",
+    r"\geq": ">=",
+    r"\geqslant": ">=",
+    r"\lt": "<",
+    r"\gt": ">",
+    r"\ne": "!=",
+    r"\neq": "!=",
+    r"\approx": "~",
+    r"\simeq": "~",
+    r"\doteq": "~",
+    r"\equiv": "==",
+    "=": "=",
+    "==": "=",
+    "<": "<",
+    ">": ">",
+    "<=": "<=",
+    ">=": ">=",
+    "!=": "!=",
+}
+_ROWS = frozenset(
+    """align aligned align* alignat alignat* alignedat equation equation*
+    gather gather* gathered split eqnarray eqnarray* multline multline*
+    flalign flalign*""".split()
+)
+_FRACTION = frozenset(
+    r"\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom".split()
+)
+_KINDS = {
+    "+": "operator",
+    "-": "operator",
+    "*": "operator",
+    "/": "operator",
+    "(": "open",
+    "[": "open",
+    "{": "open",
+    ")": "close",
+    "]": "close",
+    "}": "close",
+    "%": "percent",
+    "$": "currency",
+    "£": "currency",
+    "€": "currency",
+    "¥": "currency",
+    "₹": "currency",
+    "!": "bang",
+    "?": "stop",
+    ";": "break",
+    ",": "break",
+    ":": "break",
+}
+
+
+def is_too_long(text: str) -> bool:
+    """Is it left unread?"""
+    return len(text) > LENGTH
+
+
+@functools.lru_cache(maxsize=1024)
+def tokenize(text: str) -> tuple[Token, ...]:
+    """The tokens of a step; none of one that is too long."""
+    if is_too_long(text):
+        return ()
+    reader = _Reader()
+    for formula, part in _split(_plain(text)):
+        reader.read(part, formula)
+    return tuple(reader.tokens)
+
+
+def _plain(text: str) -> str:
+    """Without markdown, drawings and programs; in plain signs."""
+    if "```" in text:
+        text = _FENCE.sub("\n", text)
+    if "[asy]" in text:
+        text = _DRAWING.sub("\n", text)
+    if "<<" in text:
+        text = ANNOTATION.sub("", text)
+    text = _PREFIX.sub("", text)
+    if not text.isascii():
+        if "√" in text:
+            text = _ROOT.sub(
+                lambda m: rf"\sqrt{{{m[1] or m[2]}}}",
+                text,
+            )
+        text = _SIGN.sub(lambda m: _SIGNS[m.group()], text)
+    if "\\" in text:
+        text = _GROUPED.sub(",", text)
+        text = _RECURRING.sub(
+            lambda m: _recurring(*m[1].split("."), m[2]), text
+        )
+    if "..." in text or "dots" in text:
+        text = _GOING_ON.sub(_as_recurring, text)
+    return text
+
+
+def _as_recurring(match: re.Match) -> str:
+    """`0.1\\bar{6}` for `0.1666...`; a blank where no digits come again."""
+    whole, digits = match[1] or "0", match[2]
+    for size in range(1, len(digits) // 2 + 1):
+        period = digits[-size:]
+        start = len(digits) - size
+        while start >= size and digits[start - size : start] == period:
+            start -= size
+        if len(digits) - start >= 2 * size and (
+            size == 1 or len(digits) - start >= len(digits) - 2
+        ):
+            return _recurring(whole, digits[:start], period)
+    return r" \undecided "
+
+
+def _recurring(whole: str, digits: str, period: str) -> str:
+    """A command for a decimal that ends in a period, as a fraction."""
+    nines = 10 ** len(period) - 1
+    number = int(f"{whole}{digits}" or "0") * nines + int(period)
+    return rf" \recurring{{({number}/{nines * 10 ** len(digits)})}} "
+
+
+def _split(text: str):
+    """(is it a formula?, part) in order."""
+    if "$" not in text and "\\" not in text:
+        yield from _lines(text)
+        return
+    position = 0
+    index = 0
+    while True:
+        match = _FORMULA.search(text, index)
+        if match is None:
+            break
+        opening = match.group()
+        index = match.end()
+        closing = _CLOSING.get(opening)
+        if closing is None:
+            continue
+        end = text.find(closing, index)
+        while end > 0 and closing == "$" and text[end - 1] == "\\":
+            end = text.find(closing, end + 1)
+        if end < 0:
+            if opening == "$":
+                continue
+            end = len(text)
+        if opening == "$" and not _is_formula(text, index, end):
+            continue
+        yield from _lines(text[position : match.start()])
+        yield True, text[index:end]
+        position = index = min(end + len(closing), len(text))
+    yield from _lines(text[position:])
+
+
+def _lines(text: str):
+    """Prose, and lines that are formulas without delimiters."""
+    if "=" not in text and "\\" not in text:
+        yield False, text
+        return
+    for line in text.splitlines(keepends=True):
+        plain = _IN_TEXT.sub(" ", line) if "\\" in line else line
+        yield (
+            ("=" in line or "\\" in line) and _PROSE.search(plain) is None,
+            line,
+        )
+
+
+def _is_formula(text: str, start: int, end: int) -> bool:
+    """Do two dollar signs enclose a formula, and no amounts of money?"""
+    if end == start or end - start > 2000:
+        return False
+    if text[end + 1 : end + 2].isdigit() or "\n\n" in text[start:end]:
+        return False
+    inner = text[start:end]
+    if inner[0].isspace() and not inner[-1].isspace():
+        return False
+    if inner[-1].isspace() and not inner[0].isspace():
+        return False
+    if "\\" in inner:
+        inner = _IN_TEXT.sub(" ", inner)
+    return _PROSE.search(inner) is None
+
+
+class _Reader:
+    """Makes tokens of parts, one after another."""
+
+    def __init__(self):
+        self.tokens: list[Token] = []
+        self.spaced = True
+        self.maths = False
+
+    def add(self, kind: str, text: str) -> None:
+        self.tokens.append(Token(kind, text, self.spaced, self.maths))
+        self.spaced = False
+
+    def read(self, text: str, maths: bool) -> None:
+        """Reads a part: a formula, or prose."""
+        if not text:
+            return
+        if maths:
+            self.add("edge", "")
+        before, self.maths = self.maths, maths
+        self.tokens_of(text)
+        self.maths = before
+        if maths:
+            self.add("edge", "")
+
+    def tokens_of(self, text: str) -> None:
+        index, size = 0, len(text)
+        match_at = _TOKEN.match
+        while index < size and len(self.tokens) < TOKENS:
+            match = match_at(text, index)
+            token = match.group()
+            index = match.end()
+            first = token[0]
+            if first.isspace():
+                if first == "\n":
+                    self.add("row", "\n")
+                self.spaced = True
+            elif first.isdigit() or (first == "." and token[1:2].isdigit()):
+                self.number(token, text, index)
+            elif first.isalpha():
+                index = self.word(token, text, index)
+            elif first == "\\":
+                index = self.command(token, text, index)
+            else:
+                index = self.sign(token, text, index)
+
+    # --- Numbers and words --------------------------------------------------
+
+    def number(self, token: str, text: str, index: int) -> None:
+        if "," in token:
+            token = token.replace(",", "")
+        before = self.tokens[-1] if self.tokens else END
+        joined = not self.spaced
+        if joined and before.kind == "word" and not before.maths:
+            self.add("bad", token)  # B2, covid19
+        elif joined and before == Token("break", ":", False, before.maths):
+            if len(self.tokens) > 1 and self.tokens[-2].kind == "number":
+                del self.tokens[-2:]
+                self.add("bad", token)  # 2:15
+            else:
+                self.add("number", token)
+        else:
+            self.add("number", token)
+
+    def word(self, token: str, text: str, index: int) -> int:
+        lower = token.lower()
+        if token in ("C", "P"):
+            match = _CHOICE.match(text, index - 1)
+            if match:
+                top, bottom = match[1], match[2]
+                chosen = rf"\binom{{{top}}}{{{bottom}}}"
+                if token == "P":
+                    chosen += f"*{bottom}!"
+                self.add("atom", f"({chosen})")
+                return match.end()
+        if len(token) == 1:
+            self.add("letter", token)
+        elif token in FUNCTIONS and text[index : index + 1] == "(":
+            end = _closing(text, index, "(", ")")
+            if end < 0:
+                self.add("bad", token)
+            else:
+                self.add("atom", token + _clean(text[index : end + 1]))
+                return end + 1
+        elif lower in OPERATORS:
+            self.add("operator", OPERATORS[lower])
+        elif lower == "mod":
+            self.add("operator", r"\bmod")
+        elif lower == "pi":
+            self.add("atom", r"\pi")
+        elif self.maths and "'" not in token and "-" not in token:
+            self.letters(token)
+        elif token[0].isupper() and not self.spaced and self.follows_number():
+            self.add("bad", token)  # 1/4Papillon
+        else:
+            self.add("word", lower)
+        return index
+
+    def follows_number(self) -> bool:
+        return bool(self.tokens) and self.tokens[-1].kind == "number"
+
+    def letters(self, token: str) -> None:
+        """`xy` of a formula; the words in it too."""
+        lower = token.lower()
+        if len(token) > 3 or lower in SHORT_WORDS or units.is_known(token):
+            self.add("word", token.lower())
+            return
+        for letter in token:
+            self.add("letter", letter)
+
+    # --- Signs --------------------------------------------------------------
+
+    def sign(self, token: str, text: str, index: int) -> int:
+        before = self.tokens[-1] if self.tokens else END
+        if token in _RELATIONS:
+            self.add("relation", _RELATIONS[token])
+        elif token == "*" and not self.maths and self.is_emphasis(text, index):
+            self.spaced = True
+        elif token in _KINDS:
+            kind = _KINDS[token]
+            if kind in ("open", "close"):
+                token = "(" if kind == "open" else ")"
+            self.add(kind, token)
+        elif token == "**":
+            joined = before.kind in ("number", "close", "letter")
+            if joined and not self.spaced and text[index : index + 1].strip():
+                if text[index] in "(-" or text[index].isalnum():
+                    return self.script("^", text, index)
+            self.spaced = True
+        elif token == "//":
+            self.add("operator", "//")
+        elif token == "^":
+            return self.script("^", text, index)
+        elif token == "_":
+            if before.kind in ("number", "letter", "close", "atom") and (
+                not self.spaced
+            ):
+                return self.script("_", text, index)
+            self.spaced = True
+        elif token in ("=>", "->", "—", '"', "“", "”"):
+            self.add("break", token)
+        elif token[0] == ".":
+            self.add("dots" if len(token) > 1 else "stop", token)
+        elif token == "|":
+            return self.bar(text, index)
+        elif token in "`&~":
+            self.spaced = True
+        elif token == "'":
+            self.add("bad" if before.kind == "letter" else "break", token)
+        else:
+            self.add("bad", token)
+        return index
+
+    def is_emphasis(self, text: str, index: int) -> bool:
+        """Is a star a mark of markdown, no sign of a product?"""
+        before = text[index - 2 : index - 1]
+        after = text[index : index + 1]
+        if before.isspace() == after.isspace() and before and after:
+            return False
+        return before.isalpha() or after.isalpha() or not before or not after
+
+    def bar(self, text: str, index: int) -> int:
+        r"""`|3 - 5|` in a formula; in prose it parts the cells of a table."""
+        if self.maths:
+            end = text.find("|", index)
+            inner = text[index:end] if 0 < end - index < 80 else ""
+            if inner.strip() and not re.search(r"[=<>&\n]|\\\\", inner):
+                self.add("atom", f"|{_clean(inner)}|")
+                return end + 1
+            self.add("bad", "|")
+            return index
+        self.add("stop", "|")
+        return index
+
+    def script(self, sign: str, text: str, index: int) -> int:
+        """An exponent or a subscript, whole."""
+        while text[index : index + 1] == " ":
+            index += 1
+        first = text[index : index + 1]
+        if first in "{(" and first:
+            end = _closing(text, index, first, "})"["{(".index(first)])
+            if end < 0:
+                self.add("bad", sign)
+                return index
+            inner, index = text[index + 1 : end], end + 1
+        else:
+            match = re.compile(
+                r"-?[0-9]+(?:\.[0-9]+)?|-?[A-Za-z]|\\[a-z]+|[*'+-]"
+            ).match(text, index)
+            if match is None:
+                self.add("bad", sign)
+                return index
+            inner, index = match.group(), match.end()
+        inner = inner.strip()
+        if sign == "^" and inner in (r"\circ", r"\degree", "o"):
+            self.add("degree", "°")
+        elif sign == "^":
+            self.add("script", f"^{{{_clean(inner)}}}")
+        else:
+            self.add("script", f"_{{{_clean(inner)}}}")
+        return index
+
+    # --- Commands -----------------------------------------------------------
+
+    def command(self, token: str, text: str, index: int) -> int:
+        name = token
+        if name in _SPACES:
+            self.spaced = True
+        elif name in _OPERATIONS:
+            self.add("operator", _OPERATIONS[name])
+        elif name in _RELATIONS:
+            self.add("relation", _RELATIONS[name])
+        elif name == r"\\":
+            self.add("row", "\\")
+        elif name in _ARROWS:
+            self.add("break", name)
+        elif name in (r"\ldots", r"\cdots", r"\dots", r"\dotsb", r"\dotsc"):
+            self.add("dots", "...")
+        elif name == r"\%":
+            self.add("percent", "%")
+        elif name == r"\$":
+            self.add("currency", "$")
+        elif name in _FRACTION:
+            return self.fraction(name, text, index)
+        elif name == r"\sqrt":
+            return self.root(text, index)
+        elif name in _TEXTS:
+            return self.words_of(text, index)
+        elif name in _UNWRAPPED:
+            self.spaced = True
+        elif name in _DROPPED or name == r"\textcolor":
+            return self.argument(text, index)[1]
+        elif name in (r"\recurring", r"\pmod", r"\pod"):
+            inner, index = self.argument(text, index)
+            kind = "atom" if name == r"\recurring" else "modulus"
+            self.add(kind, inner)
+        elif name == r"\pi":
+            self.add("atom", r"\pi")
+        elif name == r"\circ" or name == r"\degree":
+            self.add("degree", "°")
+        elif name in (r"\begin", r"\end"):
+            return self.environment(name, text, index)
+        elif name in (r"\lfloor", r"\lceil", r"\lvert"):
+            return self.enclosed(name, text, index)
+        elif name[1:] in FUNCTIONS:
+            return self.function(name, text, index)
+        elif name in GREEK:
+            self.add("letter", name)
+        elif name in (r"\bullet", r"\item"):
+            self.add("break", name)
+        else:
+            self.add("bad", name)
+        return index
+
+    def argument(self, text: str, index: int) -> tuple[str, int]:
+        """The raw argument of a command and the index behind it."""
+        while text[index : index + 1] == " ":
+            index += 1
+        if text[index : index + 1] == "{":
+            end = _closing(text, index, "{", "}")
+            if end >= 0:
+                return text[index + 1 : end], end + 1
+            return "", index + 1
+        return text[index : index + 1], index + 1
+
+    def fraction(self, name: str, text: str, index: int) -> int:
+        top, index = self.argument(text, index)
+        bottom, index = self.argument(text, index)
+        if not top.strip() or not bottom.strip():
+            self.add("bad", name)
+            return index
+        name = r"\binom" if "binom" in name else r"\frac"
+        self.add("atom", f"{name}{{{_clean(top)}}}{{{_clean(bottom)}}}")
+        return index
+
+    def root(self, text: str, index: int) -> int:
+        degree = ""
+        if text[index : index + 1] == "[":
+            end = text.find("]", index)
+            if end > 0:
+                degree, index = text[index : end + 1], end + 1
+        inner, index = self.argument(text, index)
+        if inner.strip():
+            self.add("atom", rf"\sqrt{degree}{{{_clean(inner)}}}")
+        else:
+            self.add("bad", r"\sqrt")
+        return index
+
+    def words_of(self, text: str, index: int) -> int:
+        inner, index = self.argument(text, index)
+        maths, self.maths = self.maths, False
+        self.spaced = True
+        self.tokens_of(inner)
+        self.maths = maths
+        self.spaced = True
+        return index
+
+    def enclosed(self, name: str, text: str, index: int) -> int:
+        closing = "\\r" + name[2:]
+        end = text.find(closing, index)
+        if not 0 < end - index < 200:
+            self.add("bad", name)
+            return index
+        inner = _clean(text[index:end])
+        if name == r"\lvert":
+            self.add("atom", f"|{inner}|")
+        else:
+            self.add("atom", f"{name} {inner} {closing}")
+        return end + len(closing)
+
+    def function(self, name: str, text: str, index: int) -> int:
+        r"""`\log_2`, `\sin^2`; with its argument where that is in brackets."""
+        for _ in range(2):
+            if text[index : index + 1] in ("_", "^"):
+                inner, after = self.argument(text, index + 1)
+                if text[index] == "^" and inner.strip() == r"\circ":
+                    break
+                name += f"{text[index]}{{{_clean(inner)}}}"
+                index = after
+        rest = text[index:]
+        skipped = len(rest) - len(rest.removeprefix(r"\left").lstrip())
+        if text[index + skipped : index + skipped + 1] == "(":
+            end = _closing(text, index + skipped, "(", ")")
+            if end > 0:
+                inner = text[index + skipped : end + 1]
+                self.add("atom", name + _clean(inner))
+                return end + 1
+        self.add("function", name)
+        return index
+
+    def environment(self, name: str, text: str, index: int) -> int:
+        kind, index = self.argument(text, index)
+        if kind in _ROWS or name == r"\end":
+            self.add("row", "\\")
+            return index
+        end = text.find(rf"\end{{{kind}}}", index)
+        self.add("bad", name)
+        return len(text) if end < 0 else end
+
+
+def _closing(text: str, start: int, opening: str, closing: str) -> int:
+    """Where the bracket at `start` is closed; −1 if nowhere near."""
+    depth = 0
+    for index in range(start, min(len(text), start + 600)):
+        character = text[index]
+        if character == opening:
+            depth += 1
+        elif character == closing:
+            depth -= 1
+            if depth == 0:
+                return index
+    return -1
+
+
+_TEXT_UNIT = re.compile(r"\\(?:text|mathrm|textbf|mbox) ?\{[^{}]{0,60}\}")
+_SPACING = re.compile(
+    r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![A-Za-z])|\\[,;:! ]"
+)
+_STYLES = re.compile(r"\\[dtc](frac|binom)")
+_WRAP = re.compile(r"\\(?:boxed|mathbf|boldsymbol|cancel|bm)(?=\{)")
+_DEGREE = re.compile(r"\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\degree")
+_COMMAS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+
+
+def _clean(text: str) -> str:
+    """The raw inside of an operand, as the parser of values reads it."""
+    if "\\" in text:
+        text = _TEXT_UNIT.sub(" ", text)
+        text = _DEGREE.sub("°", text)
+        text = _SPACING.sub(" ", text)
+        text = _STYLES.sub(r"\\\1", text)
+        text = _WRAP.sub("", text)
+        text = text.replace(r"\$", "").replace(r"\%", "%")
+    if "," in text:
+        text = _COMMAS.sub("", text)
+    return text.replace("$", "")
