@@ -148,7 +148,7 @@ def test_verdicts_come_in_the_order_of_the_jobs(pool, jobs):
 
 
 def test_checks_steps(pool):
-    steps = [("2*x = 10", f"x = {root}") for root in range(10)]
+    steps = [("2*x = 10", f"2 * {root} = 10") for root in range(10)]
     verdicts = pool.map(check_step, steps)
     assert verdicts.index(Verdict.VALID) == 5
     assert verdicts.count(Verdict.INVALID) == 9

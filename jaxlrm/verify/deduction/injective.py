@@ -56,9 +56,7 @@ def _is_injective(tree: Tree, name: str) -> bool:
         return _is_injective(_part_with(tree, name), name)
     if kind in ("*", "/"):
         other = tree[1] if _count(tree[2], name) else tree[2]
-        return _is_number(other) and _is_injective(
-            _part_with(tree, name), name
-        )
+        return _is_number(other) and _is_injective(_part_with(tree, name), name)
     if kind == "^":
         base, exponent = tree[1], tree[2]
         if _count(base, name):

@@ -20,6 +20,7 @@ from jaxlrm.verify.steps.words import (
     LABELS,
     LINKS,
     LOOSE_EQUALS,
+    SCALES,
     STOPS,
     WITH_BY,
 )
@@ -31,6 +32,7 @@ UNIT_WORDS = 5
 _VALUES = frozenset(("number", "atom"))
 _ARTICLES = frozenset(("the", "his", "her", "their", "its", "those", "all"))
 
+_OF = frozenset(("per", "/", "of", "a", "an", "each", "every", "for", "left"))
 _OPERATING = WITH_BY.keys() | EQUALS
 _ENDS = (STOPS - {"and"}) | {"of", "per", "a", "an", "each", "for", "in"}
 
@@ -332,9 +334,7 @@ class _Scanner:
             and int(first.text[:9]) < int(second.text[:9])
             and "." not in self.pieces[-1]
         ):
-            self.pieces[-1] = (
-                f"({self.pieces[-1]} {first.text}/{second.text})"
-            )
+            self.pieces[-1] = f"({self.pieces[-1]} {first.text}/{second.text})"
             return joined + 3
         return index
 
@@ -377,7 +377,8 @@ class _Scanner:
             following = tokens[behind + 1]
             if text == "/" and following.kind == "word":
                 return "", -1
-            if text == "/" and tokens[behind - 1].kind == "word":
+            joined = not (token.spaced or following.spaced)
+            if text == "/" and joined and tokens[behind - 1].kind == "word":
                 self.units.add("/")  # 2 degrees/10 minutes
             return text, behind + 1
         if kind == "word":
@@ -408,7 +409,11 @@ class _Scanner:
             return False
         if after.kind in ("open", "atom") and not after.spaced:
             return token.spaced and after.kind != "open"
-        return token.spaced == after.spaced or after.kind == "currency"
+        return (
+            token.spaced == after.spaced
+            or after.kind == "currency"
+            or before.kind == after.kind == "number"
+        )
 
     def is_fraction(self) -> bool:
         """Is what was read last a part of something, as `of` needs?"""
@@ -461,7 +466,12 @@ class _Scanner:
             or (token.kind == "letter" and self.is_times(end))
             or (token.kind == "word" and token.text in _OPERATING)
         )
-        self.units.update(word.removesuffix("s") for word in words[:3])
+        for word in words[:3]:
+            if word in _OF:
+                if word in ("per", "/"):
+                    self.units.add("/")
+                break
+            self.units.add(word.removesuffix("s"))
         if token.kind == "operator" and tokens[end].kind in ("row",):
             goes_on = token.maths
         return end if goes_on else index
@@ -480,10 +490,9 @@ class _Scanner:
 
     def left(self, start: int) -> bool:
         index = start - 1
-        formula = False
         while index >= 0 and self.tokens[index].kind == "edge":
             index -= 1
-            formula = True
+        formula = index < start - 1
         if index < 0:
             return True
         token = self.tokens[index]
@@ -491,15 +500,19 @@ class _Scanner:
         if kind == "word":
             if token.text in BORDERS or self.is_named(index):
                 return False
-            if token.text in LINKS:
+            if token.text in LINKS and not formula:
                 return not self.counts_before(index)
             if token.text in LABELS and not formula:
                 return False
             if token.text == "of":
                 return self.is_plain_of(index)
             return formula or self.tokens[start].spaced
+        if formula and kind in ("number", "atom", "letter", "close"):
+            return index < start - 2  # of a formula before this one
+        if kind == "letter" and token.text in "aAI" and not token.maths:
+            return True
         if kind in ("relation", "row", "stop", "break", "open"):
-            return token.text not in ("<", ">", "!=", "|")or kind == "stop"
+            return token.text not in ("<", ">", "!=", "|") or kind == "stop"
         return False
 
     def is_named(self, index: int) -> bool:
@@ -532,7 +545,7 @@ class _Scanner:
         return all(
             token.kind == "word"
             and token.text not in BORDERS
-            and token.text not in FRACTIONS
+            or token.text in ("a", "A")
             for token in before[-2:]
         ) and not any(token.kind in ("number", "percent") for token in before)
 
@@ -541,7 +554,13 @@ class _Scanner:
         while self.tokens[index].kind == "edge":
             index += 1
         token = self.tokens[index]
+        if token.kind == "currency" and not token.spaced:
+            index += 1  # 1500$
+            token = self.tokens[index]
         kind = token.kind
+        if index > end and self.tokens[end].kind == "edge":
+            if kind in ("word", "letter", "edge"):
+                return token.text not in SCALES or kind == "letter"
         if kind == "word":
             if token.text in CONTINUES:
                 return False
@@ -608,6 +627,8 @@ def _is_plain(pieces: tuple[str, ...]) -> bool:
     if len(pieces) != 1:
         return False
     piece = pieces[0].rstrip("%")
-    return piece.replace(".", "", 1).isdigit() or piece.startswith(
-        ("(", r"\frac{", r"\recurring")
-    ) and piece.replace("/", "").replace(" ", "").strip("()").isdigit()
+    return (
+        piece.replace(".", "", 1).isdigit()
+        or piece.startswith(("(", r"\frac{", r"\recurring"))
+        and piece.replace("/", "").replace(" ", "").strip("()").isdigit()
+    )

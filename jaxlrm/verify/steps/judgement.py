@@ -14,8 +14,15 @@ from typing import NamedTuple
 from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.steps import equations
 from jaxlrm.verify.steps.claims import Claim, Side, claims_of
-from jaxlrm.verify.steps.readings import Finding, Scene, compare, value_of
-from jaxlrm.verify.steps.scenes import is_tried, setting, uses_bases
+from jaxlrm.verify.steps.readings import (
+    Finding,
+    Scene,
+    compare,
+    holds_in_a_base,
+    holds_modulo,
+    value_of,
+)
+from jaxlrm.verify.steps.scenes import is_tried, moduli, setting, uses_bases
 from jaxlrm.verify.steps.tokens import ANNOTATION, LENGTH, tokenize
 from jaxlrm.verify.verdict import Verdict
 
@@ -73,19 +80,13 @@ def judge_step(problem: str, chain: Sequence[str], step: str) -> Judgement:
     claims = claims_of(step)
     tried = is_tried(chain)
     earlier = None
-    bases = None
+    texts = (problem, *chain, step)
     for claim in claims:
         if not claim.relations:
             continue
         claimed, scene = setting(tokens, claim)
         claimed = claimed and not tried
-        before = (notes.false, notes.doubt)
-        _judge_closed(notes, claim, claimed, scene)
-        if (notes.false, notes.doubt) != before:
-            if bases is None:
-                bases = uses_bases(problem, step, *chain[-CONTEXT:])
-            if bases and notes.false and not _names_base(claim):
-                notes.false, notes.doubt = False, True
+        _judge_closed(notes, claim, claimed, scene, texts)
         if notes.false:
             break
         new = equations.open_claim(claim)
@@ -133,7 +134,11 @@ def check_step(context: str | Sequence[str], step: str) -> Verdict:
 
 
 def _judge_closed(
-    notes: _Notes, claim: Claim, claimed: bool, scene: Scene
+    notes: _Notes,
+    claim: Claim,
+    claimed: bool,
+    scene: Scene,
+    texts: Sequence[str],
 ) -> None:
     """Judges each pair of sides without unknowns."""
     last = len(claim.relations) - 1
@@ -144,9 +149,7 @@ def _judge_closed(
         if equations.has_unknowns(left) or equations.has_unknowns(right):
             continue
         first = index == 0
-        certain = (not first or claim.left) and (
-            index < last or claim.right
-        )
+        certain = (not first or claim.left) and (index < last or claim.right)
         if relation in ("=", "~"):
             finding = compare(left, right, relation == "~", scene)
         elif relation == "==":
@@ -155,6 +158,10 @@ def _judge_closed(
             finding = _ordered(left, right, relation)
         if relation == "=" and claim.modulus and finding is not Finding.TRUE:
             finding = _congruent(left, right, claim.modulus)
+        if finding is Finding.FALSE and _has_other_numbers(
+            left, right, claim, texts
+        ):
+            finding = Finding.DOUBTFUL
         _note(notes, finding, left, right, first, certain, claimed, claim)
 
 
@@ -194,12 +201,17 @@ def _note(
         notes.false = True
 
 
-def _names_base(claim: Claim) -> bool:
-    """Does a claim itself say what its numbers are?"""
-    pieces = [piece for side in claim.sides if side for piece in side.pieces]
-    return bool(claim.modulus) or any(
-        piece.startswith("_{") or piece == r"\bmod" for piece in pieces
-    )
+def _has_other_numbers(
+    left: Side, right: Side, claim: Claim, texts: Sequence[str]
+) -> bool:
+    """Does a false claim hold in a base, or modulo a number, of the text?"""
+    pieces = left.pieces + right.pieces
+    if claim.modulus or r"\bmod" in pieces:
+        return False
+    if not any(piece.startswith("_{") for piece in pieces):
+        if uses_bases(*texts) and holds_in_a_base(left, right):
+            return True
+    return holds_modulo(left, right, moduli(*texts))
 
 
 def _congruent(left: Side, right: Side, modulus: str) -> Finding:
@@ -238,7 +250,7 @@ def _judge_annotation(notes: _Notes, text: str) -> None:
     for claim in claims_of(text):
         if len(claim.sides) == 2 and claim.start == 0 and claim.left:
             before = notes.shown
-            _judge_closed(notes, claim, True, Scene())
+            _judge_closed(notes, claim, True, Scene(), ())
             notes.shown = before
 
 

@@ -116,7 +116,7 @@ def compare(left: Side, right: Side, near: bool, scene: Scene) -> Finding:
     if one is None or other is None:
         return Finding.NOTHING
     if _equal(one, other):
-        return _unless_units_differ(left, right)
+        return Finding.TRUE
     rounded = _rounded(one.number, other.number, right) or _rounded(
         other.number, one.number, left
     )
@@ -202,6 +202,13 @@ def _rounded(exact: Fraction, shown: Fraction, side: Side) -> Finding | None:
     return Finding.DOUBTFUL
 
 
+def _rounds_well(exact: Fraction, shown: Fraction, side: Side) -> bool:
+    """The same, and not by much: in a reading of no great use."""
+    return abs(exact - shown) * 20 <= abs(shown) and (
+        _rounded(exact, shown, side) is not None
+    )
+
+
 # --- Other readings ---------------------------------------------------------
 
 
@@ -216,7 +223,9 @@ def _in_other_readings(
     for first, second in itertools.product(firsts, seconds):
         if _near(first, second) or first == -second:
             return Finding.DOUBTFUL
-        if _rounded(first, second, right) or _rounded(second, first, left):
+        if _rounds_well(first, second, right):
+            return Finding.DOUBTFUL
+        if _rounds_well(second, first, left):
             return Finding.DOUBTFUL
     if _goes_on(one.number, right):
         return Finding.DOUBTFUL
@@ -364,10 +373,9 @@ def _differ_by(firsts, seconds, factors, right: Side) -> bool:
         for factor in factors:
             if _near(first * factor, second) or _near(first, second * factor):
                 return True
-            if _rounded(first * factor, second, right):
-                return True
-            if _rounded(first / factor, second, right):
-                return True
+            for product in (first * factor, first / factor):
+                if _rounds_well(product, second, right):
+                    return True
     return False
 
 
@@ -417,20 +425,21 @@ def _conversions(left: Side, right: Side) -> frozenset[Fraction]:
     for word in left.units ^ right.units:
         found.update(map(Fraction, _CALENDAR.get(word, ())))
         unit = _measures(word)
-        if unit is not None:
+        if unit is not None and unit.powers:
             found.update(_scales(unit))
     return frozenset(found)
 
 
 @functools.lru_cache(maxsize=256)
 def _scales(unit: units.Unit) -> frozenset[Fraction]:
-    sizes = {
+    """Whole factors between it and units of its kind."""
+    ratios = {
         other.size / unit.size
         for other in units.known()
         if other.powers == unit.powers and other.size != unit.size
     }
-    sizes |= {Fraction(1000)} if unit.powers else set()
-    return frozenset(sizes | {round(size) for size in sizes if size > 1})
+    whole = {ratio for ratio in ratios if 1 in ratio.as_integer_ratio()}
+    return frozenset(whole | {Fraction(1000)})
 
 
 def _mixes(words: frozenset[str]) -> bool:
@@ -455,10 +464,6 @@ def _is_rate(side: Side) -> bool:
     return "/" in side.units and "/" in side.pieces
 
 
-def _unless_units_differ(left: Side, right: Side) -> Finding:
-    return Finding.TRUE
-
-
 def _within_operands(side: Side, value: Fraction, shown: Fraction) -> bool:
     """Does `33.33 * 3 = 100` hold for what its decimals may stand for?"""
     spread = Fraction(0)
@@ -467,7 +472,9 @@ def _within_operands(side: Side, value: Fraction, shown: Fraction) -> bool:
         whole, point, decimals = number.partition(".")
         if not point or not decimals.isdigit() or len(side.pieces) < 3:
             continue
-        if len(decimals) < 2 or (len(decimals) == 2 and decimals[1] in "05"):
+        if len((whole + decimals).lstrip("0")) < 2 or len(decimals) < 2:
+            continue
+        if len(decimals) == 2 and decimals[1] in "05":
             continue
         half = Fraction(5, 10 ** (len(decimals) + 1))
         pieces = list(side.pieces)
@@ -478,6 +485,44 @@ def _within_operands(side: Side, value: Fraction, shown: Fraction) -> bool:
         if moved is not None:
             spread += abs(moved.number - value)
     return bool(spread) and abs(value - shown) <= spread
+
+
+# --- Other numbers ----------------------------------------------------------
+
+
+def holds_in_a_base(left: Side, right: Side) -> bool:
+    """Does it hold where the numbers are written in another base?"""
+    for base in range(2, 17):
+        one, other = (_in_base(side, base) for side in (left, right))
+        if other is None:
+            continue
+        for value in (one, value_of(_written(left))):
+            if value is not None and value.number == other.number:
+                return True
+    return False
+
+
+def _in_base(side: Side, base: int) -> Value | None:
+    try:
+        pieces = [
+            str(int(piece, base)) if piece.isdigit() else piece
+            for piece in side.pieces
+        ]
+    except ValueError:
+        return None
+    return value_of(" ".join(pieces))
+
+
+def holds_modulo(left: Side, right: Side, moduli: frozenset[int]) -> bool:
+    """Are they congruent modulo one of some numbers? 0 stands for any."""
+    one, other = value_of(_written(left)), value_of(_written(right))
+    if one is None or other is None:
+        return False
+    difference = one.number - other.number
+    return any(
+        not modulus or (difference / modulus).denominator == 1
+        for modulus in moduli
+    )
 
 
 # --- Sums with dots ---------------------------------------------------------

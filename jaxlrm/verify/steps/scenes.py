@@ -19,12 +19,11 @@ from jaxlrm.verify.steps.words import (
     TRIES,
 )
 
-NEAR = 4  # tokens before a claim in which a `not` denies it
+BEFORE, BEHIND = 5, 8  # tokens beside a claim that may say `about`
 # Numbers in other bases and residues look like others.
 _BASES = re.compile(
-    r"\bbase[- ]?(?:\$|[0-9]|two|three|four|five|six|seven|eight|nine|ten|b\b"
-    r"|ten\b)|\bin base\b|\bmod(?:ulo|ular|ulus)?\b|\\[bp]?mod\b|\bbinary\b"
-    r"|\boctal\b|\bhexadecimal\b|\\equiv|≡|\bcongruen|[0-9]_\{?[0-9]",
+    r"\bbase[- ]?\$?(?:[0-9]|two|three|four|five|six|seven|eight|nine|ten|b\b)"
+    r"|\bin base\b|\bbinary\b|\boctal\b|\bhexadecimal\b|[0-9]_\{?[0-9]",
     re.IGNORECASE,
 )
 
@@ -41,9 +40,26 @@ class Setting(NamedTuple):
     scene: Scene
 
 
+_MODULUS = re.compile(
+    r"\bmod(?:ulo|ulus)?\b[ $(\\{]*([0-9]{1,6})|mod\{?[ $]*([0-9]{1,6})"
+)
+_RESIDUES = re.compile(r"\bmod(?:ulo|ular|ulus)\b|\\[bp]?mod\b|\bcongruen")
+
+
 def uses_bases(*texts: str) -> bool:
-    """May numbers be written in another base than ten, or be residues?"""
+    """May numbers be written in another base than ten?"""
     return any(_BASES.search(text) for text in texts)
+
+
+def moduli(*texts: str) -> frozenset[int]:
+    """The numbers modulo which a text computes; 0 for one not given."""
+    found = set()
+    for text in texts:
+        numbers = [int(a or b) for a, b in _MODULUS.findall(text)]
+        found.update(number for number in numbers if number)
+        if not numbers and _RESIDUES.search(text):
+            found.add(0)
+    return frozenset(found)
 
 
 def is_tried(chain: Sequence[str]) -> bool:
@@ -64,7 +80,7 @@ def setting(tokens: tuple[Token, ...], claim: Claim) -> Setting:
     percent = not PERCENT.isdisjoint(words) or any(
         token.kind == "percent" for token in tokens[start:end]
     )
-    scene = Scene(not ROUNDS.isdisjoint(words), percent)
+    scene = Scene(_is_rounded(tokens, start, claim), percent)
     asked = end < len(tokens) and tokens[end].text == "?"
     claimed = not (
         asked
@@ -99,35 +115,46 @@ def _is_denied(
     tokens: tuple[Token, ...], start: int, claim: Claim, end: int
 ) -> bool:
     """`not 3 * 4 = 13`, `3 * 4 = 13 is not true`."""
-    before = tokens[max(start, claim.start - NEAR) : claim.start]
-    if any(token.kind == "word" and token.text in NOT for token in before):
-        return True
-    if any(token.text in ("cannot", "can't") for token in before):
+    before = [t.text for t in tokens[start : claim.start] if t.kind != "edge"]
+    if not NOT.isdisjoint(before[-1:]):
         return True
     for index in range(start, end - 1):
         if tokens[index].text == "not" and tokens[index + 1].text in _TRUE:
             return True
-    behind = tokens[claim.end : min(end, claim.end + 6)]
-    return any(token.text == "not" for token in behind[:4])
+    behind = [t.text for t in tokens[claim.end : end] if t.kind != "edge"]
+    return behind[1:2] == ["not"] and behind[0] in ("is", "was", "does")
 
 
 _TRUE = frozenset(
-    """true correct right possible equal valid hold work allowed satisfy the
-    satisfied consistent so a""".split()
+    """true correct right possible equal valid hold work allowed satisfy
+    satisfied consistent""".split()
 )
 
 
 def _is_supposed(tokens: tuple[Token, ...], start: int, stop: int) -> bool:
     """Does a word of the clause before a claim only suppose it?"""
+    behind_colon = False
     for index in range(stop - 1, start - 1, -1):
         token = tokens[index]
         if token.kind == "word":
-            if token.text in SUPPOSES and (
-                tokens[index + 1].text not in ("that", "to")
-            ):
+            if (
+                token.text in TRIES
+                or (token.text in SUPPOSES and not behind_colon)
+            ) and tokens[index + 1].text not in ("that", "to"):
                 return True
-            if token.text in ("then", "so", "because"):
+            if token.text in ("then", "so", "because", "get", "have"):
                 return False
-        elif token.text in (",", ";") and token.kind == "break":
-            return False
+        elif token.kind == "break":
+            if token.text != ":":
+                return False
+            behind_colon = True
     return False
+
+
+def _is_rounded(tokens: tuple[Token, ...], start: int, claim: Claim) -> bool:
+    """Does a word beside a claim say that its numbers are near ones?"""
+    beside = (
+        *tokens[max(start, claim.start - BEFORE) : claim.start],
+        *tokens[claim.end : claim.end + BEHIND],
+    )
+    return any(token.text in ROUNDS for token in beside)

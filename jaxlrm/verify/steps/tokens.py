@@ -115,6 +115,9 @@ _TOKEN = re.compile(
     r"|\n",
     re.DOTALL,
 )
+_OPERAND = re.compile(
+    r"\s+(?:(?:the|another|an?) )?[-$£€(\\]*\s?[0-9.\\({]", re.IGNORECASE
+)
 _CHOICE = re.compile(r"[CP]\( ?([0-9]{1,4}) ?, ?([0-9]{1,4}) ?\)")
 _FORMULA = re.compile(r"\\[\[\](){}]|\$\$?|\\\$")
 _CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
@@ -414,7 +417,7 @@ class _Reader:
             else:
                 self.add("atom", token + _clean(text[index : end + 1]))
                 return end + 1
-        elif lower in OPERATORS:
+        elif lower in OPERATORS and _OPERAND.match(text, index):
             self.add("operator", OPERATORS[lower])
         elif lower == "mod":
             self.add("operator", r"\bmod")

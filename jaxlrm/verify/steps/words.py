@@ -34,7 +34,7 @@ STOPS = frozenset(
     """is are was were be been being has have had having do does did so and
     then because if that which who whose when where while but or nor since
     therefore thus hence as than until after before with without from into
-    onto by for to at on in total equals equal gives makes yields get gets got
+    onto by for to at on in equals equal gives makes yields get gets got
     means leaves leaving giving making will would can could should may might
     must we he she they it i you there this these those not no""".split()
 )
@@ -46,33 +46,37 @@ BORDERS = (
         quadruple than percent percentage more less fewer
         greater minus plus times every hundred thousand
         million billion dozen point negative square cube root squared cubed
-        power mod modulo remainder base subtract subtracting subtracted add
+        power mod modulo subtract subtracting subtracted add
         adding added multiply multiplying divide dividing dividend
-        ratio or nor not
-        another""".split()
+        ratio nor not""".split()
     )
     | NUMBERS.keys()
 )
 # They link numbers, where there are two: `3 and 4 + 5`, `from 3 to 4 + 5`.
 LINKS = frozenset(
     """and from by to over under per between up until through about with
-    without both also additional extra in at for on within against""".split()
+    without both also additional extra in at for on within against or
+    another""".split()
 )
 # Names that a number belongs to.
 LABELS = frozenset(
     """week day month year case step problem part number no room grade level
     chapter page question method option game round test quarter class group
-    team equation eq lemma theorem figure table section exercise example
-    line row column item version phase stage section hour minute trip lap
-    person student plan store box bag train car bus book volume act type
-    station batch attempt try trial""".split()
+    team equation eq lemma theorem figure table section exercise example line
+    version phase stage lap person student plan store box bag train car bus
+    station batch""".split()
+)
+# Behind the last number: it is a part of a larger one.
+SCALES = frozenset(
+    """hundred thousand million billion trillion dozen dozens k m
+    bn""".split()
 )
 # Behind the last number: it goes on.
 CONTINUES = frozenset(
-    """hundred thousand million billion trillion dozen dozens score percent
-    percentage squared cubed factorial half halves third thirds quarter
+    """hundred thousand million billion trillion dozen dozens score
+    squared cubed factorial half halves third thirds quarter
     quarters fourths fifths sixths eighths tenths hundredths remainder rem r k
-    m bn mod modulo point th st nd rd plus minus times divided multiplied
+    m bn mod modulo th st nd rd plus minus times divided multiplied
     over left-over""".split()
 )
 
@@ -80,12 +84,10 @@ CONTINUES = frozenset(
 DENIES = frozenset(
     """false wrong incorrect incorrectly contradiction contradicts
     contradictory impossible mistake mistaken mistakenly error erroneous
-    absurd invalid inconsistent doesn't don't isn't aren't wasn't can't cannot
-    won't wouldn't shouldn't couldn't didn't never neither instead oops wait
-    hmm unfortunately fails fail failed extraneous reject rejected untrue
-    falsely wrongly misread typo""".split()
+    absurd invalid inconsistent doesn't oops wait hmm fails extraneous reject
+    rejected untrue falsely wrongly misread typo""".split()
 )
-NOT = frozenset(("not", "isn't", "never", "no", "nor", "neither"))
+NOT = frozenset(("not", "isn't", "never", "cannot", "can't"))
 # Of a later sentence: it takes back what stands before it.
 CORRECTS = frozenset(
     """wait oops wrong incorrect incorrectly mistake mistaken contradiction
@@ -94,14 +96,14 @@ CORRECTS = frozenset(
 )
 # Of a clause, before the claim: it is supposed or tried.
 SUPPOSES = frozenset(
-    """if suppose supposing supposed assume assuming assumed let's try trying
-    tries tried guess guessing guessed check checking checks test testing
-    tests whether unless imagine verify verifying verifies maybe perhaps
-    hypothetically""".split()
+    """if suppose supposing supposed assume assuming assumed whether unless
+    imagine maybe perhaps hypothetically""".split()
 )
+# The same, for what stands behind a colon too.
 TRIES = frozenset(
-    """try trying tried guess guessing check checking test testing verify
-    verifying suppose supposing assume assuming whether""".split()
+    """try trying tried guess guessing guessed check checking checks testing
+    tested verify verifying verifies suppose supposing assume assuming
+    whether""".split()
 )
 # Of a sentence: its numbers are near ones.
 ROUNDS = frozenset(
