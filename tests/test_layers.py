@@ -31,10 +31,6 @@ LAYERS = """
     verify.verdict       jax
     verify.inputs        jax
     verify.blocks        jax
-    verify.boxes         jax
-    verify.completion    jax
-    verify.sentences     jax
-    verify.extract       jax
     verify.exact         jax
     verify.primes        jax
     verify.spellings     jax
@@ -49,6 +45,10 @@ LAYERS = """
     verify.balls         jax
     verify.floats        jax
     verify.phrases       jax
+    verify.boxes         jax
+    verify.completion    jax
+    verify.sentences     jax
+    verify.extract       jax
     verify.scalars       jax
     verify.regions       jax
     verify.equivalence.* jax

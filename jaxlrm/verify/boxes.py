@@ -13,10 +13,9 @@ _BRACE = re.compile(r"\\(?:boxed|fbox)\s{0,8}\{|\\[\\{}]|[{}]")
 _UNBRACED = re.compile(r"\\boxed[ \t]{0,4}(-?[0-9A-Za-z.,/]{1,64})")
 # What is left open for the reader to fill in.
 _PLACEHOLDER = re.compile(
-    r"(?:\\text ?\{)?[ .?_$]*(?:(?:your |the )?(?:final )?answer(?: here)?"
-    r"|\\(?:[lc]?dots|square|Box|quad|qquad|hspace\{[^{}]{0,20}\}"
-    r"|h?phantom\{[^{}]{0,40}\}|underline\{[^{}]{0,40}\})|\\[?_ ,;])?"
-    r"[ .?_$]*\}?",
+    r"(?:\\text ?\{)?(?:[ .?_$~]|\\[?_ ,;:!]|\\(?:[lc]?dots|square|Box|q?quad"
+    r"|hspace\{[^{}]{0,20}\}|(?:h?phantom|underline)\{[^{}]{0,40}\}))*"
+    r"(?:(?:your |the )?(?:final )?answer(?: here)?)?[ .?_$]*\}?",
     re.IGNORECASE,
 )
 _LAYOUT = re.compile(r"\\(?:[()\[\],; ]|q?quad(?![A-Za-z])|newline)|[$*~]")

@@ -112,7 +112,7 @@ def _normal_form(text: str) -> str:
         if not text.isascii():  # bold and italic letters of mathematics
             text = unicodedata.normalize("NFKC", text)
     text = as_latex(_unwrap(text.strip()))
-    if "\\" in text or "{," in text:
+    if "\\" in text or ("{" in text and "," in text):
         text = _latex(text)
     if "$" in text:
         # One alone is a currency; the others delimit formulas.

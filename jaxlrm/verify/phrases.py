@@ -214,7 +214,7 @@ def canonical(text: str) -> str | None:
 
 def yes_or_no_letter(text: str) -> str | None:
     """`yes` for `Y` and `T`, `no` for `N` and `F`."""
-    return {"Y": "yes", "T": "yes", "N": "no", "F": "no"}.get(text)
+    return {"Y": "yes", "T": "yes", "N": "no", "F": "no"}.get(text.upper())
 
 
 def yes_or_no(text: str) -> str | None:
@@ -288,7 +288,7 @@ def as_formula(text: str) -> str | None:
         words = plain(text)
         return (
             _FRACTIONS.get(words)
-            or _spelled(words)
+            or number_in_words(words)
             or _measured(words)
             or _with_part(words)
         )
@@ -324,7 +324,7 @@ def _bound(text: str) -> str | None:
     return rf"{'[' if closed else '('}{end}, \infty)"
 
 
-def _spelled(text: str) -> str | None:
+def number_in_words(text: str) -> str | None:
     """`121` for `one hundred and twenty-one`; None for other words."""
     total = part = 0
     for word in text.replace("-", " ").replace(" and ", " ").split():
@@ -346,7 +346,7 @@ def _measured(text: str) -> str | None:
     """`3 dollars` for `three dollars`."""
     number, space, unit = text.rpartition(" ")
     known = unit in units.PLAIN or _is_counted(unit)
-    value = _spelled(number) if space and known else None
+    value = number_in_words(number) if space and known else None
     return f"{value} {unit}" if value else None
 
 
@@ -360,7 +360,7 @@ def _is_counted(word: str) -> bool:
 def _with_part(text: str) -> str | None:
     """`2 + 1/2` for `two and a half`."""
     match = _AND_PART.fullmatch(text)
-    whole = _spelled(match.group(1)) if match else None
+    whole = number_in_words(match.group(1)) if match else None
     return f"{whole} + 1/{_PARTS[match.group(2)]}" if whole else None
 
 

@@ -21,7 +21,7 @@ _SCALAR = re.compile(
 _COMPLEX = re.compile(rf"\(?({_NUMBER}[-+][0-9.]{{1,40}})j\)?")
 _ARRAY = re.compile(
     r"(?:np\.|numpy\.|sympy\.)?(array|Matrix|ImmutableMatrix|ImmutableDenseMatrix"
-    r"|FiniteSet|EmptySet|Eq|Union)"
+    r"|FiniteSet|EmptySet|Eq|Union|And|Or|tensor)"
     r"\((.{0,2000}?)(?:, ?dtype=[a-z0-9]{1,20})?\)",
     re.DOTALL,
 )
@@ -30,6 +30,7 @@ _INTERVAL = re.compile(
 )
 _BETWEEN_SETS = re.compile(r"(?<=[)\]}]), ?(?=[\[(\\])")
 _ROW = re.compile(rf"\[ ?{_NUMBER}(?: {{1,8}}{_NUMBER})+ ?\]")
+_QUOTED = re.compile(r"\['[^'\[\]]{1,80}'(?:, '[^'\[\]]{1,80}')*\]")
 _SPACE = re.compile(r" {1,8}(?=[-0-9.])")
 _PAIR = re.compile(r"([A-Za-z](?:_?[A-Za-z0-9]{1,8})?) ?: ?([^:{}]{1,200})")
 _SOLUTIONS = re.compile(r"\[?(\{[^{}]{1,400}\}(?:, ?\{[^{}]{1,400}\})*)\]?")
@@ -66,7 +67,11 @@ def as_latex(text: str) -> str:
     whole = _ARRAY.fullmatch(text)
     if whole:
         text = _called(whole.group(1), whole.group(2).strip(), text)
+    if ") | (" in text:
+        text = text.replace(") | (", r") \text{ or } (")
     if text[:1] == "[":
+        if "'" in text and _QUOTED.fullmatch(text):
+            return text[1:-1].replace("'", "")
         text = _ROW.sub(lambda row: _SPACE.sub(", ", row.group()), text)
         if text.startswith("[["):
             text = re.sub(r"\]\s{0,8}(?=\[)", "], ", text)
@@ -78,6 +83,8 @@ def as_latex(text: str) -> str:
 
 
 def _called(name: str, inner: str, text: str) -> str:
+    if name in ("And", "Or"):
+        return inner.replace(",", rf" \text{{ {name.lower()} }} ")
     if name == "Union":
         return _BETWEEN_SETS.sub(r" \\cup ", inner)
     if name == "FiniteSet":

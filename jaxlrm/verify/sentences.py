@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from jaxlrm.verify.phrases import number_in_words
+
 # What is longer is no answer; keeps the search for sentences linear.
 ANSWER_LENGTH = 1 << 10
 _PROSE = 3  # words without a backslash that make a line prose
@@ -26,19 +28,21 @@ _STATED = re.compile(
     r"|\u0440\u0430\u0432\u0435\u043d\b)|\bjibu ni\b"
     r"|\u0e04\u0e33\u0e15\u0e2d\u0e1a\u0e04\u0e37\u0e2d"
     r"|\u0989\u09a4\u09cd\u09a4\u09b0 \u09b9\u09b2"
-    r"|\u0111\u00e1p \u00e1n(?: l\u00e0\b|\s?:)",
+    r"|\u0111\u00e1p \u00e1n(?: l\u00e0\b|\s?:)"
+    r"|\b(?:choose|select|pick)(?: option)?(?= [\[(]?[A-J]\b(?!'))",
     re.IGNORECASE,
 )
 _LETTERED = re.compile(r"^A: ?", re.MULTILINE)
 # What a sentence says after its answer.
 _AFTER = re.compile(
-    r"\.(?=\s|$)|\.\*\*|[\u3002\uff01]|[!?](?=\s|$)"
+    r"\.(?=\s|$)|\.\*\*|[\u3002\uff01\u0964]|[!?](?=\s|$)"
     r"|,? (?:because|since|which|where|as required)\b"
 )
 _LEAD = re.compile(
     r"(?:[*>•=](?=\s)|(?:ans|result|output)\s?[:.](?=\s)"
     r"|(?:therefore|thus|so|hence|then|now|simply|just|finally|of course"
-    r"|equal to|approximately|about|given by|option)\b,?"
+    r"|equal to|approximately|about|given by|option"
+    r"|also|daher|donc|entonces|ent\u00e3o|quindi)\b,?"
     r"|\u9009\u9879|\u9009\u62e9|\u9009|\u662f|\u4e3a|\u7ea6)\s*",
     re.IGNORECASE,
 )
@@ -56,18 +60,26 @@ _NUMBER_IN_PROSE = re.compile(
     re.IGNORECASE,
 )
 _VERB = re.compile(r"\b(?:is|are|was|were|equals|equal to|be) ")
-_WORD = re.compile(r"[A-Za-z]{2,}|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
+_WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]|[^\W\d_]{2,}")
 _COMMAND = re.compile(r"\\[A-Za-z]+")
 _CHOICE = re.compile(r"(?:(?:option|choice) )?[\[(]?[A-J][\])]?[.:]?")
 # `Profit = 200 - 130 = $70`: words, not a name of mathematics.
 _NAMED = re.compile(
     r"\*{0,2}(?!(?:sin|cos|tan|log|exp|max|min|lim|gcd|lcm|det)\b)"
-    r"(?=[A-Za-z']{3})[A-Z]?[a-z']+(?: [A-Za-z'()]+){0,7}\*{0,2} ?= ?"
+    r"(?=[A-Za-z']{3})[A-Z]?[a-z_']+(?: [A-Za-z'()]+){0,7}\*{0,2} ?= ?"
+    r"|\$?\\text ?\{[A-Za-z ]{3,60}\} ?= ?"
 )
 _LABEL = re.compile(r"(?!Step|Case)[A-Z][A-Za-z' ]{2,40}: (?=.*[0-9])")
 _IS_THE_ANSWER = re.compile(
     r"([^\s]{1,80}) is (?:the|our) (?:final |correct |right )?"
     r"(?:answer|option|choice)\b"
+    r"|([\[(]?\b[A-J]\b[\])]?) is (?:correct|right|true)\b"
+)
+# What is said behind the answer to be polite.
+_POLITE = re.compile(
+    r"(?:let me know|i hope|hope (?:this|that)|feel free|if you (?:have|need)"
+    r"|is there anything|please|thank|happy to)\b",
+    re.IGNORECASE,
 )
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]")
 # 72 in `72 dollars in total`, 5 in `5 cars in the first 15 minutes`. What
@@ -79,14 +91,20 @@ _HEAD = re.compile(
     r"|altogether|overall|or|and|more|less|fewer|times|out|plus|minus|than|to"
     r"|base|mod|modulo|not|half|factorial|repeating|below|above|by|of|is|are"
     r"|was|were|if|when|but|except)\b)[a-z][a-z-]*){0,3})"
-    r"(?:,?\s" + _TOTAL + r"\b"
+    r"(?:,?\s" + _TOTAL + r"\b|\s\(" + _TOTAL + r"\)|, not\b|; [a-z]"
+    r"|\s?[\u2013\u2014]\s?[a-z]|\s-\s[a-z]{2}"
+    r"|,? and (?:we|this|that|it|he|she|they)\b"
     r"|(?<=[a-z])\s(?:in (?!base)|on|at|for|from|during|after|before|with)\b)"
     r"(?!.*\b(?:or|base|mod|modulo)\b)"
 )
-# 42 in front of a measure word.
+# 42 in front of a word of another language.
 _MEASURED = re.compile(
     r"((?:[-−]\s?)?" + _NUMBER + r"|\$[^$]{1,200}\$|[\[(]?[A-J][\])]?)\s?"
-    r"[\u0e00-\u0e7f\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7a3]{1,8}"
+    r"(?=\S{0,12}[^\x00-\x7f£€¥°²³])[^\W\d_]{1,20}"
+)
+_AMOUNT = re.compile(
+    r"((?:[-−]\s?)?[$£€]\s?[0-9][0-9,]*(?:\.[0-9]+)?)"
+    r"\s(?:in|on|at|for|from|during|after|before|with)\b"
 )
 _NUMBER_WORDS = re.compile(
     r"\b((?:(?:twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)"
@@ -131,7 +149,7 @@ def last_line(text: str, output: str = "") -> str | None:
         start = line.rfind(opening, 0, len(line) - 2)
         if start >= 0 and len(line) - start < ANSWER_LENGTH:
             return clean(line[start + 2 : -2])
-    line = line.rpartition("\n")[2][-4 * ANSWER_LENGTH :]
+    line = _last_told(line)[-4 * ANSWER_LENGTH :]
     line = _BOLD.sub("", _without_bullet(line))
     repeated = _repeated(line, output)
     if repeated:
@@ -142,10 +160,20 @@ def last_line(text: str, output: str = "") -> str | None:
         match = _LEAD.match(line)
     told = _IS_THE_ANSWER.search(line)
     if told:
-        return clean(told.group(1))
+        return clean(told.group(1) or told.group(2))
     label = _LABEL.match(line)
     line = line[label.end() :] if label else line
     return clean(_without_prose(line, numbers=True))
+
+
+def _last_told(text: str) -> str:
+    """The last line of a text that is not only polite."""
+    for _ in range(3):
+        before, _, line = text.rpartition("\n")
+        if not before.strip() or not _POLITE.match(line.lstrip(" *")):
+            return line
+        text = before.rstrip()
+    return text.rpartition("\n")[2]
 
 
 def clean(answer: str) -> str | None:
@@ -171,19 +199,9 @@ def _repeated(line: str, output: str) -> str | None:
         if _value(number) == value:
             return clean(number.rstrip(","))
     for words in number_words(line):
-        if _value(_SMALL.get(words.lower(), "")) == value:
+        if _value(number_in_words(words.lower()) or "") == value:
             return words
     return None
-
-
-_SMALL = {
-    name: str(number)
-    for number, name in enumerate(
-        """zero one two three four five six seven eight nine ten eleven twelve
-        thirteen fourteen fifteen sixteen seventeen eighteen nineteen
-        twenty""".split()
-    )
-}
 
 
 def _value(number: str) -> float | None:
@@ -224,7 +242,7 @@ def _head(answer: str) -> str:
     match = _HEAD.match(answer)
     if match:
         return match.group(1) + match.group("things")
-    match = _MEASURED.fullmatch(answer)
+    match = _MEASURED.fullmatch(answer) or _AMOUNT.match(answer)
     return match.group(1) if match else answer
 
 
@@ -241,6 +259,20 @@ def _closing(text: str, delimiter: str, start: int) -> int:
     return end
 
 
+def _formulas(line: str) -> list[str]:
+    """The formulas in a sentence; `$20 + $30` is none between dollars."""
+    found = []
+    for match in _FORMULA.finditer(line):
+        inner = (match.group(1) or match.group(2)).strip()
+        if (
+            inner[-1:] in "+-*/="
+            or line[match.end() : match.end() + 1].isdigit()
+        ):
+            continue
+        found.append(inner)
+    return found
+
+
 def _without_prose(line: str, numbers: bool) -> str:
     """What a sentence says: `34` of `The largest n is 34`.
 
@@ -251,7 +283,7 @@ def _without_prose(line: str, numbers: bool) -> str:
     """
     named = _NAMED.match(line)
     if named and "=" in line:
-        return line.rpartition("=")[2]
+        return line.rpartition("=")[2].removesuffix("$")
     words = _WORD.findall(_COMMAND.sub(" ", _FORMULA.sub(" ", line)))
     spelled = number_words(line) if numbers else []
     if len(words) < _PROSE and not spelled:
@@ -266,9 +298,9 @@ def _without_prose(line: str, numbers: bool) -> str:
         ):
             return rest
     if numbers:
-        formulas = _FORMULA.findall(line)
+        formulas = _formulas(line)
         if formulas:
-            return "".join(formulas[-1])
+            return formulas[-1]
         found = _NUMBER_IN_PROSE.findall(line)
         if found:
             return found[-1].rstrip(",")

@@ -26,6 +26,7 @@ def compare_lists(
     one, other = _without_conditions(answer), _without_conditions(gold)
     if (one, other) != (answer, gold):
         return comparer.compare(one, other, nesting - 1)
+    answer = _printed_list(answer, gold)
     golds, answers = _items(gold), _items(answer)
     others = answers if gold[0] == "group" else golds
     # A tuple and a list of tuples are two lists.
@@ -100,6 +101,15 @@ def _assignments(
     if gold[0] == "group":
         return compare_tuples(comparer, ordered, gold, nesting)
     return compare_tuples(comparer, answer, ordered, nesting)
+
+
+def _printed_list(answer: Tree, gold: Tree) -> Tree:
+    """`[(1, 2), (3, 4)]`, as Python prints it, for a list of tuples."""
+    if answer[0] != "group" or answer[1] != "[]" or gold[0] != "list":
+        return answer
+    if any(item[0] != "group" for item in (*answer[2], *gold[1])):
+        return answer
+    return ("list", answer[2], frozenset((",",)))
 
 
 def _may_be_interval(answer: Tree, gold: Tree) -> bool:
