@@ -13,7 +13,7 @@ _BRACE = re.compile(r"\\(?:boxed|fbox)\s{0,8}\{|\\[\\{}]|[{}]")
 _UNBRACED = re.compile(r"\\boxed[ \t]{0,4}(-?[0-9A-Za-z.,/]{1,64})")
 # What is left open for the reader to fill in.
 _PLACEHOLDER = re.compile(
-    r"(?:\\text ?\{)?(?:[ .?_$~]|\\[?_ ,;:!]|\\(?:[lc]?dots|square|Box|q?quad"
+    r"(?:\\text ?\{)?(?:[\s.?_$~]|\\[?_ ,;:!]|\\(?:[lc]?dots|square|Box|q?quad"
     r"|hspace\{[^{}]{0,20}\}|(?:h?phantom|underline)\{[^{}]{0,40}\}))*"
     r"(?:(?:your |the )?(?:final )?answer(?: here)?)?[ .?_$]*\}?",
     re.IGNORECASE,
@@ -111,7 +111,7 @@ def _content(text: str, box: _Box) -> str:
 def _is_placeholder(text: str, box: _Box) -> bool:
     if box.end - box.inner > 100:
         return not text[box.inner : box.end - 1].strip()
-    return _PLACEHOLDER.fullmatch(_content(text, box).strip()) is not None
+    return _PLACEHOLDER.fullmatch(_content(text, box)) is not None
 
 
 def _without(text: str, found: list[_Box]) -> str:

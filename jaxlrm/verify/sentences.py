@@ -14,8 +14,12 @@ _STATED = re.compile(
     r"\banswers?[\"'*]{0,3}(?: is\b| are\b| would be\b| must be\b"
     r"|\s?[:=\uff1a])"
     r"|\b(?:correct|right|best) (?:option|choice)[\"'*]{0,3}(?: is\b|\s?[:=])"
+    r"|\b(?:choose|select|pick)(?: option)?(?= [\[(]?[A-J]\b(?!'))",
+    re.IGNORECASE,
+)
+_FOREIGN = re.compile(
     # Chinese, Japanese, Korean
-    r"|\u7b54\u6848(?:\u5e94\u8be5|\u5c31)?(?:\u662f|\u4e3a|\u70ba|\u7b49\u4e8e"
+    r"\u7b54\u6848(?:\u5e94\u8be5|\u5c31)?(?:\u662f|\u4e3a|\u70ba|\u7b49\u4e8e"
     r"|\s?[:\uff1a])|\u7b54\s?[:\uff1a]|\u7b54\u3048(?:\u306f|\s?[:\uff1a])"
     r"|\u9009\u62e9?\s?[:\uff1a]?(?=\s?[\uff08(]?[A-J](?![A-Za-z]))"
     r"|(?:\uc815\ub2f5|\ub2f5)(?:\uc740|\s?[:\uff1a])"
@@ -23,15 +27,18 @@ _STATED = re.compile(
     r"|\b(?:respuesta|resposta|risposta|r\u00e9ponse|Antwort)"
     r"(?: final| finale| correcta| correta| corretta)?\*{0,2}"
     r"(?: es\b| \u00e9\b| \u00e8\b| est\b| ist\b| lautet\b|\s?:)"
-    # Russian, Swahili, Thai, Bengali, Vietnamese
+    # Russian, Swahili, Thai, Bengali, Vietnamese, Hindi, Arabic
     r"|\b\u043e\u0442\u0432\u0435\u0442\*{0,2}\s?(?:[:\u2014\u2013]"
     r"|\u0440\u0430\u0432\u0435\u043d\b)|\bjibu ni\b"
     r"|\u0e04\u0e33\u0e15\u0e2d\u0e1a\u0e04\u0e37\u0e2d"
     r"|\u0989\u09a4\u09cd\u09a4\u09b0 \u09b9\u09b2"
     r"|\u0111\u00e1p \u00e1n(?: l\u00e0\b|\s?:)"
-    r"|\b(?:choose|select|pick)(?: option)?(?= [\[(]?[A-J]\b(?!'))",
+    r"|\u0909\u0924\u094d\u0924\u0930(?: \u0939\u0948|\s?:)?"
+    r"|\u0627\u0644\u062c\u0648\u0627\u0628(?: \u0647\u0648|\s?:)",
     re.IGNORECASE,
 )
+# In every statement of those languages that is written in ASCII.
+_FOREIGN_WORDS = ("respuesta", "resposta", "risposta", "ntwort", "ibu ni")
 _LETTERED = re.compile(r"^A: ?", re.MULTILINE)
 # What a sentence says after its answer.
 _AFTER = re.compile(
@@ -100,7 +107,7 @@ _HEAD = re.compile(
 # 42 in front of a word of another language.
 _MEASURED = re.compile(
     r"((?:[-−]\s?)?" + _NUMBER + r"|\$[^$]{1,200}\$|[\[(]?[A-J][\])]?)\s?"
-    r"(?=\S{0,12}[^\x00-\x7f£€¥°²³])[^\W\d_]{1,20}"
+    r"(?=\S{0,12}[^\x00-\x7f£€¥°²³])[^\W\d_]\S{0,19}"
 )
 _AMOUNT = re.compile(
     r"((?:[-−]\s?)?[$£€]\s?[0-9][0-9,]*(?:\.[0-9]+)?)"
@@ -121,6 +128,8 @@ _AROUND = "*` \t\r\n"
 def stated(text: str) -> str | None:
     """The answer of the last statement of one; None where there is none."""
     found = [match.end() for match in _STATED.finditer(text)]
+    if not text.isascii() or any(word in text for word in _FOREIGN_WORDS):
+        found += [match.end() for match in _FOREIGN.finditer(text)]
     found += [match.end() for match in _LETTERED.finditer(text)]
     for start in sorted(found, reverse=True):
         rest = text[start : start + ANSWER_LENGTH]
