@@ -275,6 +275,8 @@ class Fields:
         wanted = "it must be a finite number"
         if positive:
             wanted = "it must be a positive, finite number"
+            if high < math.inf:
+                wanted = f"it must be a positive number up to {high:g}"
         elif (low, high) != (-math.inf, math.inf):
             wanted = f"it must be a number from {low:g} to {high:g}"
         value = self._get(name, default, wanted)

@@ -121,7 +121,7 @@ def from_json(data: object, where: str = "config.json") -> ModelConfig:
             intermediate_size=fields.integer("intermediate_size", 1, _SIZE),
             hidden_act=fields.text("hidden_act", ACTIVATIONS, "silu"),
             rms_norm_eps=fields.number(
-                "rms_norm_eps", default=1e-6, positive=True
+                "rms_norm_eps", high=1.0, default=1e-6, positive=True
             ),
             rope_theta=_rope_theta(fields),
             max_position_embeddings=fields.integer(
