@@ -49,7 +49,7 @@ from jaxlrm.engine import Engine, Learned
 from jaxlrm.models import hf, params
 from jaxlrm.search import search, strategies, tree
 from jaxlrm.testing import Prompts
-from jaxlrm.text import Delimiter, Text, train_tokenizer
+from jaxlrm.text import Text, train_tokenizer
 
 MODEL = ModelConfig(
     vocab_size=2048,
@@ -125,7 +125,8 @@ def endless() -> Text:
     text = train_tokenizer([], 128)
     nothing = np.zeros(text.vocab_size, bool)
     text.prompt, text.is_end = "{problem}", nothing
-    text.delimiter = Delimiter(nothing, nothing, nothing)
+    never = text.automaton("none")
+    text.automaton = lambda breaks: never
     return text
 
 

@@ -38,8 +38,11 @@ _TAKES = {
 
 def _require_types(config: object) -> None:
     """Raises TypeError for values of other types; makes numbers plain."""
-    for name, kind in _field_types(type(config)).items():
+    for name, annotation in _field_types(type(config)).items():
+        kind, optional = _optional(annotation)
         value = getattr(config, name)
+        if optional and value is None:
+            continue
         is_flag = isinstance(value, bool) and kind is not bool
         if is_flag or not isinstance(value, _TAKES[kind]):
             raise TypeError(
@@ -140,6 +143,20 @@ TOOLS = ("auto", "python", "none")
 EXECUTIONS = ("stepped", "fused")
 PROMPTS = ("auto", "chat", "cot", "tir", "plain")
 THINKING = ("auto", "on", "off")
+LONGEST_SYSTEM = 1 << 16  # characters of a system prompt
+
+# The fields of `SearchConfig` that are one of several names.
+CHOICES = {
+    "strategy": STRATEGIES,
+    "prompt": PROMPTS,
+    "thinking": THINKING,
+    "verifiers": VERIFIERS,
+    "aggregate": AGGREGATES,
+    "vote": VOTES,
+    "backup": BACKUPS,
+    "tools": TOOLS,
+    "execution": EXECUTIONS,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +179,10 @@ class SearchConfig:
         chain_tokens: longest chain of thought, in tokens; 0 is half of the
             model's context, at most 1,024.
         step_tokens: `S`, tokens a branch writes in a round of a stepwise
-            strategy; a longer step goes on in the next round.
+            strategy; a longer step goes on in the next round. 0 is 48 where
+            a step is a line, and 256 where it is a paragraph.
+        think_tokens: tokens of a chain after which a model that thinks must
+            answer: `</think>` is written for it. 0 is any number.
         rounds: most rounds of a stepwise strategy.
         tools: one of `TOOLS`: `python` runs steps that are programs, and
             appends their output to the branch; `auto` does if the model was
@@ -182,8 +202,12 @@ class SearchConfig:
         confidence: a problem ends as soon as an answer's confidence reaches
             this; 0 waits for the strategy to end.
         temperature: of sampling, 1e-6 or more; 0 takes the likeliest token.
+            None, as for the next three, is what the model's
+            generation_config.json says, or else 1, 0, 1 and 0.
         top_k: sample among this many likeliest tokens; 0 for all.
         top_p: sample among the likeliest tokens of this total probability.
+        min_p: sample among tokens of at least this share of the likeliest
+            one's probability; 0 for all.
         verifiers: one of `VERIFIERS`: which judges the search listens to;
             `auto` is both, or symbolic alone for a model without scores.
         aggregate: one of `AGGREGATES`: the score of a chain out of those of
@@ -218,7 +242,8 @@ class SearchConfig:
     branches: int = 64
     width: int = 4
     chain_tokens: int = 0
-    step_tokens: int = 48
+    step_tokens: int = 0
+    think_tokens: int = 0
     rounds: int = 64
     tools: str = "auto"
     output_tokens: int = 48
@@ -228,9 +253,10 @@ class SearchConfig:
     adaptive: bool = False
     seconds: float = 0.0
     confidence: float = 0.0
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
     verifiers: str = "auto"
     aggregate: str = "last"
     vote: str = "auto"
@@ -242,17 +268,7 @@ class SearchConfig:
 
     def __post_init__(self):
         _require_types(self)
-        for name, allowed in (
-            ("strategy", STRATEGIES),
-            ("prompt", PROMPTS),
-            ("thinking", THINKING),
-            ("verifiers", VERIFIERS),
-            ("aggregate", AGGREGATES),
-            ("vote", VOTES),
-            ("backup", BACKUPS),
-            ("tools", TOOLS),
-            ("execution", EXECUTIONS),
-        ):
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed and not (
                 name == "strategy" and re.fullmatch(_OUTSIDE, self.strategy)
             ):
@@ -264,7 +280,6 @@ class SearchConfig:
             self,
             "branches",
             "width",
-            "step_tokens",
             "output_tokens",
             "rounds",
         )
@@ -290,7 +305,23 @@ class SearchConfig:
                 f"{self.chain_tokens}; no step would fit into a chain: set "
                 f"chain_tokens to {self.step_tokens} or more"
             )
-        for name in ("tokens", "min_tokens", "seconds", "trunk"):
+        if self.step_tokens < 0:
+            raise ValueError(
+                f"step_tokens {self.step_tokens} is negative; 0 goes by the "
+                "model's step delimiter"
+            )
+        if len(self.system) > LONGEST_SYSTEM:
+            raise ValueError(
+                f"system has {len(self.system)} characters; at most "
+                f"{LONGEST_SYSTEM}"
+            )
+        for name in (
+            "tokens",
+            "min_tokens",
+            "think_tokens",
+            "seconds",
+            "trunk",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(
                     f"{name} {getattr(self, name)} is negative or not finite; "
@@ -311,24 +342,31 @@ class SearchConfig:
                 f"lookahead {self.lookahead} is negative; 0 scores a step as "
                 "it is"
             )
-        if not 0 <= self.temperature < math.inf:
-            raise ValueError(
-                f"temperature {self.temperature} is negative or not finite; 0 "
-                "is greedy, 1 samples as the model was trained"
-            )
-        if 0 < self.temperature < 1e-6:  # logits over it would overflow
-            raise ValueError(
-                f"temperature {self.temperature} is below 1e-06; 0 takes the "
-                "likeliest token"
-            )
         if not 0 <= self.seed < 2**32:
             raise ValueError(
                 f"seed {self.seed} is not between 0 and 4294967295"
             )
-        if self.top_k < 0:
+        self._check_sampling()
+
+    def _check_sampling(self) -> None:
+        """Values of None are the model's."""
+        temperature = 1.0 if self.temperature is None else self.temperature
+        if not 0 <= temperature < math.inf:
+            raise ValueError(
+                f"temperature {temperature} is negative or not finite; 0 "
+                "is greedy, 1 samples as the model was trained"
+            )
+        if 0 < temperature < 1e-6:  # logits over it would overflow
+            raise ValueError(
+                f"temperature {temperature} is below 1e-06; 0 takes the "
+                "likeliest token"
+            )
+        if self.top_k is not None and self.top_k < 0:
             raise ValueError(f"top_k {self.top_k} is negative; 0 is all")
-        if not 0 < self.top_p <= 1:
+        if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p {self.top_p} is not in (0, 1]")
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p {self.min_p} is not in [0, 1]")
 
 
 @dataclasses.dataclass(frozen=True)

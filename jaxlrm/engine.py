@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxlrm import capacity, judging, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
-from jaxlrm.config import CHECKED, SCORED, ModelConfig, SearchConfig
+from jaxlrm.config import CHECKED, SCORED, WHOLE, ModelConfig, SearchConfig
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.inquiry import Checker, checker_name
 from jaxlrm.journal import Journal
@@ -32,6 +32,7 @@ from jaxlrm.verify.tools import Interpreter
 from jaxlrm.verify.workers import Pool
 
 _CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
+_LINE, _PARAGRAPH = 48, 256  # tokens of a step, where nobody says how many
 _PROBLEMS = 8  # side by side, if nobody says how many
 _ROWS = 64  # of them together on a CPU
 _SHARING = 256  # likewise, where they share their tokens
@@ -363,15 +364,33 @@ class Engine:
                 "devices, which would take of the tokens left in no order; "
                 "use execution stepped"
             )
-        if not config.chain_tokens:
+        if config.think_tokens and self._text.thinking is None:
+            raise ValueError(
+                f"think_tokens is {config.think_tokens}, and the tokenizer "
+                "has no token </think> to end thinking with; set it to 0"
+            )
+        longest = config.chain_tokens
+        if not longest:
             context = self._context(config)
             longest = max(min(context // 2, _CHAIN_TOKENS), 1)
-            config = dataclasses.replace(
-                config,
-                chain_tokens=longest,
-                step_tokens=min(config.step_tokens, longest),
-            )
-        return config
+        step = config.step_tokens or (
+            _LINE if self._text.step.count("\n") == 1 else _PARAGRAPH
+        )
+        return dataclasses.replace(
+            config,
+            chain_tokens=longest,
+            step_tokens=min(step, longest),
+            **self._sampled(config),
+        )
+
+    def _sampled(self, config: SearchConfig) -> dict[str, float]:
+        """How tokens are sampled: as asked, else as the folder says."""
+        said = dataclasses.asdict(self._text.sampling)
+        asked = {name: getattr(config, name) for name in said}
+        return {
+            name: said[name] if value is None else value
+            for name, value in asked.items()
+        }
 
     def _context(self, config: SearchConfig) -> int:
         """Positions that all models have that read a chain."""
@@ -439,9 +458,17 @@ class Engine:
 
     def _strategy(self, config: SearchConfig) -> strategies.Strategy:
         """The search; a likelihood is of a step, never of a whole chain."""
+        return strategies.build(config, by_step=self._likely(config))
+
+    def _likely(self, config: SearchConfig) -> bool:
+        """Whether scores are in part likelihoods."""
         scored = config.verifiers in SCORED
-        by_step = scored and any(judge.likelihood for judge in self._judges)
-        return strategies.build(config, by_step=by_step)
+        return scored and any(judge.likelihood for judge in self._judges)
+
+    def _scores_steps(self, config: SearchConfig) -> bool:
+        """Whether a strategy of whole chains wants scores of their steps."""
+        scored = config.strategy in ("best_of_n", "weighted")
+        return scored and (self._likely(config) or config.aggregate != "last")
 
     def _tools(self, config: SearchConfig) -> Interpreter | None:
         if config.tools != "python":
@@ -460,6 +487,8 @@ class Engine:
             0.0 if strategy.greedy else config.temperature,
             config.top_k,
             config.top_p,
+            config.min_p,
+            config.think_tokens,
         )
         scored = config.verifiers in SCORED
         model = lockstep.bind(
@@ -518,9 +547,7 @@ class Engine:
         if callback is not None:
             callback.serve(journal.ask)
         weights = self._weights._replace(
-            tables=_only_answers(self._weights.tables)
-            if strategy.whole
-            else self._weights.tables
+            tables=self._tables_of(config, strategy, prompts[0][1])
         )
         root = jax.random.key(config.seed)
         queue = [
@@ -562,6 +589,30 @@ class Engine:
                 raise callback.failure
             cache_bytes = sum(map(size_in_bytes, _caches(lane.state)))
             journal.measure(cache_bytes // slots)
+
+    def _tables_of(
+        self,
+        config: SearchConfig,
+        strategy: strategies.Strategy,
+        prompt: Sequence[int],
+    ) -> Tables:
+        """What ends a step of this search.
+
+        Args:
+            config: of it.
+            strategy: likewise.
+            prompt: of one of its problems: all begin to think, or none does.
+        """
+        breaks = "fences" if config.tools == "python" else "steps"
+        if strategy.whole:
+            breaks = "none"
+        elif config.strategy in WHOLE and not self._scores_steps(config):
+            breaks = "programs"  # their chains are in parts for tools alone
+        tables = self._weights.tables
+        if breaks != "steps":
+            tables = _tables(self._text, self._generator.vocab_size, breaks)
+        start = len(tables.following) * self._text.is_thinking(prompt)
+        return tables.replace(start=jnp.asarray(start, jnp.int32))
 
     def _shares_branches(
         self, config: SearchConfig, strategy: strategies.Strategy
@@ -608,24 +659,31 @@ def _check_checker(checker: Checker) -> None:
         ) from None
 
 
-def _tables(text: Text, vocab_size: int) -> Tables:
-    def pad(table: np.ndarray) -> jax.Array:
-        return jnp.asarray(np.pad(table, (0, vocab_size - len(table))))
+def _tables(text: Text, vocab_size: int, breaks: str = "steps") -> Tables:
+    """What ends a step of a search; see `Text.automaton` for `breaks`."""
 
-    delimiter = text.delimiter
-    return Tables(
+    def pad(table: np.ndarray) -> jax.Array:
+        spare = vocab_size - table.shape[-1]
+        return jnp.asarray(
+            np.pad(table, [(0, 0)] * (table.ndim - 1) + [(0, spare)])
+        )
+
+    automaton = text.automaton(breaks)
+    tables = Tables.without_thinking(
         known=pad(text.known),
         ends_answer=pad(text.is_end),
-        contains=pad(delimiter.contains),
-        starts=pad(delimiter.starts),
-        finishes=pad(delimiter.finishes),
+        following=pad(automaton.following),
+        ends_step=pad(automaton.ends),
     )
-
-
-def _only_answers(tables: Tables) -> Tables:
-    """Tables for steps that are whole chains: no delimiter ends them."""
-    nothing = jnp.zeros_like(tables.contains)
-    return tables.replace(contains=nothing, finishes=nothing)
+    if text.thinking is None:
+        return tables
+    begin, end = text.thinking
+    blank = [*text.encode("\n\n"), *text.end][0]
+    return tables.replace(
+        opens=tables.opens.at[begin].set(True),
+        closes=tables.closes.at[end].set(True),
+        enough=jnp.array([end, blank], jnp.int32),
+    )
 
 
 def _static(config: SearchConfig) -> SearchConfig:

@@ -25,21 +25,87 @@ _BLOCKS, _BLOCK = 2, 64
 
 @struct.dataclass
 class Tables:
-    """Which tokens end a step or an answer (see `text.Delimiter`).
+    """Which tokens end a step or an answer, and which are thinking.
+
+    The state of a row, its `reading`, is that of the automaton of
+    `text.delimiters` plus `X` times 0, or 1 inside of `<think>`, or 2 behind
+    the token that ended the thinking.
 
     Attributes:
         known: `[V] bool`, tokens that the tokenizer has.
         ends_answer: `[V] bool`.
-        contains: `[V] bool`, the token contains the step delimiter.
-        starts: `[V] bool`, the token ends with its first half.
-        finishes: `[V] bool`, the token starts with its second half.
+        following: `[X, V] int16`, the automaton's state after a token.
+        ends_step: `[X, V] bool`, whether a step ends with the token.
+        opens: `[V] bool`, the token begins thinking.
+        closes: `[V] bool`, the token ends it.
+        enough: `[2] int32`, what is written where thinking has used its
+            budget: the token that ends it, and a blank line.
+        start: `int32`, the reading of a prompt's end.
     """
 
     known: jax.Array
     ends_answer: jax.Array
-    contains: jax.Array
-    starts: jax.Array
-    finishes: jax.Array
+    following: jax.Array
+    ends_step: jax.Array
+    opens: jax.Array
+    closes: jax.Array
+    enough: jax.Array
+    start: jax.Array
+
+    @classmethod
+    def without_thinking(
+        cls,
+        known: jax.Array,
+        ends_answer: jax.Array,
+        following: jax.Array,
+        ends_step: jax.Array,
+    ) -> Tables:
+        """The tables of a model that has no tokens for thinking."""
+        nothing = jnp.zeros_like(ends_answer)
+        return cls(
+            known=known,
+            ends_answer=ends_answer,
+            following=following,
+            ends_step=ends_step,
+            opens=nothing,
+            closes=nothing,
+            enough=jnp.zeros(2, jnp.int32),
+            start=jnp.zeros((), jnp.int32),
+        )
+
+    def read(
+        self, reading: jax.Array, token: jax.Array, told: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The reading after a token, and whether it ended a step, `[G, B]`.
+
+        Args:
+            reading: `[G, B] int32`, of before.
+            token: `[G, B] int32`.
+            told: `[G, B] bool`, tokens of a tool's output, which end nothing:
+                behind them a step begins.
+        """
+        states = len(self.following)
+        state, thinking = reading % states, reading // states
+        ended = self.ends_step[state, token] & ~told
+        state = jnp.where(told, 0, self.following[state, token])
+        goes_on = self.opens[token] | (thinking == 1)
+        now = jnp.where(self.closes[token], 2, goes_on.astype(jnp.int32))
+        return state + states * jnp.where(told, thinking, now), ended
+
+    def think(
+        self, reading: jax.Array, token: jax.Array, over: jax.Array
+    ) -> jax.Array:
+        """`token [G, B]`, or the next one of `enough` for spent thinking.
+
+        Args:
+            reading: `[G, B] int32`, before the token.
+            token: `[G, B] int32`, sampled.
+            over: `[G, B] int32`, tokens of the chain beyond its budget for
+                thinking; negative below.
+        """
+        thinking = reading // len(self.following)
+        token = jnp.where((thinking == 1) & (over >= 0), self.enough[0], token)
+        return jnp.where((thinking == 2) & (over >= 1), self.enough[1], token)
 
 
 class Decoding(NamedTuple):
@@ -47,15 +113,20 @@ class Decoding(NamedTuple):
 
     Attributes:
         steps: `S`, most tokens of a branch, a tool's among them.
-        temperature: see `sampling.sample`, as the next two.
+        temperature: see `sampling.sample`, as the next three.
         top_k: likewise.
         top_p: likewise.
+        min_p: likewise.
+        think_tokens: tokens of a chain after which thinking is ended; 0 is
+            any number.
     """
 
     steps: int
     temperature: float
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
+    think_tokens: int = 0
 
 
 @struct.dataclass
@@ -70,6 +141,7 @@ class Written:
         hidden: `[G, B, E]`, of the last token.
         logp: `[G, B] float32`, log-probability of the sampled tokens, before
             the temperature.
+        reading: `[G, B] int32`, after the last token, see `Tables`.
         twig: keys and values of the tokens.
     """
 
@@ -79,6 +151,7 @@ class Written:
     answered: jax.Array
     hidden: jax.Array
     logp: jax.Array
+    reading: jax.Array
     twig: Segment
 
 
@@ -93,7 +166,8 @@ def write_step(
     start: jax.Array,
     keys: jax.Array,
     active: jax.Array,
-    half: jax.Array,
+    reading: jax.Array,
+    written: jax.Array,
     number: int = 1,
     allowance: jax.Array | None = None,
     output: jax.Array | None = None,
@@ -119,8 +193,8 @@ def write_step(
         start: `[G, B] int32`, position of the first token.
         keys: `[G, B]` PRNG keys; a token's folds in its position.
         active: `[G, B] bool`, rows that are to write at all.
-        half: `[G, B] bool`, rows whose last token was the first half of a
-            delimiter, in a step that is to go on.
+        reading: `[G, B] int32`, at the last token, see `Tables`.
+        written: `[G, B] int32`, tokens of the chain so far.
         number: steps to write, one after another.
         allowance: `[G] int32`, tokens that the branches of a problem may
             write together: when the next one of each would be too many, all
@@ -156,7 +230,7 @@ def write_step(
         )
 
     whole = (params, tables)
-    rows = (tuple(context), twig, hidden, start, keys, active, half)
+    rows = (tuple(context), twig, hidden, start, keys, active, reading, written)
     rows += (output, forced)
     if allowance is not None:
         return on_platform(whole, *rows)
@@ -174,7 +248,8 @@ def _write(
     start: jax.Array,
     keys: jax.Array,
     active: jax.Array,
-    half: jax.Array,
+    reading: jax.Array,
+    before: jax.Array,
     output: jax.Array,
     forced: jax.Array,
     *,
@@ -213,7 +288,7 @@ def _write(
             return (index < end) & active.any()
 
         def body(carry):
-            index, active, half, left, written = carry
+            index, active, reading, left, written = carry
             told = index < forced
             if allowance is not None:
                 sampled = jnp.maximum(written.valid.sum(-1) - forced, 0)
@@ -230,15 +305,23 @@ def _write(
                 decoding.temperature,
                 decoding.top_k,
                 decoding.top_p,
+                decoding.min_p,
             )
+            forced_here = told
+            if decoding.think_tokens:
+                over = before + index - decoding.think_tokens
+                free = token
+                token = tables.think(reading, free, over)
+                forced_here |= token != free
             token = jnp.where(told, output[..., index], token)
             # A masked sum instead of a gather: see `sampling.sample`.
             chosen = jnp.arange(logits.shape[-1]) == token[..., None]
             logp = jnp.where(chosen, logits, 0).sum(-1)
             logp -= jax.nn.logsumexp(logits, -1)
             answered = active & ~told & tables.ends_answer[token]
-            step = tables.contains[token] | (half & tables.finishes[token])
-            left = left - (active & ~told & step)
+            after, step = tables.read(reading, token, told)
+            reading = jnp.where(active, after, reading)
+            left = left - (active & step)
             ended = answered | (active & (left == 0))
             new, block = forward(
                 config,
@@ -258,13 +341,12 @@ def _write(
                 ended=written.ended | ended,
                 answered=written.answered | answered,
                 hidden=hidden,
-                logp=written.logp + jnp.where(active & ~told, logp, 0.0),
+                logp=written.logp + jnp.where(active & ~forced_here, logp, 0.0),
+                reading=reading,
                 twig=block.squeeze(),
             )
             active &= ~ended & (index + 1 < longest)
-            # What has ended a step starts no delimiter of the next one.
-            half = tables.starts[token] & ~told & ~step
-            return index + 1, active, half, left, written
+            return index + 1, active, reading, left, written
 
         *carry, written = carry
         carry = (*carry, written.replace(twig=own.squeeze()))
@@ -282,10 +364,11 @@ def _write(
         answered=nothing,
         hidden=hidden,
         logp=jnp.zeros(active.shape, jnp.float32),
+        reading=reading,
         twig=twig,
     )
     left = jnp.full(active.shape, number, jnp.int32)
-    carry = (jnp.zeros((), jnp.int32), active, half, left, written)
+    carry = (jnp.zeros((), jnp.int32), active, reading, left, written)
     size = max(-(-decoding.steps // blocks), _BLOCK)
     for first in range(0, decoding.steps, size):
         end = min(first + size, decoding.steps)

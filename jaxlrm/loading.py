@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlrm import calibrate
+from jaxlrm import calibrate, files, hub
 from jaxlrm.engine import Engine, Learned, Own
 from jaxlrm.models import hf
 from jaxlrm.text import Text
@@ -32,9 +32,8 @@ def load(
     """An engine with the model called `name`, or in that folder.
 
     Args:
-        name: a shipped model, or a folder with config.json,
-            model.safetensors (or its index and shards), tokenizer.json and
-            text.json; see `find`.
+        name: a shipped model, a model of the Hugging Face Hub, or a folder
+            as `transformers` writes it; see `find` and docs/models.md.
         reward: the same for a separate reward model; or several, each with
             the weight of its logit, among which `OWN` is the value head of
             the generator itself: `{"own": 1.0, "prm": 2.0}`.
@@ -120,23 +119,28 @@ def _read_judge(
 
 
 def find(name: str | os.PathLike) -> pathlib.Path:
-    """The folder of a model.
+    """The folder of a model; one of the Hub is downloaded to its cache.
 
     Args:
-        name: of a shipped model, as a string; anything else is a folder.
+        name: of a shipped model, or of one of the Hub (`ORG/NAME`, or
+            `ORG/NAME@REVISION`), as a string; anything else is a folder.
             One's own folder `mini` is `./mini` or a `Path`.
 
     Raises:
-        FileNotFoundError: it is neither shipped nor a folder.
+        FileNotFoundError: it is none of these.
+        OSError: a download fails.
+        ValueError: a model of the Hub has no weights that can be read.
     """
     shipped = sorted(p.name for p in SHIPPED.glob("*") if p.is_dir())
     if isinstance(name, str) and name in shipped:
         return SHIPPED / name
     if name and pathlib.Path(name).is_dir():  # an empty path is no folder
         return pathlib.Path(name)
+    if isinstance(name, str) and hub.is_id(name):
+        return hub.download(name)
     raise FileNotFoundError(
-        f"no model {str(name)!r}; give a folder or one of the shipped "
-        f"models: {', '.join(shipped)}"
+        f"no model {files.shown(str(name))}; give a folder, ORG/NAME of the "
+        f"Hugging Face Hub, or one of the shipped models: {', '.join(shipped)}"
     )
 
 

@@ -175,7 +175,8 @@ def bind(
             start,
             keys,
             leaf >= 0,
-            _half_delimiter(weights.tables, trees, leaf),
+            reading(weights, trees, leaf),
+            start - trees.end[:, :1] - 1,
             allowance=_left(trees),
             narrow=strategy.whole,
             **output,
@@ -206,8 +207,14 @@ def bind(
             logp=written.logp,
             ahead=ahead.astype(jnp.int32),
             forced=forced,
+            reading=written.reading,
         )
         return memory, twigs
+
+    def reading(weights, trees: Tree, leaf):
+        return jnp.where(
+            leaf > 0, tree.at(trees.reading, leaf), weights.tables.start
+        )
 
     def judge(
         weights,
@@ -298,8 +305,8 @@ def bind(
             start + length,
             keys,
             (leaf >= 0) & ~written.answered,
-            ~written.ended
-            & _ends_with_half(weights.tables, written.tokens, length),
+            written.reading,
+            start + length - trees.end[:, :1] - 1,
             lookahead,
             _left(trees) - spent if strategy.tokens else None,
         )
@@ -373,22 +380,6 @@ def _prefill(
         hidden[:, 0], (prompts.length - 1)[:, None, None], axis=1
     )
     return segment, last[:, 0]
-
-
-def _half_delimiter(tables: Tables, trees: Tree, leaf: jax.Array) -> jax.Array:
-    """`[G, B] bool`: the token limit cut the leaf inside its delimiter."""
-    cut = tree.at(trees.kind, leaf) == tree.OPEN
-    tokens, length = tree.at(trees.tokens, leaf), tree.at(trees.length, leaf)
-    return cut & _ends_with_half(tables, tokens, length)
-
-
-def _ends_with_half(
-    tables: Tables, tokens: jax.Array, length: jax.Array
-) -> jax.Array:
-    """`[G, B] bool`: the last of `tokens [G, B, S]` may start a delimiter."""
-    last = jnp.maximum(length - 1, 0)
-    token = jnp.take_along_axis(tokens, last[..., None], axis=-1)
-    return tables.starts[token[..., 0]]
 
 
 def _context(

@@ -14,6 +14,7 @@ def sample(
     temperature: float,
     top_k: int = 0,
     top_p: float = 1.0,
+    min_p: float = 0.0,
 ) -> jax.Array:
     """Draws a token a row.
 
@@ -32,13 +33,15 @@ def sample(
         top_p: keep the likeliest tokens up to this total probability, at
             least one, and those as likely as the last of them (Holtzman et
             al. 2020).
+        min_p: keep tokens of at least this share of the likeliest one's
+            probability (Nguyen et al. 2024).
 
     Returns:
         `[...] int32`.
     """
     if temperature == 0:
         return logits.argmax(-1).astype(jnp.int32)
-    logits = restrict(logits / temperature, top_k, top_p)
+    logits = restrict(logits / temperature, top_k, top_p, min_p)
     # About the square root of V, and a power of two as a model axis is.
     groups = math.gcd(logits.shape[-1], 1 << logits.shape[-1].bit_length() // 2)
     size = logits.shape[-1] // groups
@@ -73,8 +76,10 @@ def _invert(
     return index.astype(jnp.int32), target - before[..., 0]
 
 
-def restrict(logits: jax.Array, top_k: int, top_p: float) -> jax.Array:
-    """Sets the logits of tokens outside top-k and top-p to minus infinity."""
+def restrict(
+    logits: jax.Array, top_k: int, top_p: float, min_p: float = 0.0
+) -> jax.Array:
+    """Sets the logits of tokens outside of any limit to minus infinity."""
     size = logits.shape[-1]
     if 0 < top_k < size:
         least = jax.lax.top_k(logits, top_k)[0][..., -1:]
@@ -85,5 +90,8 @@ def restrict(logits: jax.Array, top_k: int, top_p: float) -> jax.Array:
         before = jnp.cumsum(probabilities, axis=-1) - probabilities
         kept = (before < top_p).sum(-1, keepdims=True)
         least = jnp.take_along_axis(ordered, kept - 1, axis=-1)
+        logits = jnp.where(logits < least, -jnp.inf, logits)
+    if min_p > 0:
+        least = logits.max(-1, keepdims=True) + math.log(min_p)
         logits = jnp.where(logits < least, -jnp.inf, logits)
     return logits

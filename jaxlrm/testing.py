@@ -291,6 +291,7 @@ def scripted_model(
             logp=jnp.zeros(leaf.shape, jnp.float32),
             ahead=jnp.zeros(leaf.shape, jnp.int32),
             forced=jnp.zeros(leaf.shape, jnp.int32),
+            reading=jnp.zeros(leaf.shape, jnp.int32),
         )
         return memory.replace(twig=place), twigs
 

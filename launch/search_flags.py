@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import math
@@ -12,16 +13,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from jaxlrm.config import (
-    AGGREGATES,
-    BACKUPS,
-    EXECUTIONS,
-    PROMPTS,
-    THINKING,
-    TOOLS,
-    VOTES,
-    SearchConfig,
-)
+from jaxlrm.config import CHOICES, SearchConfig
 
 from . import console, environment
 
@@ -33,153 +25,20 @@ flags.disclaim_key_flags()
 
 
 def define_search() -> Callable[[str, str], SearchConfig]:
-    """Defines the flags of a search but `--strategy` and `--verifiers`.
+    """Defines a flag for each field of a search but the two programs define.
+
+    Those are `--strategy` and `--verifiers`. A flag says what the docstring of
+    `SearchConfig` says of its field.
 
     Returns:
         `(strategy, verifiers) -> config`, for when the flags are parsed;
-        ValueError if their values do not go together.
+        ValueError if a value is out of range, or two do not go together.
     """
-    default = SearchConfig()
+    words = _words_of(SearchConfig)
     holders = {
-        "prompt": flags.DEFINE_enum(
-            "prompt",
-            default.prompt,
-            PROMPTS,
-            "How a problem is put to the model: by its chat template, asking "
-            "for steps, asking for programs that are run, or as it is.",
-        ),
-        "system": flags.DEFINE_string(
-            "system",
-            default.system,
-            "The system prompt, in place of that of --prompt.",
-        ),
-        "thinking": flags.DEFINE_enum(
-            "thinking",
-            default.thinking,
-            THINKING,
-            "Whether a model that can do both thinks before it answers.",
-        ),
-        "branches": flags.DEFINE_integer(
-            "branches",
-            default.branches,
-            "Chains of thought side by side.",
-            lower_bound=1,
-        ),
-        "width": flags.DEFINE_integer(
-            "width",
-            default.width,
-            "Children of each step that a beam keeps; divides --branches.",
-            lower_bound=1,
-        ),
-        "aggregate": flags.DEFINE_enum(
-            "aggregate",
-            default.aggregate,
-            AGGREGATES,
-            "The score of a chain out of those of its steps.",
-        ),
-        "vote": flags.DEFINE_enum(
-            "vote",
-            default.vote,
-            VOTES,
-            "What a chain weighs in the vote: 1, its score, or all if its "
-            "score is the best; auto is up to the strategy.",
-        ),
-        "backup": flags.DEFINE_enum(
-            "backup",
-            default.backup,
-            BACKUPS,
-            "What a node of mcts and uct is worth, of what was found through "
-            "it.",
-        ),
-        "temperature": flags.DEFINE_float(
-            "temperature",
-            default.temperature,
-            "Of sampling; 0 takes the likeliest token.",
-        ),
-        "min_tokens": flags.DEFINE_integer(
-            "min_tokens",
-            default.min_tokens,
-            "Fewest tokens that a branch of sequential thinks; one that ends "
-            "sooner begins another chain.",
-            lower_bound=0,
-        ),
-        "lookahead": flags.DEFINE_integer(
-            "lookahead",
-            default.lookahead,
-            "Likeliest further steps written after each step for its score.",
-            lower_bound=0,
-        ),
-        "tokens": flags.DEFINE_integer(
-            "tokens",
-            default.tokens,
-            "Most tokens that the generator writes for a problem; 0: any.",
-            lower_bound=0,
-        ),
-        "rounds": flags.DEFINE_integer(
-            "rounds",
-            default.rounds,
-            "Most rounds of a search, in each of which branches write a step.",
-            lower_bound=1,
-        ),
-        "chain_tokens": flags.DEFINE_integer(
-            "chain_tokens",
-            default.chain_tokens,
-            "Most tokens of a chain; 0: half of the model's context.",
-            lower_bound=0,
-        ),
-        "tools": flags.DEFINE_enum(
-            "tools",
-            default.tools,
-            TOOLS,
-            "Run steps that are programs in the sandbox and append what they "
-            "print; auto: if the model was trained for it and a problem is of "
-            "the family programs.",
-        ),
-        "adaptive": flags.DEFINE_bool(
-            "adaptive",
-            default.adaptive,
-            "Give the --tokens that easy problems leave to hard ones.",
-        ),
-        "seconds": flags.DEFINE_float(
-            "seconds",
-            default.seconds,
-            "Time after which a problem is answered with what was found; "
-            "0: any.",
-            lower_bound=0,
-        ),
-        "confidence": flags.DEFINE_float(
-            "confidence",
-            default.confidence,
-            "End a problem when an answer is as sure as this; 0: never.",
-            lower_bound=0,
-            upper_bound=1,
-        ),
-        "execution": flags.DEFINE_enum(
-            "execution",
-            default.execution,
-            EXECUTIONS,
-            "Ask the host between rounds, or from inside one program.",
-        ),
-        "trunk": flags.DEFINE_integer(
-            "trunk",
-            default.trunk,
-            "Most tokens of kept steps in the cache, a problem; 0: as needed.",
-            lower_bound=0,
-        ),
-        "batch": flags.DEFINE_integer(
-            "batch",
-            default.batch,
-            "Problems solved side by side; 0: what the device is quickest "
-            "with.",
-            lower_bound=0,
-        ),
-        "seed": flags.DEFINE_integer(
-            "seed",
-            default.seed,
-            "Of all sampling.",
-            lower_bound=0,
-            upper_bound=(1 << 32) - 1,  # what JAX takes without 64 bits
-        ),
+        field.name: _define(field, words[field.name])
+        for field in dataclasses.fields(SearchConfig)
+        if field.name not in ("strategy", "verifiers")
     }
 
     def config(strategy: str, verifiers: str) -> SearchConfig:
@@ -187,6 +46,34 @@ def define_search() -> Callable[[str, str], SearchConfig]:
         return SearchConfig(strategy=strategy, verifiers=verifiers, **values)
 
     return config
+
+
+def _define(field: dataclasses.Field, words: str) -> flags.FlagHolder:
+    """The flag of a field, whose annotation is text."""
+    if field.name in CHOICES:
+        return flags.DEFINE_enum(
+            field.name, field.default, CHOICES[field.name], words
+        )
+    define = {
+        "int": flags.DEFINE_integer,
+        "float": flags.DEFINE_float,
+        "bool": flags.DEFINE_bool,
+        "str": flags.DEFINE_string,
+    }[field.type.removesuffix(" | None")]
+    return define(field.name, field.default, words)
+
+
+def _words_of(kind: type) -> dict[str, str]:
+    """What a docstring's `Attributes` say of each."""
+    _, _, text = inspect.getdoc(kind).partition("Attributes:\n")
+    text = text.partition("\n\n")[0]
+    entries = re.split(r"^    (?=\w+: )", text, flags=re.MULTILINE)[1:]
+    found = {}
+    for entry in entries:
+        name, _, words = entry.partition(": ")
+        words = " ".join(words.replace("`", "").split())
+        found[name] = words[:1].upper() + words[1:]
+    return found
 
 
 def define_model(several: bool = False) -> Callable[..., Engine]:

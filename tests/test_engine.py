@@ -293,7 +293,7 @@ def test_lookahead_scores_what_would_come(engine, looking):
                 logits, _ = read(padded)
                 tokens.append(int(logits[len(tokens) - 1].argmax()))
                 ahead += 1
-                left -= text.delimiter.contains[tokens[-1]]
+                left -= text.decode(tokens[-1:]) == text.step
                 if text.is_end[tokens[-1]]:
                     break
             padded = np.zeros((1, 1, 256), np.int32)

@@ -53,15 +53,17 @@ def counter() -> params.Transformer:
 
 
 def tables(contains=(), starts=(), finishes=(), ends=(), unknown=()) -> Tables:
+    """A delimiter that one token contains, or two of them start and finish."""
+
     def table(ids):
         return jnp.zeros(V, bool).at[jnp.array(ids, int)].set(True)
 
-    return Tables(
+    ends_step = jnp.stack([table(contains), table(contains) | table(finishes)])
+    return Tables.without_thinking(
         known=~table(unknown),
         ends_answer=table(ends),
-        contains=table(contains),
-        starts=table(starts),
-        finishes=table(finishes),
+        following=(table(starts) & ~ends_step).astype(jnp.int16),
+        ends_step=ends_step,
     )
 
 
@@ -87,7 +89,7 @@ def state_after(tokens) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 8))
 def write(
-    decoding, values, tables, hidden, keys, active, half, start, number=1
+    decoding, values, tables, hidden, keys, active, reading, start, number=1
 ):
     return write_step(
         CONFIG,
@@ -100,7 +102,8 @@ def write(
         start,
         keys,
         active,
-        half,
+        reading,
+        start - 10,
         number,
     )
 
@@ -110,7 +113,7 @@ def count(
     tables,
     *,
     active=None,
-    half=None,
+    reading=None,
     temperature=0.0,
     seed=0,
     number=1,
@@ -118,7 +121,7 @@ def count(
     """Goes on after the tokens `last`, one a branch."""
     size = len(last)
     on = np.ones(size, bool) if active is None else np.array(active, bool)
-    cut = np.zeros(size, bool) if half is None else np.array(half)
+    reading = np.array([0] * size if reading is None else reading, np.int32)
     return write(
         Decoding(S, temperature),
         counter(),
@@ -126,7 +129,7 @@ def count(
         state_after(last)[None],
         jax.random.split(jax.random.key(seed), (1, size)),
         on[None],
-        cut[None],
+        reading[None],
         jnp.full((1, size), 10),
         number,
     )
@@ -171,7 +174,8 @@ def test_a_delimiter_split_over_two_rounds():
     first = count([2], split)
     assert steps(first) == [[3, 4, 5, 6, 7, 8]]
     assert not first.ended.any()
-    second = count([8, 8], split, half=[True, False])
+    assert first.reading.tolist() == [[1]]
+    second = count([8, 8], split, reading=[1, 0])
     assert steps(second) == [[9], [9, 10, 11, 12, 13, 14]]
     assert second.ended.tolist() == [[True, False]]
 
@@ -276,7 +280,7 @@ def test_blocks_of_the_twig_make_no_difference(monkeypatch, seed):
             state_after([2, 3, 4, 5])[None],
             jax.random.split(jax.random.key(seed), (1, 4)),
             jnp.array([[True, True, False, True]]),
-            jnp.zeros((1, 4), bool),
+            jnp.zeros((1, 4), jnp.int32),
             jnp.full((1, 4), 10),
         )
 
@@ -294,3 +298,51 @@ def test_blocks_of_the_twig_make_no_difference(monkeypatch, seed):
             np.where(written[:, :, None, :, None], theirs, 0),
             atol=1e-5,
         )
+
+
+# --- Thinking ----------------------------------------------------------------
+
+OPENS, CLOSES, LINE = 30, 31, 29
+
+
+def thinking(start: int, budget: int):
+    """Counts on from 2; a row thinks, rests, or has ended its thinking."""
+    tables_ = tables().replace(
+        opens=jnp.arange(V) == OPENS,
+        closes=jnp.arange(V) == CLOSES,
+        enough=jnp.array([CLOSES, LINE], jnp.int32),
+    )
+    states = len(tables_.following)
+    return write(
+        Decoding(S, 0.0, think_tokens=budget),
+        counter(),
+        tables_,
+        state_after([2, 2])[None],
+        jax.random.split(jax.random.key(0), (1, 2)),
+        jnp.ones((1, 2), bool),
+        jnp.array([[states, 0]], jnp.int32),
+        jnp.full((1, 2), 10 + start),
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "wanted"),
+    [
+        (0, [3, 4, 5, CLOSES, LINE, 30]),  # and it counts on from there
+        (2, [3, CLOSES, LINE, 30, CLOSES, LINE]),  # it thinks again: no more
+        (9, [CLOSES, LINE, 30, CLOSES, LINE, 30]),
+    ],
+)
+def test_thinking_ends_when_its_budget_is_used(start, wanted):
+    written = thinking(start, 3)
+    assert steps(written) == [wanted, [3, 4, 5, 6, 7, 8]]
+    free = [t for t in wanted if t not in (CLOSES, LINE)]
+    assert (written.logp > -0.1 * len(free) - 0.1).all()  # of those it chose
+
+
+def test_what_the_state_is_while_thinking():
+    states = len(tables().following)
+    assert thinking(0, 100).reading.tolist() == [[states, 0]]
+    assert thinking(0, 5).reading.tolist() == [[2 * states, 0]]
+    assert thinking(0, 4).reading.tolist() == [[0, 0]]

@@ -21,7 +21,10 @@ PACKAGE = "jaxlrm"
 LAYERS = """
     config               jax absl
     files                jax absl
+    hub                  jax
     text.templates       jax
+    text.pieces          jax
+    text.delimiters      jax
     text.folder          jax
     text.prompts         jax
     text.growth          jax absl

@@ -44,6 +44,7 @@ def test_what_fits_is_kept_though_a_better_step_is_too_long():
         logp=jnp.zeros((1, 4)),
         ahead=jnp.zeros((1, 4), jnp.int32),
         forced=jnp.zeros((1, 4), jnp.int32),
+        reading=jnp.zeros((1, 4), jnp.int32),
     )
     keep, count = jnp.ones((1, 4), bool), jnp.ones((1, 4), jnp.int32)
     trees, nodes = tree.add(trees, twigs, keep, 0 * count, count)

@@ -134,11 +134,17 @@ def lower(
         params.specs(config),
         is_leaf=params.is_spec,
     )
-    table = everywhere(jax.ShapeDtypeStruct((config.vocab_size,), bool))
+    tables = jax.eval_shape(
+        lambda: Tables.without_thinking(
+            *[jnp.zeros(config.vocab_size, bool)] * 2,
+            jnp.zeros((16, config.vocab_size), jnp.int16),
+            jnp.zeros((16, config.vocab_size), bool),
+        )
+    )
     weights = lockstep.Weights(
         jax.tree.map(place, values, params.shardings(config, mesh)),
         (),
-        Tables(*[table] * 5),
+        jax.tree.map(everywhere, tables),
     )
     programs = search.compile_rounds(model, strategy, places)
     placed = jax.tree.map(place, state, places)

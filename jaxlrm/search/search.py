@@ -161,6 +161,7 @@ def initial(model: Model, strategy: Strategy, problems: int) -> State:
         logp=jnp.zeros(shape, jnp.float32),
         ahead=integers,
         forced=integers,
+        reading=integers,
     )
     tree = tree_lib.empty(
         problems,
@@ -443,7 +444,12 @@ def _round(problems, nodes, twigs, dropped, peak, *, first: int = 0) -> Round:
 def _shown(state: State):
     """What the host is shown of a state."""
     tree = state.tree
-    return state.nodes, state.twigs.replace(key=None), tree.dropped, tree.peak
+    return (
+        state.nodes,
+        state.twigs.replace(key=None, reading=None),
+        tree.dropped,
+        tree.peak,
+    )
 
 
 @dataclasses.dataclass

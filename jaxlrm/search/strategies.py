@@ -98,11 +98,13 @@ def build(config: SearchConfig, *, by_step: bool = False) -> Strategy:
         by_step: whether learned verifiers have to be asked step by step.
 
     Raises:
-        ValueError: its `chain_tokens` are left to a model to decide, or there
-            is no such function.
+        ValueError: its `chain_tokens` or `step_tokens` are left to a model to
+            decide, or there is no such function.
     """
     if not config.chain_tokens:
         raise ValueError("chain_tokens is 0; say how long a chain may get")
+    if not config.step_tokens:
+        raise ValueError("step_tokens is 0; say how long a step may get")
     strategy = _build(config, by_step)
     if config.vote == "auto":
         return strategy
@@ -129,7 +131,7 @@ def _build(config: SearchConfig, by_step: bool) -> Strategy:
         "weighted": vote.score_sum,
     }[config.strategy]
     greedy = config.strategy == "greedy"
-    if greedy or not config.temperature:  # other branches would be the same
+    if greedy or config.temperature == 0:  # other branches would be the same
         config = dataclasses.replace(config, branches=1)
     scored = config.strategy in ("best_of_n", "weighted")
     stepwise = scored and (by_step or config.aggregate != "last")

@@ -54,6 +54,8 @@ class Tree:
         partial: `float32`, of an OPEN node, what the likelihood of its step so
             far adds to the logit of the step's score.
         verdict: `int32`.
+        reading: `int32`, the decoder's state after its last token, see
+            `generate.Tables`; the root's is the decoder's to know.
         key: `[G, N]` PRNG keys: a child's is folded from its parent's and its
             ordinal, so results do not depend on what else is in the batch.
         tokens: `[G, N, S] int32`.
@@ -87,6 +89,7 @@ class Tree:
     doubtful: jax.Array
     partial: jax.Array
     verdict: jax.Array
+    reading: jax.Array
     key: jax.Array
     tokens: jax.Array
     output: jax.Array
@@ -108,6 +111,7 @@ class Twigs:
         logp: `[G, B] float32`, log-probability of the tokens.
         ahead: `[G, B] int32`, tokens written only to be scored.
         forced: `[G, B] int32`, first tokens, which a tool wrote.
+        reading: `[G, B] int32`, see `Tree`; the host is not shown it.
     """
 
     leaf: jax.Array
@@ -120,6 +124,7 @@ class Twigs:
     logp: jax.Array
     ahead: jax.Array
     forced: jax.Array
+    reading: jax.Array | None = None
 
     @property
     def length(self) -> jax.Array:
@@ -170,6 +175,7 @@ def empty(
         doubtful=jnp.zeros(shape, bool),
         partial=floats,
         verdict=integers,
+        reading=integers,
         key=jax.random.split(jax.random.key(0), shape),
         tokens=jnp.zeros((*shape, step_tokens), jnp.int32),
         output=jnp.zeros((*shape, output_tokens), jnp.int32),
@@ -287,6 +293,7 @@ def add(
         score=put(tree.score, nodes, twigs.score),
         partial=put(tree.partial, nodes, twigs.partial),
         verdict=put(tree.verdict, nodes, verdict),
+        reading=put(tree.reading, nodes, twigs.reading),
         key=put(tree.key, nodes, twigs.key),
         tokens=put(tree.tokens, nodes, twigs.tokens),
     )

@@ -1,14 +1,15 @@
 """Text as a model reads it: tokens, prompts, the ends of steps (no JAX)."""
 
+from jaxlrm.text.delimiters import Automaton
 from jaxlrm.text.folder import Sampling
-from jaxlrm.text.tokens import Delimiter, Text
+from jaxlrm.text.tokens import Text
 from jaxlrm.text.training import END, PADDING, UNKNOWN, train_tokenizer
 
 __all__ = [
     "END",
     "PADDING",
     "UNKNOWN",
-    "Delimiter",
+    "Automaton",
     "Sampling",
     "Text",
     "train_tokenizer",

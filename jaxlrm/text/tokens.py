@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
-import itertools
 import json
 import os
 import pathlib
@@ -15,32 +13,14 @@ import numpy as np
 
 from jaxlrm.text import folder as folders
 from jaxlrm.text import prompts
+from jaxlrm.text.delimiters import Automaton, compile_automaton
 from jaxlrm.text.folder import Sampling
 from jaxlrm.text.growth import check_growth
+from jaxlrm.text.pieces import pieces_of
 from jaxlrm.text.templates import Template
 
 BLANK_LINE = "\n\n"  # what ends a step, where nobody says otherwise
 _FROM, _TO = "\ue000", "\ue001"  # around text that names special tokens
-
-
-@dataclasses.dataclass(frozen=True)
-class Delimiter:
-    """Which tokens end a step, as tables over token ids.
-
-    The delimiter may be split over tokens (a blank line is often two newline
-    tokens), so a token has four properties; a step ends at a token that
-    `contains` the delimiter, or that `finishes` it when the token before it
-    `starts` it.
-
-    Attributes:
-        contains: `[V] bool`.
-        starts: `[V] bool`, the token's text ends with the first half.
-        finishes: `[V] bool`, the token's text starts with the second half.
-    """
-
-    contains: np.ndarray
-    starts: np.ndarray
-    finishes: np.ndarray
 
 
 class Text:
@@ -54,7 +34,7 @@ class Text:
             `{problem}` is the problem's text. Empty without one.
         template: the chat template, or None.
         system: the system prompt of the model, beside its template's.
-        step: text that ends a step.
+        steps: texts that end a step, or names of special tokens that do.
         tasks: the only families of problems that the model was trained on;
             empty for a model without such a limit.
         extensions: modules that the model needs.
@@ -71,7 +51,7 @@ class Text:
         tokenizer,
         *,
         end: Sequence[str | int],
-        step: str = BLANK_LINE,
+        step: str | Sequence[str] = BLANK_LINE,
         prompt: str = "",
         template: Template | None = None,
         system: str = "",
@@ -108,22 +88,25 @@ class Text:
                 f"prompt template {prompt!r} lacks {{problem}}, the place of "
                 "the problem's text"
             )
-        if not step:
-            raise ValueError("the step delimiter is empty; use '\\n'")
         self.end = tuple(dict.fromkeys(ids))
         self.padding = ids[0]
         self.prompt, self.template, self.system = prompt, template, system
-        self.step = step
+        self.steps = (step,) if isinstance(step, str) else tuple(step)
         self.tasks, self.extensions = tuple(tasks), tuple(extensions)
         self.sampling, self.context = sampling or Sampling(), context
-        pieces = [self.decode([i]) for i in self.encode(step)]
-        marks = list(map(self._marks, pieces))
-        split = any(a[1] and b[2] for a, b in itertools.pairwise(marks))
-        if not split and not any(contains for contains, *_ in marks):
+        for delimiter in self.steps:
+            self._check_delimiter(delimiter)
+
+    def _check_delimiter(self, delimiter: str) -> None:
+        """Refuses one that can never be found in what a model writes."""
+        ids = self.encode(delimiter)
+        written = self._joined(ids)
+        special = delimiter in self._special
+        if not special and delimiter.encode() not in (written or b""):
             raise ValueError(
-                f"the step delimiter {step!r} is read as {pieces}; one token "
-                "must hold it, or two of them a half each, as of '\\n' or "
-                "'\\n\\n'"
+                f"the step delimiter {delimiter!r} is read as "
+                f"{written.decode(errors='replace')!r}; name text that the "
+                "tokenizer can write"
             )
 
     @classmethod
@@ -171,7 +154,7 @@ class Text:
         return cls(
             tokenizer,
             end=end,
-            step=override.pop("step", (BLANK_LINE,))[0],
+            step=override.pop("step", BLANK_LINE),
             template=template,
             sampling=said.sampling,
             context=said.context,
@@ -187,7 +170,7 @@ class Text:
             "end": [self._tokenizer.id_to_token(i) for i in self.end],
             "prompt": self.prompt,
             "system": self.system,
-            "step": self.step,
+            "step": self.step if len(self.steps) == 1 else list(self.steps),
             "tasks": list(self.tasks),
             "extensions": list(self.extensions),
         }
@@ -200,13 +183,18 @@ class Text:
             path = folder / folders.TOKENIZER_CONFIG
             path.write_text(json.dumps(self.template.tokens, indent=2) + "\n")
 
+    @property
+    def step(self) -> str:
+        """The first of `steps`: what is put between steps."""
+        return self.steps[0]
+
     def differences(self, other: Text) -> list[str]:
         """What a model of `other` would read otherwise; empty if nothing."""
         mine, others = self._tokenizer, other._tokenizer
         found = {
             "vocabulary": mine.get_vocab() != others.get_vocab(),
             "end tokens": self.end != other.end,
-            "step delimiter": self.step != other.step,
+            "step delimiter": self.steps != other.steps,
         }
         return [name for name, differs in found.items() if differs]
 
@@ -296,7 +284,20 @@ class Text:
         return self._read(self._tokenizer, text)
 
     def _read(self, tokenizer, text: str) -> list[int]:
+        """Token ids of text that stands behind other text."""
+        if not self._prefixes:
+            return tokenizer.encode(text, add_special_tokens=False).ids
+        # Such a tokenizer puts a space before a text, but not in its middle.
+        line = tokenizer.encode("\n", add_special_tokens=False).ids
+        ids = tokenizer.encode("\n" + text, add_special_tokens=False).ids
+        if ids[: len(line)] == line:
+            return ids[len(line) :]
         return tokenizer.encode(text, add_special_tokens=False).ids
+
+    @functools.cached_property
+    def _prefixes(self) -> bool:
+        ids = self._tokenizer.encode("a", add_special_tokens=False).ids
+        return self._joined(ids).startswith(b" ")
 
     def _names_special(self, text: str) -> bool:
         return any(name in text for name in self._special)
@@ -313,13 +314,45 @@ class Text:
         tokenizer.encode_special_tokens = True
         return tokenizer
 
+    @functools.cached_property
+    def _pieces(self) -> list[bytes] | None:
+        return pieces_of(self._tokenizer, (prompts.THINK, prompts.ENOUGH))
+
+    @functools.cached_property
+    def pieces(self) -> list[bytes]:
+        """The bytes of each token, `V` of them; of special ones b""."""
+        if self._pieces is not None:
+            return self._pieces
+        # As well as can be told from tokens alone.
+        decode = self._tokenizer.decode
+        return [decode([i]).encode() for i in range(self.vocab_size)]
+
+    def _joined(self, ids: Iterable[int]) -> bytes:
+        return b"".join(map(self.pieces.__getitem__, ids))
+
     def decode(self, ids: Iterable[int]) -> str:
-        """Text of `ids`; special tokens have none."""
-        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        """Text of `ids` as a part of a longer one; special tokens have none.
+
+        What is left of a character that is divided at an end is U+FFFD.
+        """
+        if self._pieces is None:
+            return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        return self._joined(ids).decode("utf-8", "replace")
 
     def decode_step(self, ids: Iterable[int]) -> str:
         """Text of one step without its delimiter."""
         return self.decode(ids).strip()
+
+    def cut(
+        self, ids: Sequence[int], before: bytes = b""
+    ) -> tuple[bytes, bytes]:
+        """The text of a step that ended, and what follows its delimiter.
+
+        The last token of a step may carry text behind the delimiter. That
+        tail is the beginning of the next step's text, though it was written
+        before: see `delimiters.Automaton.cut`.
+        """
+        return self.automaton("fences").cut(ids, before)
 
     def encode_output(self, output: str, size: int) -> tuple[list[int], str]:
         """What a model reads of a tool's output: the text and a delimiter.
@@ -339,22 +372,43 @@ class Text:
         ids = ids[: max(size - len(end), 0)]
         return [*ids, *end][:size], self.decode(ids).strip()
 
-    @functools.cached_property
-    def delimiter(self) -> Delimiter:
-        """The tables of this tokenizer's step delimiter."""
-        texts = [self.decode([i]) for i in range(self.vocab_size)]
-        return Delimiter(*np.array(list(map(self._marks, texts)), bool).T)
+    @functools.lru_cache(maxsize=3)  # noqa: B019 (a few, as long as the text)
+    def automaton(self, breaks: str) -> Automaton:
+        """What ends a step, over tokens.
 
-    def _marks(self, text: str) -> tuple[bool, bool, bool]:
-        """What `Delimiter` says of a token with this text."""
-        half = len(self.step) // 2
-        first, second = self.step[:half], self.step[half:]
-        several = bool(first)  # one character cannot be split over tokens
-        return (
-            self.step in text,
-            several and text.endswith(first),
-            several and text.startswith(second),
+        Args:
+            breaks: `steps` for the delimiters, `fences` for the ends of blocks
+                of code as well, `programs` for these alone; `none` for a
+                chain that is one step.
+        """
+        if breaks == "none":
+            nothing = np.zeros((1, self.vocab_size), bool)
+            return Automaton(nothing.astype(np.int16), nothing)
+        if breaks == "programs":
+            return compile_automaton(self.pieces, fences=True)
+        texts = [step for step in self.steps if step not in self._special]
+        ids = [
+            self._tokenizer.token_to_id(step)
+            for step in self.steps
+            if step in self._special
+        ]
+        return compile_automaton(
+            self.pieces, texts, ids, fences=breaks == "fences"
         )
+
+    @functools.cached_property
+    def thinking(self) -> tuple[int, int] | None:
+        """Ids of the tokens that begin and end thinking, if it has them."""
+        read = self._tokenizer.token_to_id
+        begin, end = read(prompts.THINK), read(prompts.ENOUGH)
+        return None if begin is None or end is None else (begin, end)
+
+    def is_thinking(self, prompt: Sequence[int]) -> bool:
+        """Whether an answer to the prompt begins inside of `<think>`."""
+        if self.thinking is None:
+            return False
+        last = [i for i in prompt if i in self.thinking]
+        return bool(last) and last[-1] == self.thinking[0]
 
     @functools.cached_property
     def known(self) -> np.ndarray:

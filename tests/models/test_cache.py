@@ -39,12 +39,13 @@ GENERATOR = testing.learned(0, qk_norm=True)
 REWARD = testing.learned(7, num_layers=3, num_kv_heads=4, attention_bias=True)
 
 IDS = np.arange(GENERATOR.config.vocab_size)
-TABLES = Tables(
+CONTAINS, STARTS, FINISHES = (jnp.asarray(IDS % 5 == n) for n in (2, 3, 4))
+ENDS_STEP = jnp.stack([CONTAINS, CONTAINS | FINISHES])
+TABLES = Tables.without_thinking(
     known=jnp.asarray(IDS < 120),
     ends_answer=jnp.asarray(IDS == 1),
-    contains=jnp.asarray(IDS % 5 == 2),
-    starts=jnp.asarray(IDS % 5 == 3),
-    finishes=jnp.asarray(IDS % 5 == 4),
+    following=(STARTS & ~ENDS_STEP).astype(jnp.int16),
+    ends_step=ENDS_STEP,
 )
 
 

@@ -100,6 +100,7 @@ def twigs_of(happened, forests) -> tree.Twigs:
         logp=jnp.zeros((G, B)),
         ahead=jnp.zeros((G, B), jnp.int32),
         forced=jnp.zeros((G, B), jnp.int32),
+        reading=jnp.zeros((G, B), jnp.int32),
     )
 
 

@@ -185,42 +185,7 @@ def test_unspaced_signs_are_known(families, trained):
         assert text.decode(text.encode("2×3 × 5×")) == "2×3 × 5×"
 
 
-# --- Delimiters --------------------------------------------------------------
-
-
-def table(text: Text, name: str) -> set[str]:
-    mask = getattr(text.delimiter, name)
-    assert mask.shape == (text.vocab_size,) and mask.dtype == bool
-    return {text.decode([int(i)]) for i in np.flatnonzero(mask)}
-
-
-def test_a_delimiter_of_one_character_is_in_one_token(trained):
-    assert table(trained, "contains") == {"\n"}
-    assert table(trained, "starts") == set()
-    assert table(trained, "finishes") == set()
-
-
-def test_a_blank_line_may_be_one_token_or_two():
-    text = with_tokens(
-        "a", "\n", "\n\n", ".\n\n", ".\n", "\nSo", "\n\nSo", "b\n\n\n", " \n "
-    )
-    assert table(text, "contains") == {"\n\n", ".\n\n", "\n\nSo", "b\n\n\n"}
-    assert table(text, "starts") == {"\n", "\n\n", ".\n\n", ".\n", "b\n\n\n"}
-    assert table(text, "finishes") == {"\n", "\n\n", "\nSo", "\n\nSo"}
-
-
-def test_a_longer_delimiter_is_cut_in_the_middle():
-    text = with_tokens("x", "\nSt", "ep:", "\nStep:", "St", step="\nStep:")
-    assert table(text, "contains") == {"\nStep:"}
-    assert table(text, "starts") == {"\nSt"}
-    assert table(text, "finishes") == {"ep:"}
-
-
-def test_special_tokens_end_no_step():
-    """Their text is empty, and every text starts with the empty one."""
-    text = with_tokens("a", "\n", "\n\n")
-    for name in ("contains", "starts", "finishes"):
-        assert not getattr(text.delimiter, name)[text.end[0]]
+# --- Tables ------------------------------------------------------------------
 
 
 def test_ids_may_have_gaps():
@@ -234,7 +199,11 @@ def test_ids_may_have_gaps():
     assert text.vocab_size == 8
     assert np.flatnonzero(text.known).tolist() == [0, 3, 7]
     assert np.flatnonzero(text.is_end).tolist() == [7]
-    assert np.flatnonzero(text.delimiter.contains).tolist() == [3]
+    # A line of its own ends nothing: the step has no text yet.
+    automaton = text.automaton("steps")
+    after = automaton.following[0, 0]
+    assert np.flatnonzero(automaton.ends[after]).tolist() == [3]
+    assert not automaton.ends[0].any()
 
 
 # --- Files -------------------------------------------------------------------
@@ -248,8 +217,27 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, trained):
     assert (found.prompt, found.step) == (trained.prompt, trained.step)
     for words in CORPUS:
         assert found.encode(words) == trained.encode(words)
-    for name in ("contains", "starts", "finishes"):
-        assert table(found, name) == table(trained, name)
+    ours, theirs = found.automaton("steps"), trained.automaton("steps")
+    np.testing.assert_array_equal(ours.following, theirs.following)
+    np.testing.assert_array_equal(ours.ends, theirs.ends)
+
+
+def test_an_end_token_as_one_text_is_one_token(tmp_path, trained):
+    """Not each of its letters."""
+    trained.save(tmp_path)
+    path = tmp_path / "text.json"
+    path.write_text(json.dumps({"end": "<eos>", "prompt": "{problem}"}))
+    assert Text.load(tmp_path).end == trained.end
+
+
+def test_several_delimiters_are_kept(tmp_path, trained):
+    several = Text(
+        trained._tokenizer, end=["<eos>"], step=["\n", "= "], prompt="{problem}"
+    )
+    several.save(tmp_path)
+    found = Text.load(tmp_path)
+    assert found.steps == ("\n", "= ") and found.step == "\n"
+    assert found.differences(trained) == ["step delimiter"]
 
 
 def test_a_missing_tokenizer(tmp_path, trained):
@@ -290,8 +278,16 @@ def test_a_file_that_cannot_be_read(tmp_path, trained, name, content, message):
         ({"end": []}, "end is .*; it must be text of 1 to 64 characters, or"),
         ({"prompt": "Solve it."}, "'Solve it.'; it must hold {problem}"),
         ({"step": ""}, "step is ''; it must be text of 1 to 64"),
-        ({"step": "\n\n\n"}, r"'\\n\\n\\n' is read as .*; one token must hold"),
-        ({"step": "½"}, r"'½' is read as \[''\]; one token must hold"),
+        ({"step": "½"}, "the step delimiter '½' is read as ''; name text"),
+        ({"step": ["\n", "½"]}, "the step delimiter '½' is read as ''"),
+        ({"step": "a" * 65}, "it must be text of 1 to 64 characters"),
+        ({"step": ["\n"] * 65}, "or a list of up to 64"),
+        ({"step": 3}, "step is 3; it must be text"),
+        ({"end": "<stop>"}, "lacks the end tokens .'<stop>'.; name tokens"),
+        ({"prompt": "\ud800{problem}"}, "prompt is .*; it must be text"),
+        ({"system": 3}, "system is 3; it must be text"),
+        ({"tasks": "linear"}, "tasks is 'linear'; it must be a list"),
+        ({"style": "chat"}, "'style' is unknown; a text.json holds end, "),
     ],
 )
 def test_settings_that_do_not_fit(tmp_path, trained, changes, message):
