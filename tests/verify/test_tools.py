@@ -118,7 +118,7 @@ def test_what_fails_is_one_line(interpreter):
         chain("[0] * 10**9"): "MemoryError",
         chain("import os; os._exit(3)"): "RuntimeError: exit status 3",
         chain("'x' * 10**7"): (
-            "RuntimeError: more than 4194304 bytes of output"
+            "RuntimeError: more than 1048576 bytes of output"
         ),
     }
     found = interpreter.outputs(list(wanted))

@@ -403,7 +403,10 @@ def _ending(
     if said.flooded:
         return Status.OUTPUT, f"more than {said.job.most} bytes of output"
     if said.finished:
-        return _STATUSES[said.ending], said.error
+        status = _STATUSES[said.ending]
+        # The program may have written this itself.
+        line = " ".join(said.error.splitlines())[: program.ERROR_CHARACTERS]
+        return status, "" if status is Status.OK else line or "no reason given"
     if code == -signal.SIGXCPU or overdue and code == -signal.SIGKILL:
         return Status.TIMEOUT, f"no end within {said.job.limit:g} s"
     if code == -signal.SIGSYS:

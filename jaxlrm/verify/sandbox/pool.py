@@ -135,7 +135,7 @@ class Sandbox:
         deadline: float = 2.0,
         memory: int = 512 * 2**20,
         output: int = 64 * 2**10,
-        flood: int = 4 * 2**20,
+        flood: int = 2**20,
         cache: int = 0,
         modules: Sequence[str] = MODULES,
         require: bool = False,
