@@ -6,15 +6,19 @@ Both are jobs for worker processes: pure functions of text, bounded in work.
 from __future__ import annotations
 
 import collections
+import math
+import re
+import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 
-from jaxlrm.verify import floats
+from jaxlrm.verify import balls, floats
 from jaxlrm.verify.exact import NotParsed
 from jaxlrm.verify.extract import extract_answer
 from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.maths import is_equivalent, normal_form
 from jaxlrm.verify.rational import rational
+from jaxlrm.verify.scalars import renamed
 from jaxlrm.verify.syntax import parse_answer
 
 # Comparisons of two answers that one grouping may make.
@@ -22,6 +26,10 @@ PAIRS = 4096
 # Longer answers are equal to their own spelling only: they are no numbers,
 # and comparing many of them would not be cheap.
 LENGTH = 1 << 10
+# Kinds of trees that are values, and how near the same value must be.
+_VALUES = frozenset(("n", "v", "f", *"+-*/^"))
+_CLOSE = 1e-9
+_AMBIGUOUS = re.compile(r"\('f', '(?:log|degrees|pmod|derivative)|\('unit'")
 
 
 def grade(text: str, gold: str) -> bool:
@@ -88,10 +96,11 @@ def group_answers(answers: Sequence[str]) -> list[int]:
     )
     groups: dict[object, int] = {}
     representatives: list[object] = []
+    sizes = {key: _size(key) for key in ordered}
     left = PAIRS
     for key in ordered:
         for group, other in enumerate(representatives):
-            if _may_agree(key, other) and left > 0:
+            if left > 0 and _may_agree(key, other, sizes):
                 left -= 1
                 if _agree(spellings[key], spellings[other]):
                     groups[key] = group
@@ -149,9 +158,38 @@ def _may_be_float(form: str) -> bool:
     return "." in form and sum(map(str.isdigit, form)) >= floats.DIGITS
 
 
-def _may_agree(one: object, other: object) -> bool:
+def _size(key: str | int | Fraction) -> float | None:
+    """A float near the value of a key, with numbers for its variables.
+
+    None for what is no real number, and for what may be read in two ways:
+    another base of a logarithm, constants of integration, degrees.
+    """
+    try:
+        if not isinstance(key, str):
+            return float(key)
+        if len(key) > LENGTH:
+            return None
+        tree = parse_answer(key)
+        names = balls.names(tree) - {"pi", "e"}
+        if tree[0] not in _VALUES or _AMBIGUOUS.search(repr(tree)):
+            return None
+        if any(len(name) > 1 or name in "iIcCkK" for name in names):
+            return None
+        for name in names:
+            number = Fraction(1000 + zlib.crc32(name.encode()) % 997, 1009)
+            tree = renamed(tree, ("v", name), ("n", number, None))
+        return balls.nearest(tree)
+    except (NotParsed, ArithmeticError, RecursionError):
+        return None
+
+
+def _may_agree(one: object, other: object, sizes: dict) -> bool:
     if not isinstance(one, str) and not isinstance(other, str):
         return False  # two numbers with different values
+    here, there = sizes[one], sizes[other]
+    if here is not None and there is not None:
+        if not math.isclose(here, there, rel_tol=_CLOSE):
+            return False
     return all(
         not isinstance(key, str) or len(key) <= LENGTH for key in (one, other)
     )

@@ -130,7 +130,12 @@ CHANGING = frozenset(
     sevenths eighths ninths tenths hundredths thousandths
     is isn't are aren't was wasn't were be been not no nor never neither wrong
     incorrect false but except unless if maybe perhaps instead than without
-    excluding rejected impossible remainder tens""".split()
+    excluding rejected impossible remainder tens cannot can't does doesn't do
+    don't did didn't has have would could should will must may might fails fail
+    failed works work extraneous invalid undefined unknown unclear doubtful
+    discarded contradiction absurd nonsense mistake error guess approximately
+    hardly almost barely two three four five six seven eight nine ten double
+    twice triple thrice""".split()
 )
 _COMPOUND = {
     "mph": (("mi", 1), ("h", -1)),
