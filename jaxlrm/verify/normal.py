@@ -48,6 +48,7 @@ _FONT = re.compile(
     r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathcal|mathnormal|pmb)"
     r"(?:\{([A-Za-z0-9]|\([A-Z]\))\}|(?![A-Za-z]))"
 )
+_IN_NUMBERS = re.compile(r"\\in ?\{?([ZRNQC])\}?(?![A-Za-z_(^])")
 _UNIT_FRACTION = re.compile(
     r"\\frac ?\{\\text ?\{([^{}]*)\}\} ?\{\\text ?\{([^{}]*)\}\}"
 )
@@ -264,6 +265,8 @@ def _latex(text: str) -> str:
         text = _NUMBER_AS_TEXT.sub(r"{\1}", text)
         text = _BRACKETED_TEXT.sub(r"\\text{\1}", text)
     text = _FONT.sub(lambda match: match.group(1) or "", text)
+    if r"\in" in text:
+        text = _IN_NUMBERS.sub(r"\\in \\mathbb{\1}", text)
     if r"\begin" in text:
         text = _ARRAY.sub(r"\1", text)
     if r"\text" in text and "^" in text:

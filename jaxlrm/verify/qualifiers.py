@@ -9,7 +9,7 @@ import re
 
 _MARK = re.compile(
     r"[ ,;:(]{0,4}(?:\\text ?\{ ?)?[ ,(]{0,3}"
-    r"(?=(?:for (?:all|any|every|each|some)|where|with) |\\forall)"
+    r"(?=(?:for (?:all|any|every|each|some|[a-z])|where|with) |\\forall)"
 )
 _TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
 _NUMBERS = (
@@ -18,6 +18,7 @@ _NUMBERS = (
     r" ?){0,6}"
 )
 _EVERYWHERE = re.compile(
+    r"for [a-z] \\in ?\\mathbb\{[RC]\} ?\)?|"
     r"(?:for (?:all|any|every|each) |\\forall ?)" + _NUMBERS + r"[a-zA-Z]?"
     r"(?: ?\\in ?\\mathbb\{[RCQ]\})? ?\)?"
 )
@@ -32,7 +33,13 @@ _INTEGER = re.compile(
     r"(?:(?:an? |any |all )?integers? ?)?([klmn])"
     r"(?: ?\\in ?\\mathbb\{Z\}|(?: is| being)?(?: an| any)? integer)? ?\)?"
 )
-_BRACKETED = re.compile(r" ?,? ?[(\[]([klmn] ?\\in ?\\mathbb\{Z\})[)\]]$")
+# Conditions in brackets behind a value.
+_BRACKETED = re.compile(
+    r" ?,? ?[(\[]([a-z] ?(?:\\in ?\\mathbb\{[ZRQC]\}|\\ne ?-?[0-9]{1,9}))[)\]]$"
+)
+_IS_INTEGER = re.compile(
+    r"(?<![A-Za-z])([klmn]) ?(?:\\text ?\{ ?)?(?:is|being) an? integer ?\}?"
+)
 _LENGTH = 400
 
 
@@ -43,8 +50,10 @@ def unqualified(text: str) -> str:
     """
     if len(text) > _LENGTH:
         return text
-    if "mathbb{Z}" in text:
+    if text[-1:] in (")", "]") and "\\" in text:
         text = _BRACKETED.sub(r", \1", text)
+    if " integer" in text:
+        text = _IS_INTEGER.sub(r"\1 \\in \\mathbb{Z}", text)
     if "for " not in text and "wh" not in text and "w" not in text:
         if "\\forall" not in text:
             return text

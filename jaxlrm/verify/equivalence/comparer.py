@@ -54,10 +54,12 @@ class Comparer:
             if "list" not in (answer[0], gold[0]):
                 return compare_relations(self, answer, gold, nesting)
         kinds = {answer[0], gold[0]}
+        if "builder" in kinds:
+            return Verdict.UNKNOWN
         if kinds & {"list", "set"}:
             return compare_lists(self, answer, gold, nesting)
         if kinds & {"group", "matrix"}:
             return compare_tuples(self, answer, gold, nesting)
-        if kinds & {"builder", "cup", "cap", "minus"}:
+        if kinds & {"cup", "cap", "minus"}:
             return Verdict.UNKNOWN
         return self.judge.quantities(answer, gold)

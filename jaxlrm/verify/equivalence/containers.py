@@ -8,6 +8,7 @@ from jaxlrm.verify.equivalence.assignments import (
     assignment,
     is_system,
     solved,
+    unknowns,
     unpacked,
 )
 from jaxlrm.verify.equivalence.simplified import PLAIN
@@ -17,6 +18,8 @@ from jaxlrm.verify.verdict import Verdict, combine, decided
 
 if TYPE_CHECKING:
     from jaxlrm.verify.equivalence.comparer import Comparer
+
+REALS: Tree = ("group", "()", (("-", ("v", "oo")), ("v", "oo")))
 
 
 def compare_lists(
@@ -140,12 +143,29 @@ def _match(comparer: Comparer, answers, golds, nesting: int) -> Verdict:
 
 
 def _without_conditions(tree: Tree) -> Tree:
-    """The value of `x + 1, x != 1`; other trees as they are."""
-    if tree[0] != "list" or tree[1][0][0] not in PLAIN:
+    r"""The value of `x + 1, x != 1` and of `f(x) = 2x, x \in R`.
+
+    Other trees as they are: in `x^2 = 4, x != 2` the condition counts.
+    """
+    if tree[0] != "list" or not _is_value(tree[1][0]):
         return tree
     value, *rest = tree[1]
-    conditions = all(item[0] == "rel" and item[1] == ("!=",) for item in rest)
-    return value if conditions else tree
+    return value if all(map(_excludes_points, rest)) else tree
+
+
+def _is_value(tree: Tree) -> bool:
+    """Is it a value, or a function of something given by its formula?"""
+    if tree[0] in PLAIN:
+        return True
+    values = assignment(tree)[1]
+    return len(values) == 1 and bool(unknowns(values[0][0]))
+
+
+def _excludes_points(tree: Tree) -> bool:
+    """Is it a condition that at most single points fail?"""
+    if tree[0] != "rel" or tree[1] not in (("!=",), ("in",)):
+        return False
+    return tree[1] == ("!=",) or tree[2][1] == REALS
 
 
 def _items(tree: Tree) -> list[Tree]:

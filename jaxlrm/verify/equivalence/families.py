@@ -62,7 +62,7 @@ def families(tree: Tree) -> list[Family] | None:
 
 
 def _items(tree: Tree) -> list[Tree]:
-    return list(tree[1]) if tree[0] == "list" else [tree]
+    return list(tree[1]) if tree[0] in ("list", "set") else [tree]
 
 
 def _families(values: list[Tree], condition: Tree) -> list[Family] | None:
