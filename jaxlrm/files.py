@@ -20,7 +20,7 @@ import socket
 import stat
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 LIMIT = 1 << 26  # bytes of a JSON file; the largest index of shards has 10 MB
 DEPTH = 64  # brackets within brackets in JSON; what people write has ten
@@ -443,27 +443,51 @@ def lock(folder: str | os.PathLike) -> Iterator[None]:
         file.close()
 
 
+def lock_file(file: IO) -> None:
+    """Keeps other processes from locking `file`, until it is closed.
+
+    Raises:
+        BlockingIOError: another has done so.
+    """
+    name = visible(str(file.name), lines=False)
+    try:
+        _flock(file, name)
+    except BlockingIOError:
+        raise BlockingIOError(
+            f"{name} is being written to by another process; wait until it "
+            "ends, stop it, or choose another file"
+        ) from None
+
+
+def _flock(file: IO, name: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        warnings.warn(
+            f"{name}: this file system has no locks; let one program at a "
+            "time write there",
+            stacklevel=4,
+        )
+
+
 def _locked(path: pathlib.Path) -> BinaryIO:
     while True:
         file = open(path, "a+b", buffering=0)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                warnings.warn(
-                    f"{path.parent}: this file system has no locks; let one "
-                    "program at a time write there",
-                    stacklevel=4,
-                )
-                return file
-            with file, naming(path):
-                if isinstance(error, BlockingIOError):
-                    raise _held(path, file) from None
-                raise
-        # The holder before may have deleted the file that was opened here.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                return file
+            with naming(path):
+                _flock(file, visible(str(path), lines=False))
+            # The holder before may have deleted the file opened here.
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                    return file
+        except BlockingIOError:
+            with file:
+                raise _held(path, file) from None
+        except OSError:
+            file.close()
+            raise
         file.close()
 
 

@@ -322,3 +322,14 @@ def test_a_link_stays_one_and_a_device_is_no_file(tmp_path):
     files.write("/dev/null", "x")
     with pytest.raises(OSError, match="/dev/full"):
         files.write("/dev/full", "x")
+
+
+def test_a_file_has_one_writer(tmp_path):
+    with open(tmp_path / "a", "a") as first, open(tmp_path / "a", "a") as other:
+        files.lock_file(first)
+        with pytest.raises(
+            BlockingIOError, match="a is being written to by an"
+        ):
+            files.lock_file(other)
+        first.close()
+        files.lock_file(other)

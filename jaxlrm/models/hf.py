@@ -239,12 +239,11 @@ def save(
 
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(
-        json.dumps(to_json(config, str(values.embedding.dtype)), indent=2)
-        + "\n"
-    )
+    shape = to_json(config, str(values.embedding.dtype))
+    files.write(folder / "config.json", json.dumps(shape, indent=2) + "\n")
     path = folder / WEIGHTS
-    path.write_bytes(serialise(to_tensors(values), {"format": "pt"}))
+    with files.naming(path):
+        path.write_bytes(serialise(to_tensors(values), {"format": "pt"}))
     return path
 
 

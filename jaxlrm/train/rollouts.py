@@ -26,7 +26,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TextIO, TypeVar
 
-from jaxlrm import tasks
+from jaxlrm import files, tasks
 from jaxlrm.config import WHOLE, SearchConfig
 from jaxlrm.engine import Engine
 from jaxlrm.solution import Solution, Thought, steps_of
@@ -172,9 +172,16 @@ def open_to_append(path: str | pathlib.Path) -> TextIO:
     """The file for `write`; a last line that a kill cut off is removed.
 
     Raises:
+        BlockingIOError: another process appends to it.
         OSError: it cannot be written.
     """
     path = pathlib.Path(path)
+    file = path.open("a", encoding="utf-8")
+    try:
+        files.lock_file(file)
+    except OSError:
+        file.close()
+        raise
     last = path.read_bytes().rpartition(b"\n")[2] if path.is_file() else b""
     missing = ""
     if last:
@@ -183,7 +190,6 @@ def open_to_append(path: str | pathlib.Path) -> TextIO:
             missing = "\n"  # and nothing else, as editors leave it
         except ValueError:
             os.truncate(path, path.stat().st_size - len(last))
-    file = path.open("a", encoding="utf-8")
     file.write(missing)
     return file
 

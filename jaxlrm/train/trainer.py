@@ -25,7 +25,7 @@ import optax
 from flax import struct
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxlrm import sharding
+from jaxlrm import files, sharding
 from jaxlrm.checkpoint import Checkpoints
 from jaxlrm.config import TrainConfig, to_json
 from jaxlrm.models import attention, hf, params
@@ -172,10 +172,16 @@ def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
         ValueError: the folder is of another run, the tokenizer has more tokens
             than the model, no document fits a row, or a file that the
             configuration names cannot be read.
+        BlockingIOError: another process writes into the folder.
         OSError: such a file is missing, or the folder cannot be written.
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with files.lock(folder):
+        return _train(config, folder)
+
+
+def _train(config: TrainConfig, folder: pathlib.Path) -> dict[str, float]:
     checkpoints = Checkpoints(folder / "checkpoints")
     begin = checkpoints.latest() or 0
     _keep_config(config, folder / "config.json", begin)
@@ -344,8 +350,9 @@ class _Log:
 def _step_of(line: str) -> int:
     """Step of a metrics line; one cut short by a kill sorts last."""
     try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError):
+        fields = files.Fields(files.parse_json(line, "line"), "line")
+        return fields.integer("step", 0)
+    except (ValueError, AttributeError):  # or no object
         return sys.maxsize
 
 

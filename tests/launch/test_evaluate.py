@@ -79,6 +79,24 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, how):
     assert json.loads((output / "summary.json").read_text())["accuracy"] == 1
 
 
+def test_a_second_writer_is_refused_and_a_killed_one_leaves_no_lock(tmp_path):
+    dataset = write_dataset(tmp_path / "d.jsonl", 4, "hang")
+    output = tmp_path / "out"
+    arguments = [f"--dataset={dataset}", f"--output={output}"]
+    first = subprocess.Popen(
+        [*PROGRAM, *arguments], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    assert first.stderr.readline() == "hanging\n"
+    before = (output / "config.json").read_bytes()
+    second = evaluate(*arguments, "--seed=2")
+    first.kill()
+    first.communicate(timeout=60)
+    assert_refused(second, f"is being written to by process {first.pid} on")
+    assert (output / "config.json").read_bytes() == before
+    write_dataset(tmp_path / "d.jsonl", 4, "right")
+    assert evaluate(*arguments, "--seed=2").returncode == 0
+
+
 def test_one_combination_writes_to_the_folder_itself(tmp_path):
     output = tmp_path / "deep" / "out"
     arguments = ["--dataset=tasks:linear,arithmetic", f"--output={output}"]
