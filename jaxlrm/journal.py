@@ -386,6 +386,7 @@ class Journal:
                 text = text.lstrip()
             if kind != "open":
                 text = text.rstrip()
+            step, behind = self._step(before, whole, kind)
             score = float(twigs.score[place, branch])
             page.entries.append(
                 Entry(
@@ -401,13 +402,33 @@ class Journal:
                         tokens=len(tokens),
                     ),
                     tokens,
-                    unfinished=whole if kind == "open" else (),
-                    step=""
-                    if kind == "open"
-                    else self._text.decode_step(whole),
+                    whole if kind == "open" else (),
+                    step,
+                    behind,
                     doubtful=before is not None and before.doubtful,
                 )
             )
+
+    def _step(
+        self, before: Entry | None, tokens: Sequence[int], kind: str
+    ) -> tuple[str, str]:
+        """Text of a finished step, and what stands behind its delimiter.
+
+        Args:
+            before: the thought before it.
+            tokens: of the whole step.
+            kind: of the thought; `open` has not finished a step.
+        """
+        behind = before.behind if before else ""
+        if kind == "open":
+            return "", behind
+        text = behind + self._text.decode(tokens)
+        if kind == "answer":
+            return text.strip(), ""
+        step, delimiter, behind = text.rpartition(self._text.step)
+        if not delimiter:
+            return text.strip(), ""
+        return step.strip(), behind if behind.strip() else ""
 
     def _end(self, number: int, solution: Solution) -> None:
         self._solutions[number] = solution

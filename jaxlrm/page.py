@@ -20,6 +20,8 @@ class Entry:
         tokens: that the model wrote.
         unfinished: tokens of a last step that the limit cut.
         step: text of the whole step that this thought ends, if it ends one.
+        behind: text behind the step's delimiter, in the token that ended it:
+            the next step begins with it.
         program: what of it a tool has run.
         output: tokens of what the tool wrote.
         answer: of the chain that it ends, bare; None if it states none.
@@ -30,6 +32,7 @@ class Entry:
     tokens: tuple[int, ...]
     unfinished: tuple[int, ...]
     step: str = ""
+    behind: str = ""
     program: str = ""
     output: tuple[int, ...] = ()
     answer: str | None = None
