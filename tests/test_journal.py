@@ -18,7 +18,7 @@ from jaxlrm.testing import text
 from jaxlrm.verify.verdict import Verdict
 
 PROBLEM = "Solve 2*x + 4 = 10 for x."
-B, S, OUTPUT = 4, 40, 8
+B, S, OUTPUT = 4, 80, 8
 STEP, OPEN, ANSWER = "step", "open", "answer"
 KINDS = {STEP: tree.STEP, OPEN: tree.OPEN, ANSWER: tree.ANSWER}
 IDLE = (-1, "", STEP)
@@ -76,6 +76,8 @@ class Play:
         trained_on=(),
         checkers=(),
         tools=None,
+        delimiter="\n",
+        output=OUTPUT,
         **changes,
     ):
         config = SearchConfig(
@@ -85,12 +87,13 @@ class Play:
             chain_tokens=256,
             verifiers=verifiers,
             tools="python" if tools else "none",
-            output_tokens=OUTPUT,
+            output_tokens=output,
             **changes,
         )
         self.ended, self.progress = [], []
         tokenizer = copy.copy(text())
         tokenizer.tasks = tuple(trained_on)
+        tokenizer.step = delimiter
         self.pool = pool or Pool()
         self.problems = problems or [PROBLEM]
         self.journal = Journal(
@@ -164,19 +167,22 @@ class Play:
         return self.journal.solutions()[number]
 
 
-def ids_of(words: str, kind: str) -> list[int]:
+def ids_of(words: str | list[int], kind: str) -> list[int]:
+    """Tokens of a step; given tokens are a step with its delimiter."""
+    if not isinstance(words, str):
+        return words
     ids = text().encode(words)
     if kind == STEP:
         return [*ids, *text().encode("\n")]
     return [*ids, text().end[0]] if kind == ANSWER else ids
 
 
-def whole(*answers, strategy="majority", **options):
+def whole(*answers, strategy="majority", problems=(), **options):
     """The solution of one round of whole chains, all kept.
 
     An answer is `(text, kind)`, `(text, kind, score)`.
     """
-    play = Play(strategy=strategy, **options)
+    play = Play(*problems, strategy=strategy, **options)
     verdicts = play.round([(0, *answer) for answer in answers])[0]
     node = 0
     kept = []
@@ -556,6 +562,129 @@ def test_a_verifier_that_fails_proves_nothing(verdict):
     assert found.votes[0].verdict is verdict
 
 
+# --- Steps of several lines -------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ("Calculate the highest common factor of 12 and 18.", "gcd(5, 0)\n5"),
+        ("What is 2 + 3*4?", "2 + 15\n17"),
+        ("What is 2 + (3 - 4) - 7?", "2 + 1 - 7\n3 - 7\n-4"),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["beam", "majority"])
+def test_a_wrong_line_in_a_step_is_refuted(problem, words, strategy):
+    play = Play(problem, strategy=strategy, delimiter="\n\n")
+    verdicts = play.round([(0, words, ANSWER)], keep=[[-1]])
+    assert verdicts[0][0] is INVALID
+    play.round([])
+    found = play.solution()
+    assert (found.verdict, found.solved) == (INVALID, False)
+
+
+def test_text_behind_a_delimiter_belongs_to_the_next_step():
+    """A token may carry both."""
+    play = Play()
+    first = play.round([(0, "2*x = 6\nx =", OPEN), IDLE, IDLE, IDLE])
+    assert first[0][0] is UNKNOWN
+    play = Play()
+    token = [*text().encode("2*x = 6\nx")]
+    assert play.round([(0, token, STEP)], keep=[[1]])[0][0] is VALID
+    assert play.round([(1, " = 4", STEP)])[0][0] is INVALID
+    assert play.round([(1, " = 3", ANSWER)], keep=[[2]])[0][0] is VALID
+    play.round([])
+    assert (play.solution().answer, play.solution().solved) == ("3", True)
+
+
+# --- Doubts -----------------------------------------------------------------
+
+
+class Doubts(Pool):
+    """Doubts what begins with a question mark."""
+
+    def find(self, function, job):
+        found = super().find(function, job)
+        if function is judging.judge and job[3].startswith("?"):
+            return found[0], True, found[2]
+        return found
+
+
+def test_a_doubt_is_told_and_lowers_the_score_once():
+    play = Play("Which?", pool=Doubts())
+    play.round([(0, "?", STEP, 0.5), (0, "!", STEP, 0.5)], keep=[[1, 2]])
+    assert play.reply.doubt[0].tolist() == [True, False, False, False]
+    # The search has lowered the score of what goes on from a doubt.
+    play.round([(1, "?\nx = 1", ANSWER, 0.2), (2, "x = 2", ANSWER, 0.5)])
+    assert play.reply.doubt[0].tolist() == [True, False, False, False]
+    play.nodes[0, :2] = 3, 4
+    play.round([])
+    found = play.solution()
+    assert [t.doubt for t in found.thoughts] == [True, False, True, False]
+    assert [t.score for t in found.thoughts] == pytest.approx(
+        [0.2, 0.5, 0.2, 0.5]
+    )
+    assert [v.answer for v in found.votes] == ["2", "1"]
+
+
+@pytest.mark.parametrize("verifiers", ["symbolic", "both"])
+def test_a_chain_with_a_doubt_weighs_less(verifiers):
+    found = whole(
+        ("?\nx = 1", ANSWER, 0.5),
+        ("? ?\nx = 1", ANSWER, 0.5),
+        ("x = 2", ANSWER, 0.5),
+        problems=("Which?",),
+        pool=Doubts(),
+        verifiers=verifiers,
+    )
+    weights = {vote.answer: vote.weight for vote in found.votes}
+    assert weights == pytest.approx({"2": 4 / 6, "1": 2 / 6})
+    assert found.answer == "2"
+
+
+def test_a_doubt_lowers_the_confidence():
+    sure = {}
+    for words in ("x = 1", "?\nx = 1"):
+        found = whole(
+            (words, ANSWER),
+            problems=("Which?",),
+            pool=Doubts(),
+            verifiers="symbolic",
+        )
+        sure[words] = found.confidence
+    assert sure == pytest.approx({"x = 1": 0.5, "?\nx = 1": 0.2})
+
+
+# --- Jobs that fail ---------------------------------------------------------
+
+
+class Overdue(Pool):
+    """No comparison ends in time, nor does a check."""
+
+    def find(self, function, job):
+        slow = function is judging.group or job[6]
+        return Verdict.TIMEOUT if slow else function(*job)
+
+
+def test_votes_are_counted_by_their_texts_if_comparing_takes_too_long():
+    found = whole(
+        ("x = 1/2", ANSWER),
+        ("x = 1 / 2", ANSWER),
+        ("x = 0.5", ANSWER),
+        pool=Overdue(),
+        verifiers="none",
+    )
+    assert [(v.answer, v.count) for v in found.votes] == [
+        ("1/2", 2),
+        ("0.5", 1),
+    ]
+
+
+def test_an_answer_is_read_although_its_check_took_too_long():
+    found = whole(("2*x = 6\nx = 3", ANSWER), pool=Overdue())
+    assert (found.answer, found.verdict) == ("3", Verdict.TIMEOUT)
+
+
 # --- Several problems -------------------------------------------------------
 
 
@@ -921,3 +1050,98 @@ def test_verifiers_are_given_what_a_tool_has_written():
     play.round([(1, "x = 1", ANSWER)])
     (_, last) = play.pool.asked
     assert last[2:6] == ([">>> a", "0 a"], "x = 1", 2, True)
+
+
+class Printer(Tools):
+    """Shows in a block how many programs the chain has had."""
+
+    def outputs(self, branches):
+        self.asked += branches
+        return [f"```output\n{len(earlier)}\n```" for earlier, _ in branches]
+
+
+def fenced(**options) -> Play:
+    return Play(
+        "Which?",
+        tools=Printer(),
+        verifiers="none",
+        delimiter="\n\n",
+        output=40,
+        **options,
+    )
+
+
+def test_a_program_may_span_steps():
+    """Blank lines of a program end steps, and stay in it."""
+    play = fenced()
+    play.round([(0, "So\n```python\nx = 1\n", STEP)], keep=[[1]])
+    assert play.journal._tools.asked == []
+    play.round([(1, "def f():\n    return x\n", STEP)], keep=[[2]])
+    play.round([(2, "print(f())\n```\n", STEP)], keep=[[3]])
+    program = "x = 1\n\ndef f():\n    return x\n\nprint(f())"
+    assert play.journal._tools.asked == [((), program)]
+    # The model's own text ends with a line's end.
+    shown = "```output\n0\n```\n"
+    size = play.reply.output_length[0, 0]
+    assert text().decode(play.reply.output[0, 0, :size]) == shown
+    assert play.reply.length[0].tolist() == [-1] * B
+    play.round([(3, "```python\n2\n```\n", STEP)], keep=[[4]])
+    assert play.journal._tools.asked[1:] == [((program,), "2")]
+    play.round([(4, "x = 1", ANSWER)], keep=[[5]])
+    play.round([])
+    assert play.solution().thoughts[2].output == "```output\n0\n```"
+
+
+@pytest.mark.parametrize("kind", [STEP, OPEN, ANSWER])
+def test_output_that_a_model_made_up_is_cut(kind):
+    play = fenced()
+    program = "```py\n6*7\n```"
+    made_up = "\n```output\n41\n```\nx = 41"
+    play.round([(0, program + made_up, kind), IDLE, IDLE, IDLE], keep=[[1]])
+    assert play.journal._tools.asked == [((), "6*7")]
+    assert play.reply.length[0, 0] == len(text().encode(program))
+    size = play.reply.output_length[0, 0]
+    shown = text().decode(play.reply.output[0, 0, :size])
+    assert shown == "\n```output\n0\n```\n"
+    play.round([(1, "x = 0", ANSWER)], keep=[[2]])
+    play.round([])
+    found = play.solution()
+    first = found.thoughts[0]
+    assert (first.text, first.kind) == (program, "step")
+    assert first.tokens == len(text().encode(program))
+    assert (first.output, found.answer) == ("```output\n0\n```", "0")
+
+
+def test_a_chain_that_ends_with_a_program_goes_on():
+    """A model that hands the turn over wants to read what is printed."""
+    play = fenced()
+    program = "```py\n6*7\n```"
+    play.round([(0, program, ANSWER)], keep=[[1]])
+    assert play.reply.length[0, 0] == len(text().encode(program))
+    assert play.reply.output_length[0, 0] > 0
+    play.round([(1, "x = 0", ANSWER)], keep=[[2]])
+    play.round([])
+    assert play.solution().best_chain == (0, 1)
+
+
+def test_a_program_that_is_cut_inside_runs_when_it_is_whole():
+    play = fenced()
+    play.round([(0, "```py\n6*", OPEN)], keep=[[1]])
+    play.round([(1, "7\n```", OPEN), (1, "8\n``", OPEN)], keep=[[2, 3]])
+    assert play.journal._tools.asked == [((), "6*7")]
+    assert play.reply.length[0].tolist() == [5, -1, -1, -1]
+    play.round([(3, "`\n", STEP)], keep=[[4]])
+    assert play.journal._tools.asked[1:] == [((), "6*8")]
+
+
+def test_a_long_output_keeps_its_fence():
+    play = Play(
+        "Which?", tools=Printer(), verifiers="none", delimiter="\n\n", output=12
+    )
+    play.round([(0, "```py\n6*7\n```\n", STEP)])
+    size = play.reply.output_length[0, 0]
+    assert size == 12
+    shown = text().decode(play.reply.output[0, 0, :size])
+    assert shown == "```outpu\n```\n"[-len(shown) :] or shown.endswith(
+        "\n```\n"
+    )

@@ -49,11 +49,7 @@ def judge_chain(problem, steps, trained=False):
 # --- Every line of a step is judged -----------------------------------------
 
 
-@pytest.mark.parametrize(
-    "case",
-    map(json.loads, CASES.read_text().splitlines()),
-    ids=lambda c: c["id"],
-)
+@pytest.mark.parametrize("case", CHAINS, ids=lambda case: case["id"])
 def test_cases(case):
     verdict = judge_chain(case["problem"], case["steps"])
     assert verdict.name in case["expected"], case["why"]
@@ -120,7 +116,7 @@ def test_a_number_is_not_split_over_lines(ending):
 
 
 def test_what_stood_before_the_search_is_judged_with_the_answer():
-    chain = ["2*x = 8"]
+    chain = ["2*x = 8", "2*x = 6"]
     problem = "Solve 2*x + 4 = 10 for x."
     assert judge(problem, chain, "x = 3", True)[0] is VALID
     assert judge(problem, chain, "x = 3", True, first=0)[0] is INVALID

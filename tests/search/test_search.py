@@ -273,3 +273,145 @@ def test_a_host_that_fails_ends_a_fused_search():
 
     with pytest.raises(ZeroDivisionError, match="of the host"):
         run_scripts(BEAM, SCRIPTS, fused=True, verify=verify)
+
+
+# --- Doubts, and steps that are cut -----------------------------------------
+
+
+def replies(strategy, script, change):
+    """The trees of a search whose host also says what `change` says.
+
+    Args:
+        strategy: the search.
+        script: of one problem.
+        change: `(texts [B], reply) -> reply`, texts "" for idle rows.
+    """
+    model = scripted_model(1, strategy.branches)
+    start = jax.jit(functools.partial(search.initial, model, strategy, 1))
+    verify = verdicts_of([script])
+
+    def ask(seen):
+        texts = [
+            text().decode_step(tokens[valid]) if leaf >= 0 else ""
+            for leaf, tokens, valid in zip(
+                seen.twigs.leaf[0],
+                seen.twigs.tokens[0],
+                seen.twigs.valid[0],
+                strict=True,
+            )
+        ]
+        reply = search.no_reply(1, strategy)
+        return change(texts, reply._replace(verdict=verify(seen)))
+
+    rounds = search.run(
+        search.compile_rounds(model, strategy),
+        compile_scripts([script], strategy.step_tokens),
+        search.begin([start()], strategy),
+        [(0, KEYS[0])],
+        lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
+        ask,
+    )
+    for _, lane in rounds:
+        tree = lane.state.tree
+    return tree
+
+
+@pytest.mark.parametrize("aggregate", ["last", "min", "product", "mean"])
+def test_a_doubt_lowers_the_odds_of_its_chain_once(aggregate):
+    script = (
+        step("a", 0.5, step("c", 0.8, answer("e", 0.6)), step("d", 0.8)),
+        step("b", 0.5),
+    )
+    strategy = strategies.build(
+        SearchConfig(
+            strategy="rebase",
+            branches=2,
+            step_tokens=4,
+            chain_tokens=40,
+            rounds=3,
+            aggregate=aggregate,
+        )
+    )
+
+    def outlined(doubted):
+        def change(texts, reply):
+            reply.doubt[0] = [bool(text) and text in doubted for text in texts]
+            return reply
+
+        found = replies(strategy, script, change)
+        used = range(1, int(found.size[0]))
+        words = {
+            n: text().decode_step(found.tokens[0, n, : found.length[0, n]])
+            for n in used
+        }
+        scores = {words[n]: float(found.score[0, n]) for n in used}
+        doubtful = {words[n] for n in used if found.doubtful[0, n]}
+        return scores, doubtful
+
+    plain, nothing = outlined("")
+    assert nothing == set() and {"a", "c", "e"} <= set(plain)
+    for doubted in ("a", "ac", "ace"):
+        scores, doubtful = outlined(doubted)
+        below = {"a", "c", "d", "e"} & set(scores)
+        assert doubtful == below
+        for word, score in scores.items():
+            odds = plain[word] / (1 - plain[word])
+            expected = odds / 4 if word in below else odds
+            assert score / (1 - score) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_doubted_step_comes_behind_another():
+    script = (step("a", 0.6), step("b", 0.5))
+    strategy = strategies.build(
+        SearchConfig(
+            strategy="beam",
+            branches=2,
+            width=2,
+            step_tokens=4,
+            chain_tokens=40,
+            rounds=1,
+        )
+    )
+
+    def kept(doubted):
+        def change(texts, reply):
+            reply.doubt[0] = [text == doubted for text in texts]
+            return reply
+
+        found = replies(strategy, script, change)
+        return text().decode_step(found.tokens[0, 1, : found.length[0, 1]])
+
+    assert (kept("b"), kept("a")) == ("a", "b")
+
+
+def test_a_step_that_is_cut_is_kept_as_far_as_it_goes():
+    """An answer that is cut is a step, and equal steps are one."""
+    script = (answer("abc"), cut("abd"), step("x"))
+    strategy = strategies.build(
+        SearchConfig(
+            strategy="rebase",
+            branches=3,
+            step_tokens=6,
+            chain_tokens=40,
+            rounds=1,
+            tools="python",
+            output_tokens=4,
+        )
+    )
+
+    def change(texts, reply):
+        for branch, words in enumerate(texts):
+            if words.startswith("ab"):
+                reply.length[0, branch] = 2
+        return reply
+
+    found = replies(strategy, script, change)
+    size = int(found.size[0])
+    words = [
+        text().decode(found.tokens[0, n, : found.length[0, n]])
+        for n in range(1, size)
+    ]
+    assert words == ["ab", "x\n"]
+    assert found.kind[0, 1:size].tolist() == [tree_lib.STEP] * 2
+    assert found.count[0, 1:size].tolist() == [2, 1]
+    assert found.end[0, 1:size].tolist() == [2, 2]
