@@ -17,9 +17,9 @@ from jaxlrm.train.rollouts import (
     Chain,
     judge,
     open_to_append,
+    workers,
     write,
 )
-from jaxlrm.verify.workers import Pool
 
 _BLOCK = 2048  # problems that are judged together
 _SIGNS = {"+": "-", "-": "+", "*": "+", "/": "*"}
@@ -49,7 +49,7 @@ def sample(
     """
     rng = random.Random(f"{seed}/corrupt")
     written = 0
-    with open_to_append(path) as file, Pool() as pool:
+    with open_to_append(path) as file, workers() as pool:
         for start in range(0, problems, _BLOCK):
             drawn = [
                 tasks.draw(names[i % len(names)], rng)

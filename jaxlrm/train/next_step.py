@@ -21,7 +21,6 @@ from jaxlrm.config import SearchConfig
 from jaxlrm.engine import Engine
 from jaxlrm.solution import Solution
 from jaxlrm.train import rollouts
-from jaxlrm.verify.workers import Pool
 
 _BLOCK = 2048  # problems that are drawn together
 
@@ -91,7 +90,7 @@ def sample(
     )
     written = 0
     right, steps_of = collections.Counter(), collections.Counter()
-    with rollouts.open_to_append(path) as file, Pool() as pool:
+    with rollouts.open_to_append(path) as file, rollouts.workers() as pool:
 
         def keep(begun: _Begun, solution: Solution) -> None:
             nonlocal written

@@ -18,7 +18,6 @@ of rStar-Math (Guan et al. 2025).
 from __future__ import annotations
 
 import collections
-import functools
 import json
 import os
 import pathlib
@@ -26,7 +25,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TextIO, TypeVar
 
-from jaxlrm import files, tasks
+from jaxlrm import files, judging, tasks
 from jaxlrm.config import WHOLE, SearchConfig
 from jaxlrm.engine import Engine
 from jaxlrm.solution import Solution, Thought, steps_of
@@ -37,6 +36,7 @@ from jaxlrm.verify.workers import Pool
 T = TypeVar("T")
 
 _BLOCK = 256  # problems that are drawn together
+_DEADLINE = 10.0  # seconds of a job; what is not known then is estimated
 
 
 class Chain(NamedTuple):
@@ -102,7 +102,7 @@ def sample(
         seed=seed,
     )
     written = 0
-    with open_to_append(path) as file, Pool() as pool:
+    with open_to_append(path) as file, workers() as pool:
 
         def keep(problem: tasks.Problem, solution: Solution) -> None:
             nonlocal written
@@ -127,6 +127,16 @@ def sample(
             )
             report(start + len(drawn))
     return written
+
+
+def workers(number: int = 2) -> Pool:
+    """The processes that label steps.
+
+    Args:
+        number: of them.
+    """
+    modules = "jaxlrm.verify.steps", judging.__name__
+    return Pool(number, modules, _DEADLINE)
 
 
 def in_order(
@@ -234,7 +244,7 @@ def label(pool: Pool, groups: Sequence[Group]) -> Labels:
     for problem, chains in groups:
         exact = [next(judged) for _ in chains]
         if tasks.get(problem.task).dead_ends:
-            labels.append(_look_ahead(problem, chains, exact))
+            labels.append(_look_ahead(pool, problem, chains, exact))
         else:
             labels.append(exact)
     return labels
@@ -268,6 +278,7 @@ def judge(
 
 
 def _look_ahead(
+    pool: Pool,
     problem: tasks.Problem,
     chains: Sequence[Chain],
     exact: Sequence[Sequence[float]],
@@ -275,7 +286,6 @@ def _look_ahead(
     """Whether, or how often, the answer is reached after each right step."""
     family = tasks.get(problem.task)
     statement = family.statement(problem.text)
-    reachable = getattr(family, "reachable", lambda statement, steps: None)
     through = collections.Counter()
     reached = collections.Counter()
     for chain, right in zip(chains, exact, strict=True):
@@ -286,15 +296,25 @@ def _look_ahead(
             )
 
     sampled = all(chain.ended for chain in chains)
+    prefixes = list(
+        dict.fromkeys(
+            chain.steps[:end]
+            for chain, of_chain in zip(chains, exact, strict=True)
+            for end, right in enumerate(of_chain, 1)
+            if right
+        )
+    )
+    found = pool.map(
+        judging.reachable,
+        [(problem.task, statement, prefix) for prefix in prefixes],
+        plain=True,
+    )
+    known = dict(zip(prefixes, found, strict=True))
 
-    @functools.cache
     def value(prefix: tuple[str, ...]) -> float | None:
-        known = reachable(statement, prefix)
-        if known is None:
-            if not sampled:
-                return None
-            return round(reached[prefix] / through[prefix], 4)
-        return float(known)
+        if isinstance(known[prefix], bool):
+            return float(known[prefix])
+        return round(reached[prefix] / through[prefix], 4) if sampled else None
 
     return [
         [

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jaxlrm.config import STRATEGIES, SearchConfig
 from jaxlrm.lockstep import Prompts
 from jaxlrm.search import search, strategies
+from jaxlrm.search import tree as tree_lib
 from jaxlrm.testing import (
     answer,
     compile_scripts,
@@ -20,6 +21,7 @@ from jaxlrm.testing import (
     run_scripts,
     scripted_model,
     step,
+    text,
     verdicts_of,
 )
 from jaxlrm.verify.verdict import Verdict
@@ -339,24 +341,25 @@ def test_a_doubt_lowers_the_odds_of_its_chain_once(aggregate):
             return reply
 
         found = replies(strategy, script, change)
-        used = range(1, int(found.size[0]))
-        words = {
-            n: text().decode_step(found.tokens[0, n, : found.length[0, n]])
-            for n in used
-        }
-        scores = {words[n]: float(found.score[0, n]) for n in used}
-        doubtful = {words[n] for n in used if found.doubtful[0, n]}
-        return scores, doubtful
+        words = {0: ""}  # of the chain up to each node
+        for n in range(1, int(found.size[0])):
+            tokens = found.tokens[0, n, : found.length[0, n]]
+            before = words[int(found.parent[0, n])]
+            words[n] = before + text().decode_step(tokens)
+        del words[0]
+        scores = {words[n]: float(found.score[0, n]) for n in words}
+        return scores, {words[n] for n in words if found.doubtful[0, n]}
 
     plain, nothing = outlined("")
-    assert nothing == set() and {"a", "c", "e"} <= set(plain)
+    assert nothing == set() and {"a", "ac", "ace"} <= set(plain)
     for doubted in ("a", "ac", "ace"):
         scores, doubtful = outlined(doubted)
-        below = {"a", "c", "d", "e"} & set(scores)
+        below = {path for path in scores if path.startswith("a")}
         assert doubtful == below
-        for word, score in scores.items():
-            odds = plain[word] / (1 - plain[word])
-            expected = odds / 4 if word in below else odds
+        for path in scores.keys() & plain.keys():
+            score = scores[path]
+            odds = plain[path] / (1 - plain[path])
+            expected = odds / 4 if path in below else odds
             assert score / (1 - score) == pytest.approx(expected, rel=1e-5)
 
 

@@ -14,7 +14,6 @@ from jaxlrm.text import Text
 from jaxlrm.train import data, rollouts
 from jaxlrm.train.rollouts import Chain
 from jaxlrm.verify.verdict import Verdict
-from jaxlrm.verify.workers import Pool
 
 SOLUTION = Solution(
     problem="Solve it.",
@@ -35,7 +34,7 @@ SOLUTION = Solution(
 
 @pytest.fixture(scope="module")
 def pool():
-    with Pool(workers=1) as workers:
+    with rollouts.workers(1) as workers:
         yield workers
 
 

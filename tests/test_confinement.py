@@ -1,0 +1,124 @@
+"""Nothing that a model wrote is parsed in the process of the engine."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+import pytest
+
+from jaxlrm import evaluate, tasks, verify
+from jaxlrm.config import SearchConfig
+from jaxlrm.datasets import Example
+from tests import bigrams
+from tests.bigrams import END
+
+# What parses, by the package or module that holds it.
+PARSERS = (
+    "jaxlrm.judging",
+    "jaxlrm.verify.answers",
+    "jaxlrm.verify.deduction",
+    "jaxlrm.verify.equivalence",
+    "jaxlrm.verify.exact",
+    "jaxlrm.verify.extract",
+    "jaxlrm.verify.maths",
+    "jaxlrm.verify.normal",
+    "jaxlrm.verify.rules",
+    "jaxlrm.verify.steps",
+    "jaxlrm.verify.syntax",
+)
+# These name a rule, and make lines of a text: they parse nothing.
+HARMLESS = {("jaxlrm.judging", "lines_of")}
+KNOWN = "What is 2 + 3?"
+UNKNOWN = "How many are left?"
+FOLLOW = {
+    "?": ["4 + 1\n", "5", "5.0"],
+    "4 + 1\n": ["5", "\\boxed{5}"],
+    "5": [END],
+    "5.0": [END],
+    "\\boxed{5}": [END],
+}
+CONFIG = SearchConfig(branches=8, width=2, rounds=4, step_tokens=8)
+
+
+def modules_of(name):
+    module = importlib.import_module(name)
+    yield module
+    for found in pkgutil.walk_packages(
+        getattr(module, "__path__", []), f"{name}."
+    ):
+        yield importlib.import_module(found.name)
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """Every function that parses raises; what problems state is known."""
+    readings = {text: tasks.recognise(text) for text in (KNOWN, UNKNOWN)}
+    assert readings[KNOWN] and not readings[UNKNOWN]
+    monkeypatch.setattr(tasks, "recognise", readings.__getitem__)
+    used = []
+
+    def poison(module, name, function):
+        def raises(*_, **__):
+            used.append(f"{module.__name__}.{name}")
+            raise AssertionError(f"{used[-1]} ran in the engine's process")
+
+        raises.__module__ = function.__module__
+        raises.__qualname__ = function.__qualname__
+        monkeypatch.setattr(module, name, raises)
+
+    for package in PARSERS:
+        for module in modules_of(package):
+            for name, value in list(vars(module).items()):
+                if (
+                    inspect.isfunction(value)
+                    and value.__module__.startswith(PARSERS)
+                    and (value.__module__, name) not in HARMLESS
+                ):
+                    poison(module, name, value)
+    for name in ("extract_answer", "is_equivalent", "grade", "check_step"):
+        poison(verify, name, getattr(verify, name))
+    yield
+    assert not used
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with bigrams.engine(FOLLOW) as made:
+        made.solve([KNOWN], CONFIG, verifiers="symbolic")  # starts the workers
+        yield made
+
+
+@pytest.mark.parametrize("strategy", ["beam", "majority"])
+@pytest.mark.parametrize("verifiers", ["none", "symbolic"])
+def test_solve(engine, poisoned, strategy, verifiers):
+    found = engine.solve(
+        [KNOWN, UNKNOWN], CONFIG, strategy=strategy, verifiers=verifiers
+    )
+    assert [float(solution.answer) for solution in found] == [5, 5]
+    proven = verifiers == "symbolic"
+    assert [solution.solved for solution in found] == [proven, False]
+
+
+@pytest.mark.parametrize("verifiers", ["none", "symbolic"])
+def test_evaluate(engine, poisoned, verifiers, tmp_path):
+    examples = [
+        Example("a", KNOWN, "5", "arithmetic"),
+        Example("b", UNKNOWN, "10/2"),
+    ]
+    config = SearchConfig(
+        strategy="majority", branches=8, verifiers=verifiers, chain_tokens=32
+    )
+    summary = evaluate.evaluate(engine, examples, config, tmp_path)
+    assert summary["correct"] == 2
+
+
+def test_grade(engine, poisoned):
+    answers = [
+        (UNKNOWN, None, "1/2", "0.5"),
+        (UNKNOWN, None, None, "0.5"),
+        (KNOWN, "arithmetic", "5", "5"),
+        (KNOWN, "arithmetic", "4 + 1", "5"),
+    ]
+    assert engine.grade(answers) == [True, False, True, False]
