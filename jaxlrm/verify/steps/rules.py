@@ -21,9 +21,9 @@ class Rule(Protocol):
     """Judges chains about statements of a form of its own.
 
     A module with these functions, or an object. They are given what a model
-    wrote, and return within a second. Verdicts are found in worker processes,
-    where one that raises is an ERROR; `reads` and `answer` are called in the
-    process of the engine too, and must never raise.
+    wrote, and return within a second. All but `reads` run in worker processes,
+    where one that raises is an ERROR; `reads` is given what a problem states,
+    in the process of the engine too, and must never raise.
     """
 
     def reads(self, statement: str) -> bool:
