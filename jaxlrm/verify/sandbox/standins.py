@@ -2,7 +2,8 @@
 
 An event loop of asyncio has no sockets: it needs a pair of them only to be
 woken by other threads and by signals, which a program cannot have either. A
-drawing library draws nothing, and lets a program go on that draws by the way.
+pool of threads does each task at once, when it is submitted. A drawing library
+draws nothing, and lets a program go on that draws by the way.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _PYPLOT = (
 ).split()
 
 
-# --- asyncio ----------------------------------------------------------------
+# --- Event loops and threads ------------------------------------------------
 
 
 def _use_no_sockets(module: types.ModuleType) -> None:
@@ -39,13 +40,40 @@ def _use_no_sockets(module: types.ModuleType) -> None:
     def close(loop: Any) -> None:
         del loop
 
+    async def shut_down(loop: Any, timeout: float | None = None) -> None:
+        # The original waits for the pool in a thread.
+        del timeout
+        loop._executor_shutdown_called = True
+        if loop._default_executor is not None:
+            loop._default_executor.shutdown()
+
     loop_type = module.BaseSelectorEventLoop
     loop_type._make_self_pipe, loop_type._close_self_pipe = make, close
+    loop_type.shutdown_default_executor = shut_down
+
+
+def _use_no_threads(module: types.ModuleType) -> None:
+    """Lets a pool of threads do without them."""
+
+    def submit(pool: Any, function: Callable, /, *arguments, **named) -> Any:
+        if pool._shutdown:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future = futures.Future()
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(function(*arguments, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+    futures = module._base
+    module.ThreadPoolExecutor.submit = submit
 
 
 # Module, and what to do with it once it has been imported.
 PATCHES: dict[str, Callable[[types.ModuleType], None]] = {
-    "asyncio.selector_events": _use_no_sockets
+    "asyncio.selector_events": _use_no_sockets,
+    "concurrent.futures.thread": _use_no_threads,
 }
 
 
