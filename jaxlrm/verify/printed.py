@@ -32,7 +32,7 @@ _BETWEEN_SETS = re.compile(r"(?<=[)\]}]), ?(?=[\[(\\])")
 _ROW = re.compile(rf"\[ ?{_NUMBER}(?: {{1,8}}{_NUMBER})+ ?\]")
 _QUOTED = re.compile(r"\['[^'\[\]]{1,80}'(?:, '[^'\[\]]{1,80}')*\]")
 _SPACE = re.compile(r" {1,8}(?=[-0-9.])")
-_PAIR = re.compile(r"([A-Za-z](?:_?[A-Za-z0-9]{1,8})?) ?: ?([^:{}]{1,200})")
+_PAIR = re.compile(r"([A-Za-z](?:_?[A-Za-z0-9]{1,8})?): ([^:{}<>=\\]{1,200})")
 _SOLUTIONS = re.compile(r"\[?(\{[^{}]{1,400}\}(?:, ?\{[^{}]{1,400}\})*)\]?")
 _BRACKETS = {"": "[]", ".open": "()", ".Lopen": "(]", ".Ropen": "[)"}
 _NAMES = {
