@@ -341,7 +341,8 @@ class Engine:
             raise ValueError(
                 f"verifiers {config.verifiers!r} need a value head or a "
                 f"reward model, and {self.name or 'this model'} has neither; "
-                "set verifiers=auto, symbolic or none, or name a reward model"
+                "set verifiers=auto, verifiers=symbolic or verifiers=none, or "
+                "name a reward model"
             )
         if config.tools == "auto" and config.prompt == "tir":
             config = dataclasses.replace(config, tools="python")

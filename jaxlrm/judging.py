@@ -19,6 +19,7 @@ from jaxlrm.verify.steps import (
     chain_answer,
     check_answer,
     check_chain,
+    is_complete,
     judge_step,
 )
 from jaxlrm.verify.verdict import Verdict, combine
@@ -132,6 +133,10 @@ def _by_rule(
 ) -> tuple[Verdict, bool]:
     """By the rule of the family, line by line.
 
+    Where the model was trained on the family, a line that its rule cannot read
+    is INVALID, if the rule reads all that is right: the model has lost the
+    thread, and what it writes would outlive all that is read and found wrong.
+
     A model that was not trained on the family may write prose, and facts in an
     order of its own: a line of which the rule says INVALID, but which is prose
     or claims what is true, counts for as much as its claims.
@@ -139,6 +144,7 @@ def _by_rule(
     before, new = lines_of(chain[:first]), lines_of([*chain[first:], step])
     if not new:
         return Verdict.INVALID, False  # an empty step says nothing
+    strict = trained and is_complete(statement)
     verdicts, doubt = [], False
     for number, line in enumerate(new, 1):
         so_far = before + new[:number]
@@ -152,6 +158,8 @@ def _by_rule(
                     verdict = Verdict.UNKNOWN  # true, and no proof
         if verdict is Verdict.INVALID:
             return verdict, False
+        if verdict is Verdict.UNKNOWN and strict:
+            return Verdict.INVALID, False
         verdicts.append(verdict)
     return combine(verdicts), doubt
 

@@ -579,6 +579,17 @@ def test_learned_scores_need_a_head(verifiers):
         headless.solve(["What is 1 + 2?"], verifiers=verifiers)
 
 
+def test_auto_takes_the_scores_that_there_are():
+    config = dataclasses.replace(STEPWISE, rounds=2)
+    assert config.verifiers == "auto"
+    for head in (False, True):
+        with testing.engine(value_head=head) as made:
+            (found,) = made.solve(["What is 1 + 2?"], config)
+            assert made.scores is head
+        assert {t.score is not None for t in found.thoughts} == {head}
+        assert {t.verdict for t in found.thoughts} != {Verdict.UNKNOWN}
+
+
 def test_a_reward_model_needs_a_head():
     bare = testing.learned(value_head=False)
     with pytest.raises(ValueError, match="no value head"):

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jaxlrm import judging, tasks
-from jaxlrm.verify.steps import check_solution
+from jaxlrm.verify.steps import check_solution, is_complete
 from jaxlrm.verify.verdict import Verdict, combine
 
 CASES = pathlib.Path(__file__).with_name("cases") / "chains.jsonl"
@@ -136,6 +136,17 @@ def test_true_facts_and_prose_are_no_faults_of_a_model_of_other_texts():
     assert (verdict, answer) == (UNKNOWN, "14")
     # A model of these problems writes nothing else than its rule reads.
     assert judge(problem, [], chain[0], trained=True)[0] is INVALID
+
+
+def test_what_cannot_be_read_of_a_model_of_its_family_is_noise():
+    problem, words = "Solve 2*x + 4 = 10 for x.", "2*x = six"
+    assert judge(problem, [], words)[0] is UNKNOWN
+    assert judge(problem, [], words, trained=True)[0] is INVALID
+    # Its rule proves no answer, so that much that is right is not read.
+    asked = "How many primes are below 60?"
+    assert tasks.recognise(asked).family.name == "programs"
+    assert judge(asked, [], "hm", trained=True)[0] is not VALID
+    assert not is_complete(tasks.recognise(asked).statement)
 
 
 def test_an_empty_step_is_a_fault_only_where_a_rule_wants_a_line():

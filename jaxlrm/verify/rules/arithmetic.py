@@ -23,6 +23,8 @@ from jaxlrm.verify.exact import NotParsed, Number, Ratio, parse
 from jaxlrm.verify.inputs import splits_numbers
 from jaxlrm.verify.verdict import Verdict
 
+COMPLETE = True  # see `steps.Rule`
+
 _LENGTH = 600
 _STATEMENT = re.compile(r"[-+*/^()0-9.]{1,600}")
 _PAIR = re.compile(

@@ -30,6 +30,8 @@ from jaxlrm.verify.rules.sums import (
 )
 from jaxlrm.verify.verdict import Verdict
 
+COMPLETE = True  # see `steps.Rule`
+
 _STATEMENT = re.compile(r"diff\(([-+* 0-9a-z]+), ([a-z]), ([1-3])\)")
 _FACT = re.compile(r"\s*diff\s*\(([-+* 0-9a-z]+)\)\s*=([-+* 0-9a-z]+)")
 

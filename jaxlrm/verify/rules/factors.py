@@ -10,6 +10,8 @@ from jaxlrm.verify.inputs import splits_numbers
 from jaxlrm.verify.primes import is_prime
 from jaxlrm.verify.verdict import Verdict
 
+COMPLETE = True  # see `steps.Rule`
+
 _STATEMENT = re.compile(r"factors\(([0-9]{1,18})\)")
 _PRODUCT = re.compile(r"([0-9]{1,18})(?:[*×][0-9]{1,18}){0,63}")
 _PADDED = re.compile(r"(?<![0-9])0[0-9]")

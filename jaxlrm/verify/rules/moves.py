@@ -26,6 +26,8 @@ from jaxlrm.verify.exact import Number
 from jaxlrm.verify.rules.coefficients import digits
 from jaxlrm.verify.verdict import Verdict
 
+COMPLETE = True  # see `steps.Rule`
+
 LENGTH = 600  # characters of a statement or a line
 STEPS = 64  # of a chain
 COUNT = 10  # numbers of a statement

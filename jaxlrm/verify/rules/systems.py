@@ -23,6 +23,8 @@ from jaxlrm.verify.exact import (
 )
 from jaxlrm.verify.verdict import Verdict
 
+COMPLETE = True  # see `steps.Rule`
+
 LENGTH = 600  # characters of a statement or a line
 STEPS = 256  # of a chain
 

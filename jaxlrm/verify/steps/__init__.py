@@ -16,7 +16,12 @@ from jaxlrm.verify.steps.chains import (
 )
 from jaxlrm.verify.steps.judgement import Judgement, check_step, judge_step
 from jaxlrm.verify.steps.relations import Relation, relate
-from jaxlrm.verify.steps.rules import Rule, register, rule_for
+from jaxlrm.verify.steps.rules import (
+    Rule,
+    is_complete,
+    register,
+    rule_for,
+)
 
 __all__ = [
     "Judgement",
@@ -27,6 +32,7 @@ __all__ = [
     "check_chain",
     "check_solution",
     "check_step",
+    "is_complete",
     "judge_step",
     "register",
     "relate",

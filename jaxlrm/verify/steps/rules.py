@@ -24,6 +24,9 @@ class Rule(Protocol):
     wrote, and return within a second. All but `reads` run in worker processes,
     where one that raises is an ERROR; `reads` is given what a problem states,
     in the process of the engine too, and must never raise.
+
+    A rule may have `COMPLETE = True`: it reads every right step of a model that
+    was trained on such problems. What it cannot read of one is then INVALID.
     """
 
     def reads(self, statement: str) -> bool:
@@ -78,6 +81,12 @@ def register(name: str, rule: Rule) -> None:
                 "check, check_answer and answer"
             )
     _RULES[name] = rule
+
+
+def is_complete(statement: str) -> bool:
+    """Does the rule of a statement read every right step, see `Rule`?"""
+    rule = rule_for(statement)
+    return rule is None or getattr(rule, "COMPLETE", False)
 
 
 def rule_for(statement: str) -> Rule | None:
