@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 from jaxlrm.verify.blocks import PROMPT, Kind, split_programs
 
-# Names of tags around what a model thinks before it answers.
-_THINKING = ("think", "thinking", "thought", "reasoning")
-_SPECIAL_THINKING = (
+# Around what a model thinks before it answers.
+_THINKING = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
 )
@@ -79,8 +82,7 @@ def spoken(text: str) -> str | None:
 
 
 def _after_thinking(text: str) -> str | None:
-    pairs = [(f"<{name}>", f"</{name}>") for name in _THINKING]
-    for opening, closing in (*pairs, *_SPECIAL_THINKING):
+    for opening, closing in _THINKING:
         if opening not in text and closing not in text:
             continue
         before, closed, after = text.rpartition(closing)
@@ -91,6 +93,8 @@ def _after_thinking(text: str) -> str | None:
 
 
 def _first_turn(text: str) -> str:
+    if "<" not in text and "INST]" not in text:
+        return text
     start, spoken_before = 0, False
     for match in _SPECIAL.finditer(text):
         said = text[start : match.start()].strip()
@@ -104,16 +108,16 @@ def _first_turn(text: str) -> str:
 
 
 def _up_to_next_question(text: str) -> str:
-    answered = _ANSWERED.search(text)
-    if answered is None:
-        return text
-    following = _NEXT.search(text, answered.end())
-    text = text[: following.start()] if following else text
-    marked = _MARKED.search(text)
-    if marked:
-        between, again, _ = text[marked.end() :].partition("####")
-        if again and "?" in between and not _DOUBTS.search(between):
-            return text[: marked.end()]
+    if _NEXT.search(text):
+        answered = _ANSWERED.search(text)
+        following = _NEXT.search(text, answered.end()) if answered else None
+        text = text[: following.start()] if following else text
+    if text.count("####") > 1:
+        marked = _MARKED.search(text)
+        if marked:
+            between, again, _ = text[marked.end() :].partition("####")
+            if again and "?" in between and not _DOUBTS.search(between):
+                return text[: marked.end()]
     return text
 
 
