@@ -114,11 +114,11 @@ def _surd(n, wrong):
 
 
 def _equation(n, wrong):
-    return check_step, f"3*x + {n} = 7", f"3*x = {7 - n + wrong}"
+    return check_step, f"3*x + {n} = 7", f"3 * {n} = {3 * n + wrong} apples"
 
 
 def _fact(n, wrong):
-    return check_step, f"{n} * 7 + 1", f"{n * 7 + wrong} + 1"
+    return check_step, "", f"So it is {n} * 7 + 1 = {n * 7 + wrong + 1}."
 
 
 ORDINARY = (
