@@ -165,24 +165,27 @@ class Equality(NamedTuple):
 
 
 _MONEY = r"(?:\\?\$ ?)?"
-_NUMBER = rf"{_MONEY}(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
+_NUMBER = rf"{_MONEY}(?:(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?|\.\d+)"
 _UNIT = r"(?: ?[a-z]{3,}(?: [a-z]{3,})?(?:/[a-z]+)?)?"
 _TERM = rf"\(?-?{_NUMBER}\)?"
 _OPERATOR = r"(?:[-+*/]|x(?= ?[\d$.(]))"
+_AFTER = (
+    rf"(?!{_UNIT} ?[-+*/][^a-z])(?![\d%.,]?\d|[%A-Z]| ?[-+*/x^=\\]"
+    r"| ?(?:and|percent|hundred|thousand|million|billion|dozen|more than"
+    r"|less than|times|[a-z]+ and \d))"
+)
 _PROSE = re.compile(
     rf"(?<![-\w.$%/*+=)^\\,:<])({_TERM}{_UNIT}"
-    rf"(?: ?{_OPERATOR} ?{_TERM}{_UNIT}){{1,8}}) ?= ?"
-    rf"(-?{_NUMBER})(?!{_UNIT} ?[-+*/][^a-z])(?![\d%.,]?\d|%| ?[-+*/x^=\\]| ?(?:and|percent|hundred|"
-    r"thousand|million|billion|dozen|more than|less than|times|[a-z]+ and \d))"
+    rf"(?: ?{_OPERATOR} ?{_TERM}{_UNIT}){{1,8}}) ?= ?(-?{_NUMBER}){_AFTER}"
 )
 _BEFORE = re.compile(
     r"(?:half|third|quarter|twice|double|triple|than|not|percent|if|from|and"
-    r"|by|between|of \d+|\d|week|day|plus|minus|times|every|point|n't true that)"
-    r"(?: of| the)? ?\$?$",
+    r"|by|between|of \d+|\d|week|day|plus|minus|times|every|point|n't true"
+    r" that)(?: of| the)? ?\$?$",
     re.IGNORECASE,
 )
 # The sum goes on to the left, with words or with what is not read.
-_LEFT = re.compile(r"[-+*/=–×(\d)xX] ?(?:[A-Za-z]+ ){0,3}(?:[A-Za-z]+ ?)?\$?$")
+_LEFT = re.compile(r"[-+*/=–×(\d)xX,] ?(?:[A-Za-z]+ ){0,3}(?:[A-Za-z]+ ?)?\$?$")
 _DENIED = re.compile(r"not true|wrong|incorrect|suppose|assum|check|%|percent")
 _FORMULA = re.compile(r"\$\$?([^$]+)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
 
@@ -201,18 +204,21 @@ def equalities(step: str) -> list[Equality]:
 
 
 def _in_prose(step: str) -> Iterator[Equality]:
-    for match in _PROSE.finditer(step):
+    if _DENIED.search(step):
+        return
+    for match in _sums(step):
         left, right = match[1], match[2]
-        start = max(0, match.start() - 40)
-        before = step[start : match.start()].rpartition("\n")[2]
-        if (
-            _BEFORE.search(before)
-            or _LEFT.search(before)
-            or _DENIED.search(step)
-        ):
-            continue
         plain = [_plain(text) for text in (left, right)]
         yield Equality(*plain, match.span(2), _holds(*plain, left + right))
+
+
+def _sums(text: str) -> Iterator[re.Match]:
+    """The sums with results in prose that begin where they seem to."""
+    for match in _PROSE.finditer(text):
+        start = max(0, match.start() - 40)
+        before = text[start : match.start()].rpartition("\n")[2]
+        if not (_BEFORE.search(before) or _LEFT.search(before)):
+            yield match
 
 
 def _plain(text: str) -> str:
@@ -265,7 +271,11 @@ def _holds(left: str, right: str, written: str) -> bool | None:
     unit = Fraction(1, 10**decimals)
     if (value / unit).denominator != 1 and abs(value - shown) < unit:
         return None
-    if "." in left and abs(value - shown) <= abs(value) / 100:
+    if (
+        "." in left
+        and re.search("[*/c]", left)
+        and abs(value - shown) <= abs(value) / 100
+    ):
         return None
     if shown in (-value, _from_left(left)):
         return None
@@ -331,7 +341,7 @@ def as_displays(text: str) -> list[str]:
         steps += [rf"\[ {row} \]" for row in _rows(match)]
     for line in by_line(text[position:]):
         at = 0
-        for match in _PROSE.finditer(line):
+        for match in _sums(line):
             steps += [
                 part for part in [line[at : match.start()]] if part.strip()
             ]
@@ -364,7 +374,7 @@ def formulas(text: str) -> list[str]:
         for formula in re.findall(r"(?<!\\)\$([^$\n]+)(?<!\\)\$", rest)
         if "=" in formula and re.search(r"\\|\^|[a-z]", formula)
     ]
-    return steps or [match[0] for match in _PROSE.finditer(text)]
+    return steps or [match[0] for match in _sums(text)]
 
 
 LAYOUTS: dict[str, Callable[[str], list[str]]] = {
@@ -512,7 +522,7 @@ def measure(name: str, layout: str, found: list[Chain], seed: int) -> list[str]:
             count["unexplained"] += not all(false for _, false in wrong)
             refuted += [
                 f"{name} {chain.name} {layout} "
-                f"{'false' if false else '?????'}: {step!r}"
+                f"{'false' if false else 'unexplained'}: {step!r}"
                 for step, false in wrong
             ]
     print(
@@ -535,6 +545,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def main() -> None:
+    """Prints the tables for the files that are there."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -65,7 +65,7 @@ def check_chain(statement: str, steps: Sequence[str]) -> Verdict:
     the statement or an earlier line, up to spaces, makes no progress: INVALID.
     An expression that carries out more than one operation at once is not
     judged, since that would be to work the problem out: UNKNOWN. Earlier steps
-    are taken as checked.
+    are taken as checked; of the last one, each line is judged.
 
     Args:
         statement: the expression or equation that the problem states.
@@ -74,8 +74,32 @@ def check_chain(statement: str, steps: Sequence[str]) -> Verdict:
     Raises:
         ValueError: there are no steps.
     """
+    before, lines = _lines(
+        steps, "no steps to check; give the chain and its last step"
+    )
+    return combine(
+        _check_line(statement, [*before, *lines[:number]])
+        for number in range(1, len(lines) + 1)
+    )
+
+
+def _lines(steps: Sequence[str], complaint: str) -> tuple[list[str], list[str]]:
+    """The lines of the steps before the last one, and those of the last.
+
+    Raises:
+        ValueError: there are no steps.
+    """
     if not steps:
-        raise ValueError("no steps to check; give the chain and its last step")
+        raise ValueError(complaint)
+    split = [
+        [line for line in step.splitlines() if line.strip()] or [step]
+        for step in steps
+    ]
+    return [line for step in split[:-1] for line in step], split[-1]
+
+
+def _check_line(statement: str, steps: Sequence[str]) -> Verdict:
+    """The verdict on the last of some lines."""
     if is_malformed(steps[-1]):
         return Verdict.INVALID
     rule = rule_for(statement)
@@ -104,6 +128,8 @@ def check_answer(statement: str, steps: Sequence[str]) -> Verdict:
     number for an expression; `x = number` for an equation, and the number put
     in the place of `x` must satisfy the statement. A plain number is an
     integer, a decimal, or a fraction of integers that is not a whole number.
+    Of a step of several lines the last one is the answer, and those before it
+    are judged as steps.
 
     Args:
         statement: the expression or equation that the problem states.
@@ -115,14 +141,23 @@ def check_answer(statement: str, steps: Sequence[str]) -> Verdict:
     Raises:
         ValueError: there are no steps.
     """
-    if not steps:
-        raise ValueError("no steps to check; give the whole chain")
+    before, lines = _lines(steps, "no steps to check; give the whole chain")
+    steps = [*before, *lines]
+    verdicts = [
+        _check_line(statement, steps[: len(before) + number])
+        for number in range(1, len(lines))
+    ]
+    return combine([*verdicts, _check_last(statement, steps)])
+
+
+def _check_last(statement: str, steps: Sequence[str]) -> Verdict:
+    """The verdict on the last of some lines, which claims the answer."""
     if is_malformed(steps[-1]):
         return Verdict.INVALID
     rule = rule_for(statement)
     if rule is not None:
         return rule.check_answer(statement, steps)
-    verdict = check_chain(statement, steps)
+    verdict = _check_line(statement, steps)
     if verdict is Verdict.INVALID:
         return verdict
     try:

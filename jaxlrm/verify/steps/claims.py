@@ -9,6 +9,7 @@ say something else than what stands between them.
 from __future__ import annotations
 
 import functools
+import re
 from typing import NamedTuple
 
 from jaxlrm.verify.steps.tokens import END, Token, tokenize
@@ -486,6 +487,7 @@ class _Scanner:
             and self.tokens[index + 1].spaced
             and index > 0
             and self.tokens[index - 1].kind not in ("row", "edge", "relation")
+            and self.tokens[index - 1].text not in STOPS
         )
 
     def left(self, start: int) -> bool:
@@ -493,6 +495,8 @@ class _Scanner:
         while index >= 0 and self.tokens[index].kind == "edge":
             index -= 1
         formula = index < start - 1
+        if not formula and index > 0 and self.tokens[index].text in _ARTICLES:
+            index -= 1
         if index < 0:
             return True
         token = self.tokens[index]
@@ -511,6 +515,11 @@ class _Scanner:
             return index < start - 2  # of a formula before this one
         if kind == "letter" and token.text in "aAI" and not token.maths:
             return True
+        if index and kind in ("open", "break"):
+            before = self.tokens[index - 1].kind
+            joined = not self.tokens[start].spaced and not formula
+            if before == ("operator" if kind == "open" else "number"):
+                return not joined
         if kind in ("relation", "row", "stop", "break", "open"):
             return token.text not in ("<", ">", "!=", "|") or kind == "stop"
         return False
@@ -565,7 +574,8 @@ class _Scanner:
             if token.text in CONTINUES:
                 return False
             if token.text in ("more", "less", "fewer", "greater"):
-                return self.tokens[index + 1].text != "than"
+                than = self.tokens[index + 1].text == "than"
+                return not (than and self.number_follows(index + 1))
             return not self.number_follows(index)
         if kind == "letter":
             return token.spaced and token.text in "aAI"
@@ -619,16 +629,14 @@ def _is_literal(pieces: tuple[str, ...]) -> bool:
     return _is_plain(pieces)
 
 
+_PLAIN = re.compile(
+    r"\d+(?:\.\d+)?%?|\.\d+%?|\(\d+(?: \d+)?/\d+\)|\\frac\{\d+\}\{\d+\}"
+)
+
+
 def _is_plain(pieces: tuple[str, ...]) -> bool:
     if len(pieces) == 2 and pieces[0] in "+-":
         pieces = pieces[1:]
     if len(pieces) == 3 and pieces[0] == "(" and pieces[2] == ")":
         pieces = pieces[1:2]  # \boxed{12}
-    if len(pieces) != 1:
-        return False
-    piece = pieces[0].rstrip("%")
-    return (
-        piece.replace(".", "", 1).isdigit()
-        or piece.startswith(("(", r"\frac{", r"\recurring"))
-        and piece.replace("/", "").replace(" ", "").strip("()").isdigit()
-    )
+    return len(pieces) == 1 and _PLAIN.fullmatch(pieces[0]) is not None

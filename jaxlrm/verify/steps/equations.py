@@ -34,7 +34,7 @@ from jaxlrm.verify.steps.claims import Claim, Side, claims_of
 from jaxlrm.verify.steps.readings import value_of
 from jaxlrm.verify.steps.relations import single
 from jaxlrm.verify.steps.tokens import tokenize
-from jaxlrm.verify.steps.words import CASES
+from jaxlrm.verify.steps.words import CASES, REWRITES
 from jaxlrm.verify.syntax import parse_answer
 from jaxlrm.verify.verdict import Verdict
 
@@ -103,8 +103,8 @@ def open_claim(claim: Claim) -> Open | None:
         return None
     if not any(map(has_unknowns, claim.sides)):
         return None
-    text = " = ".join(side.text for side in claim.sides).replace("%", " ")
-    if "..." in text:
+    text = " = ".join(side.text for side in claim.sides)
+    if "..." in text or "%" in text:
         return None
     try:
         line = parse(text)
@@ -232,11 +232,13 @@ def contradicts(new: Open, earlier: Sequence[Open], words: set[str]) -> bool:
     Args:
         new: the equation.
         earlier: of the chain, the last first.
-        words: of the step and of the one before it, where a case may begin.
+        words: of the step.
     """
     names = new.line.names
     if len(names) != 1 or not CASES.isdisjoint(words) or not earlier:
         return False
+    if words and REWRITES.isdisjoint(words):
+        return False  # a name, or a value that is tried
     last = next((old for old in earlier if old.line.names & names), None)
     if last is None or last.line.names != names:
         return False

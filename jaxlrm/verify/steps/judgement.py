@@ -24,6 +24,7 @@ from jaxlrm.verify.steps.readings import (
 )
 from jaxlrm.verify.steps.scenes import is_tried, moduli, setting, uses_bases
 from jaxlrm.verify.steps.tokens import ANNOTATION, LENGTH, tokenize
+from jaxlrm.verify.steps.words import CASES
 from jaxlrm.verify.verdict import Verdict
 
 CONTEXT = 40  # steps of a chain that are read, the last ones
@@ -178,7 +179,9 @@ def _note(
     if finding is Finding.NOTHING:
         return
     if finding is Finding.TRUE:
-        says = not (left.plain and right.plain) and left.pieces != right.pieces
+        says = left.pieces != right.pieces and not (
+            _is_number(left) and _is_number(right)
+        )
         if certain and claimed and says:
             notes.shown = True
         return
@@ -187,18 +190,26 @@ def _note(
         notes.blocked = notes.blocked or certain
         return
     notes.blocked = True
-    if not claimed:
-        return
-    if finding is Finding.NEAR:
-        return
-    if finding is Finding.DOUBTFUL:
-        notes.doubt = True
-    elif not certain or (first and left.plain):
-        notes.doubt = notes.doubt or not (first and left.plain)
-    elif claim.loose:
-        notes.doubt = True
-    else:
+    if not claimed or not certain or (first and left.plain):
+        return  # it may be a part of something else, a name, a candidate
+    if finding is Finding.DOUBTFUL or (
+        finding is Finding.FALSE and claim.loose
+    ):
+        notes.doubt = notes.doubt or _computes(left) or not claim.loose
+    elif finding is Finding.FALSE:
         notes.false = True
+
+
+def _is_number(side: Side) -> bool:
+    """Is it written as an integer or a decimal?"""
+    return side.plain and not any("/" in p or "\\" in p for p in side.pieces)
+
+
+def _computes(side: Side) -> bool:
+    return not _OPERATORS.isdisjoint(side.pieces)
+
+
+_OPERATORS = frozenset("+-*/")
 
 
 def _has_other_numbers(
@@ -277,10 +288,9 @@ def _judge_open(
     if equations.is_identity(new) or equations.follows(new, earlier):
         notes.shown = True
         return
-    words = equations.words_of(step)
-    if chain:
-        words = words | equations.words_of(chain[-1])
-    if equations.contradicts(new, earlier, words):
+    if chain and not CASES.isdisjoint(equations.words_of(chain[-1])):
+        return
+    if equations.contradicts(new, earlier, equations.words_of(step)):
         notes.doubt = True
 
 

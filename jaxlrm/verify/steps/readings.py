@@ -21,6 +21,7 @@ from jaxlrm.verify.steps.claims import Side
 from jaxlrm.verify.syntax import Tree, parse_answer
 
 READINGS = 24  # of one side
+_FLOAT = 12  # digits that floats agree in
 _CLOSE = Fraction(1, 10**9)  # relative error of a float
 
 
@@ -29,7 +30,9 @@ class Finding(enum.Enum):
 
     Attributes:
         TRUE: it holds as it is written.
-        NEAR: one side is the other one, rightly rounded to some decimals.
+        NEAR: it holds as many write: with a result rightly rounded to some
+            decimals, a percentage without its sign, or signs of equality that
+            go on from the last result.
         DOUBTFUL: it holds in some reading alone.
         FALSE: it holds in none.
         NOTHING: it is not read, or says nothing.
@@ -195,6 +198,8 @@ def _rounded(exact: Fraction, shown: Fraction, side: Side) -> Finding | None:
     if (exact / unit).denominator == 1:
         return None  # it needs no rounding
     distance = abs(exact - shown)
+    if places >= _FLOAT and distance * 10**_FLOAT <= abs(exact):
+        return Finding.NEAR  # what a program prints
     if distance >= unit:
         return None
     if places and distance * 2 <= unit:
@@ -220,17 +225,17 @@ def _in_other_readings(
     money = bool(left.units & right.units & _MONEY)
     firsts = list(_values(left, money))
     seconds = list(_values(right, money))
+    if _goes_on(one.number, right):
+        return Finding.NEAR
+    if scene.percent or any("%" in p for p in left.pieces + right.pieces):
+        if not money and _differ_by(firsts, seconds, (Fraction(100),), right):
+            return Finding.NEAR
     for first, second in itertools.product(firsts, seconds):
         if _near(first, second) or first == -second:
             return Finding.DOUBTFUL
         if _rounds_well(first, second, right):
             return Finding.DOUBTFUL
         if _rounds_well(second, first, left):
-            return Finding.DOUBTFUL
-    if _goes_on(one.number, right):
-        return Finding.DOUBTFUL
-    if scene.percent or any("%" in p for p in left.pieces + right.pieces):
-        if not money and _differ_by(firsts, seconds, (Fraction(100),), right):
             return Finding.DOUBTFUL
     if _differ_by(firsts, seconds, _conversions(left, right), right):
         return Finding.DOUBTFUL

@@ -102,6 +102,7 @@ _SIGNS = {
 } | {sign: f"^{{{digit}}}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _ROOT = re.compile(r"√ ?(?:([0-9]+(?:\.[0-9]+)?)|\(([^()]{1,40})\))")
+_SPACED = re.compile(r"(?<=[$£€])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9,])")
 _GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,?\\!,?|\\,)(?=[0-9]{3}(?![0-9]))")
 _RECURRING = re.compile(r"([0-9]*\.[0-9]*)\\overline\{([0-9]{1,20})\}")
 _GOING_ON = re.compile(
@@ -182,6 +183,7 @@ _ROWS = frozenset(
     gather gather* gathered split eqnarray eqnarray* multline multline*
     flalign flalign*""".split()
 )
+_FACTORIALS = frozenset(("number", "close", "letter"))
 _FRACTION = frozenset(
     r"\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom".split()
 )
@@ -242,6 +244,8 @@ def _plain(text: str) -> str:
                 text,
             )
         text = _SIGN.sub(lambda m: _SIGNS[m.group()], text)
+    if "$" in text or "€" in text:
+        text = _SPACED.sub(lambda m: m[1] + m[2].replace(" ", ""), text)
     if "\\" in text:
         text = _GROUPED.sub(",", text)
         text = _RECURRING.sub(
@@ -447,7 +451,10 @@ class _Reader:
 
     def sign(self, token: str, text: str, index: int) -> int:
         before = self.tokens[-1] if self.tokens else END
-        if token in _RELATIONS:
+        if token == "!=" and not self.spaced and before.kind in _FACTORIALS:
+            self.add("bang", "!")  # 3!=6
+            self.add("relation", "=")
+        elif token in _RELATIONS:
             self.add("relation", _RELATIONS[token])
         elif token == "*" and not self.maths and self.is_emphasis(text, index):
             self.spaced = True
@@ -687,7 +694,10 @@ def _closing(text: str, start: int, opening: str, closing: str) -> int:
     return -1
 
 
-_TEXT_UNIT = re.compile(r"\\(?:text|mathrm|textbf|mbox) ?\{[^{}]{0,60}\}")
+_TEXT_UNIT = re.compile(
+    r"\\(?:text|mathrm|textbf|mbox) ?\{[^{}]{0,60}\}"
+    r"(?:\^(?:[23]|\{[23]\}))?"
+)
 _SPACING = re.compile(
     r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![A-Za-z])|\\[,;:! ]"
 )
