@@ -143,6 +143,7 @@ TOOLS = ("auto", "python", "none")
 EXECUTIONS = ("stepped", "fused")
 PROMPTS = ("auto", "chat", "cot", "tir", "plain")
 THINKING = ("auto", "on", "off")
+LINE, PARAGRAPH = 48, 256  # most tokens of a step that is one
 LONGEST_SYSTEM = 1 << 16  # characters of a system prompt
 
 # The fields of `SearchConfig` that are one of several names.

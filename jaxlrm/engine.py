@@ -18,7 +18,15 @@ import numpy as np
 
 from jaxlrm import capacity, judging, lockstep, sharding, tasks
 from jaxlrm.callback import Callback
-from jaxlrm.config import CHECKED, SCORED, WHOLE, ModelConfig, SearchConfig
+from jaxlrm.config import (
+    CHECKED,
+    LINE,
+    PARAGRAPH,
+    SCORED,
+    WHOLE,
+    ModelConfig,
+    SearchConfig,
+)
 from jaxlrm.generate import Decoding, Tables
 from jaxlrm.inquiry import Checker, checker_name
 from jaxlrm.journal import Journal
@@ -32,7 +40,6 @@ from jaxlrm.verify.tools import Interpreter
 from jaxlrm.verify.workers import Pool
 
 _CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
-_LINE, _PARAGRAPH = 48, 256  # tokens of a step, where nobody says how many
 _PROBLEMS = 8  # side by side, if nobody says how many
 _ROWS = 64  # of them together on a CPU
 _SHARING = 256  # likewise, where they share their tokens
@@ -375,7 +382,7 @@ class Engine:
             context = self._context(config)
             longest = max(min(context // 2, _CHAIN_TOKENS), 1)
         step = config.step_tokens or (
-            _LINE if self._text.step.count("\n") == 1 else _PARAGRAPH
+            LINE if self._text.step.count("\n") == 1 else PARAGRAPH
         )
         return dataclasses.replace(
             config,
@@ -574,6 +581,7 @@ class Engine:
                 dense_bytes(cache, strategy.branches, whole) for cache in caches
             ),
             readers=len(caches) - 1,
+            opening="<think>" if self._text.is_thinking(prompts[0][1]) else "",
         )
         del caches  # or they would be held beside those to come
         rounds = search.run(

@@ -66,6 +66,7 @@ class Journal:
             finished: called with the number and solution of a problem.
         """
         self._problems, self._config, self._text = problems, config, text
+        self._breaks = "fences" if config.tools == "python" else "steps"
         self._tools = tools
         self._checked = config.verifiers in CHECKED
         self._ask = Inquirer(
@@ -104,6 +105,7 @@ class Journal:
         cache_bytes: int,
         dense_bytes: int,
         readers: int,
+        opening: str = "",
     ) -> None:
         """Called once, before the first round.
 
@@ -113,7 +115,9 @@ class Journal:
             cache_bytes: keys and values allocated for a problem.
             dense_bytes: the same if every branch had its own.
             readers: reward models that read what is written, each for itself.
+            opening: what the prompts open an answer with, as `<think>`.
         """
+        self._opening = opening
         self._strategy, self._numbers = strategy, numbers
         self._most_tokens = strategy.step_tokens - strategy.output_tokens
         self._cache_bytes, self._dense_bytes = cache_bytes, dense_bytes
@@ -230,7 +234,9 @@ class Journal:
         for page in map(self._pages.__getitem__, rows):
             for index in page.written:
                 ended = page.entries[index].thought.kind == "answer"
-                text = self._text.decode(page.ids(index)) if ended else ""
+                text = ""
+                if ended:
+                    text = self._opening + self._text.decode(page.ids(index))
                 thoughts.append((page, index))
                 texts.append(text)
         return self._ask.start(thoughts, texts)
@@ -422,12 +428,15 @@ class Journal:
         behind = before.behind if before else ""
         if kind == "open":
             return "", behind
-        text = behind + self._text.decode(tokens)
-        if kind == "answer":
-            return text.strip(), ""
-        step, delimiter, behind = text.rpartition(self._text.step)
-        if not delimiter:
-            return text.strip(), ""
+        begin, rest = behind.encode(errors="surrogateescape"), b""
+        if kind == "step":
+            read, rest = self._text.cut(tokens, begin, self._breaks)
+        else:
+            read = begin + self._text.bytes_of(tokens)
+        step = read.decode(errors="replace")
+        for delimiter in self._text.steps:
+            step = step.removesuffix(delimiter)
+        behind = rest.decode(errors="surrogateescape")
         return step.strip(), behind if behind.strip() else ""
 
     def _end(self, number: int, solution: Solution) -> None:

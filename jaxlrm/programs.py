@@ -90,7 +90,7 @@ def join(
         entry.tokens = entry.tokens[: found.length]
         begun = page.entries[parent].unfinished if parent >= 0 else ()
         entry.step = text.decode_step((*begun, *entry.tokens))
-        entry.unfinished = ()
+        entry.unfinished, entry.behind = (), ""
         shown = text.decode(entry.tokens).rstrip()
         page.change(
             index,

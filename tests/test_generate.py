@@ -337,8 +337,9 @@ def thinking(start: int, budget: int):
 def test_thinking_ends_when_its_budget_is_used(start, wanted):
     written = thinking(start, 3)
     assert steps(written) == [wanted, [3, 4, 5, 6, 7, 8]]
-    free = [t for t in wanted if t not in (CLOSES, LINE)]
-    assert (written.logp > -0.1 * len(free) - 0.1).all()  # of those it chose
+    chosen = sum(token not in (CLOSES, LINE) for token in wanted)
+    each = written.logp[0, 1] / S  # those of a counter are all as likely
+    np.testing.assert_allclose(written.logp[0, 0], chosen * each, rtol=1e-4)
 
 
 def test_what_the_state_is_while_thinking():

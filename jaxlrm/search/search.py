@@ -244,6 +244,7 @@ def shorten(twigs: Twigs, length: jax.Array) -> Twigs:
     return twigs.replace(
         valid=twigs.valid & within,
         kind=jnp.where(cut, tree_lib.STEP, twigs.kind),
+        reading=jnp.where(cut, 0, twigs.reading),
     )
 
 

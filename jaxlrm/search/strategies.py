@@ -27,7 +27,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxlrm.config import CHECKED, SCORED, SearchConfig
+from jaxlrm.config import CHECKED, LINE, SCORED, SearchConfig
 from jaxlrm.search import aggregate, backup, select, tree, vote
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.tree import ANSWER, Tree, Twigs
@@ -98,13 +98,15 @@ def build(config: SearchConfig, *, by_step: bool = False) -> Strategy:
         by_step: whether learned verifiers have to be asked step by step.
 
     Raises:
-        ValueError: its `chain_tokens` or `step_tokens` are left to a model to
-            decide, or there is no such function.
+        ValueError: its `chain_tokens` are left to a model to decide, or there
+            is no such function.
     """
     if not config.chain_tokens:
         raise ValueError("chain_tokens is 0; say how long a chain may get")
-    if not config.step_tokens:
-        raise ValueError("step_tokens is 0; say how long a step may get")
+    if not config.step_tokens:  # nothing is known of what ends a step
+        config = dataclasses.replace(
+            config, step_tokens=min(LINE, config.chain_tokens)
+        )
     strategy = _build(config, by_step)
     if config.vote == "auto":
         return strategy

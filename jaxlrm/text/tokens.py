@@ -100,7 +100,7 @@ class Text:
     def _check_delimiter(self, delimiter: str) -> None:
         """Refuses one that can never be found in what a model writes."""
         ids = self.encode(delimiter)
-        written = self._joined(ids)
+        written = self.bytes_of(ids)
         special = delimiter in self._special
         if not special and delimiter.encode() not in (written or b""):
             raise ValueError(
@@ -297,7 +297,7 @@ class Text:
     @functools.cached_property
     def _prefixes(self) -> bool:
         ids = self._tokenizer.encode("a", add_special_tokens=False).ids
-        return self._joined(ids).startswith(b" ")
+        return self.bytes_of(ids).startswith(b" ")
 
     def _names_special(self, text: str) -> bool:
         return any(name in text for name in self._special)
@@ -327,7 +327,8 @@ class Text:
         decode = self._tokenizer.decode
         return [decode([i]).encode() for i in range(self.vocab_size)]
 
-    def _joined(self, ids: Iterable[int]) -> bytes:
+    def bytes_of(self, ids: Iterable[int]) -> bytes:
+        """The text of `ids`, which may begin or end within a character."""
         return b"".join(map(self.pieces.__getitem__, ids))
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -337,14 +338,14 @@ class Text:
         """
         if self._pieces is None:
             return self._tokenizer.decode(list(ids), skip_special_tokens=True)
-        return self._joined(ids).decode("utf-8", "replace")
+        return self.bytes_of(ids).decode("utf-8", "replace")
 
     def decode_step(self, ids: Iterable[int]) -> str:
         """Text of one step without its delimiter."""
         return self.decode(ids).strip()
 
     def cut(
-        self, ids: Sequence[int], before: bytes = b""
+        self, ids: Sequence[int], before: bytes = b"", breaks: str = "fences"
     ) -> tuple[bytes, bytes]:
         """The text of a step that ended, and what follows its delimiter.
 
@@ -352,7 +353,7 @@ class Text:
         tail is the beginning of the next step's text, though it was written
         before: see `delimiters.Automaton.cut`.
         """
-        return self.automaton("fences").cut(ids, before)
+        return self.automaton(breaks).cut(ids, before)
 
     def encode_output(self, output: str, size: int) -> tuple[list[int], str]:
         """What a model reads of a tool's output: the text and a delimiter.
