@@ -93,7 +93,7 @@ class Play:
         self.ended, self.progress = [], []
         tokenizer = copy.copy(text())
         tokenizer.tasks = tuple(trained_on)
-        tokenizer.step = delimiter
+        tokenizer.steps = (delimiter,)
         self.pool = pool or Pool()
         self.problems = problems or [PROBLEM]
         self.journal = Journal(

@@ -84,9 +84,8 @@ class Automaton:
         text = before + b"".join(map(self._pieces.__getitem__, ids))
         if self._machine is None or not ids or ids[-1] in self._ids:
             return text, b""
-        last = len(text) - len(self._pieces[ids[-1]])
-        state, _ = self._machine.read(0, text[:last])
-        for end in range(last, len(text)):
+        state, _ = self._machine.read(0, before)
+        for end in range(len(before), len(text)):
             state, ended = self._machine.read(state, text[end : end + 1])
             if ended:
                 return text[: end + 1], text[end + 1 :]
