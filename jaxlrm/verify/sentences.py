@@ -75,6 +75,7 @@ _NAMED = re.compile(
     r"\*{0,2}(?!(?:sin|cos|tan|log|exp|max|min|lim|gcd|lcm|det)\b)"
     r"(?=[A-Za-z']{3})[A-Z]?[a-z_']+(?: [A-Za-z'()]+){0,7}\*{0,2} ?= ?"
     r"|\$?\\text ?\{[A-Za-z ]{3,60}\} ?= ?"
+    r"|[A-Z][a-z]{2,}(?: [-+*/A-Za-z'()]+){1,9} ?=(?=[^=]{1,200}=)"
 )
 _LABEL = re.compile(r"(?!Step|Case)[A-Z][A-Za-z' ]{2,40}: (?=.*[0-9])")
 _IS_THE_ANSWER = re.compile(
