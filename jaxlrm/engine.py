@@ -333,6 +333,21 @@ class Engine:
             "extensions": list(self._extensions),
         }
 
+    def resolve(self, config: SearchConfig) -> SearchConfig:
+        """The configuration with what it leaves to the model filled in.
+
+        Such as temperature, tokens and verifiers; `tools` of `auto` are left,
+        which go by the problems.
+
+        Raises:
+            ValueError: the model cannot serve it.
+        """
+        found = self._resolve(config, ())
+        runs = found.tools == "python"
+        return dataclasses.replace(
+            found, tools=found.tools if runs else config.tools
+        )
+
     def _resolve(
         self, config: SearchConfig, problems: Sequence[str]
     ) -> SearchConfig:

@@ -120,7 +120,7 @@ def resolve(engine: Engine, config: SearchConfig) -> dict[str, Any]:
     except metadata.PackageNotFoundError:
         version = "uninstalled"
     return {
-        "search": to_json(config),
+        "search": to_json(engine.resolve(config)),
         "model": engine.name,
         "weights": engine.weights_hash,
         "engine": engine.identity(),

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -67,15 +67,37 @@ def load(
     digest = hashlib.sha256()
     for path in hf.weight_files(folder):
         digest.update(path.read_bytes())
+    extensions = _extensions(text, folder, options.pop("extensions", ()))
     return Engine(
         generator,
         text,
+        extensions=extensions,
         rewards=rewards,
         mesh=mesh,
         name=str(name),
         weights_hash=digest.hexdigest(),
         **options,
     )
+
+
+def _extensions(
+    text: Text, folder: pathlib.Path, named: Sequence[str]
+) -> list[str]:
+    """The modules to import: those named, and those of the model's folder.
+
+    Raises:
+        ValueError: the folder asks for a module that nobody has named, and
+            that is not of this package: a folder never chooses code to run.
+    """
+    for name in text.extensions:
+        own = name == "jaxlrm" or name.startswith("jaxlrm.")
+        if not own and name not in named:
+            raise ValueError(
+                f"the model in {folder} needs the extension "
+                f"{files.shown(name)}; if you trust it, name it too: "
+                "--extensions, or load(..., extensions=[...])"
+            )
+    return list(dict.fromkeys((*named, *text.extensions)))
 
 
 def _read(folder: pathlib.Path) -> Learned:

@@ -65,7 +65,7 @@ def test_only_a_bare_name_is_that_of_a_shipped_model(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["config.json", "model.safetensors", "tokenizer.json", "text.json"],
+    ["config.json", "model.safetensors", "tokenizer.json"],
 )
 @pytest.mark.parametrize("size", [None, 0, 0.5])
 def test_a_missing_or_truncated_file(folder, name, size):
@@ -182,3 +182,16 @@ def test_the_shipped_judge_fits_its_generator():
     assert found.tokens["verifier"] == found.tokens["generator"] > 0
     best = max(found.thoughts, key=lambda thought: thought.score)
     assert best.text == "t = 5"
+
+
+def test_a_folder_never_chooses_code_to_run(folder):
+    path = folder / "text.json"
+    said = json.loads(path.read_text())
+    path.write_text(json.dumps({**said, "extensions": ["os.path"]}))
+    with pytest.raises(ValueError, match="needs the extension 'os.path'; if"):
+        jaxlrm.load(folder)
+    with jaxlrm.load(folder, extensions=["os.path"]) as engine:
+        assert engine.identity()["extensions"] == ["os.path"]
+    path.write_text(json.dumps({**said, "extensions": ["jaxlrm.tasks"]}))
+    with jaxlrm.load(folder) as engine:
+        assert engine.identity()["extensions"] == ["jaxlrm.tasks"]
