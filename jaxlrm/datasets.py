@@ -43,6 +43,7 @@ _CHOICES = ("options", "choices")  # of multiple-choice problems
 
 _TRIES = 1000  # draws for a problem that is not there yet
 _LEVEL = re.compile(r"(?:level\s*)?(\d{1,4})", re.IGNORECASE | re.ASCII)
+_MOST_GOLDS = 32  # of one problem, each compared with the others
 _WHOLE_SOLUTION = 200  # characters of an answer that seems to be more
 
 
@@ -358,6 +359,11 @@ class _Cells:
 
         Equal ones count once, so that a list of spellings is one gold.
         """
+        if len(values) > _MOST_GOLDS:
+            raise ValueError(
+                f"{self._place}: {shown(name)} has {len(values)} values; at "
+                f"most {_MOST_GOLDS} are read"
+            )
         kept: list[str] = []
         for value in values:
             text = gold_answer(self._text(name, value)).strip()

@@ -80,6 +80,10 @@ def test_sample_dataset_by_level():
         (b'{"problem": "p", "answer": {}}', "'answer' is {}; write text or a"),
         (b'{"problem": "p", "answer": NaN}', "'answer' is nan; write text or"),
         (b'{"problem": "p", "answer": []}', "'answer' is empty"),
+        (
+            json.dumps({"problem": "p", "answer": [*range(99)]}).encode(),
+            "'answer' has 99 values; at most 32 are read",
+        ),
         (b'{"problem": "p", "answer": [["1"]]}', "'answer' is ['1']; write te"),
         (b'{"problem": " ", "answer": "5"}', "'problem' is empty"),
         (b'{"problem": "\\ud800", "answer": "5"}', "surrogate"),
