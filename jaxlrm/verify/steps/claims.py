@@ -171,7 +171,7 @@ class _Scanner:
         if token.kind != "word":
             return "", False, index
         following = self.tokens[index + 1]
-        plain = _is_literal(tuple(self.pieces))
+        plain = token.text != "equals" and _is_literal(tuple(self.pieces))
         if token.text in EQUALS:
             to = following.text == "to"
             return "=", plain, index + 1 + to
@@ -347,6 +347,8 @@ class _Scanner:
                 self.pieces.append(token.text)
             elif kind == "bang" and not (token.spaced and not token.maths):
                 self.pieces.append("!")
+            elif kind == "percent" and self.is_remainder(index):
+                return index
             elif kind == "percent" or (
                 kind == "word" and token.text in ("percent", "pct")
             ):
@@ -357,6 +359,11 @@ class _Scanner:
             else:
                 return index
             index += 1
+
+    def is_remainder(self, index: int) -> bool:
+        """Is it the `%` of `17 % 5`, as in programs?"""
+        token, after = self.tokens[index : index + 2]
+        return token.spaced and after.spaced and after.kind == "number"
 
     def operator(self, index: int) -> tuple[str, int]:
         """The operator here ("" before a factor) and the index behind it.
@@ -382,6 +389,8 @@ class _Scanner:
             if text == "/" and joined and tokens[behind - 1].kind == "word":
                 self.units.add("/")  # 2 degrees/10 minutes
             return text, behind + 1
+        if kind == "percent" and self.is_remainder(behind):
+            return r"\bmod", behind + 1
         if kind == "word":
             if text in WITH_BY and tokens[behind + 1].text == "by":
                 return WITH_BY[text], behind + 2

@@ -293,8 +293,6 @@ def solves(claim: Claim, chain: Sequence[str]) -> bool:
     name, value = claim.sides
     if len(name.pieces) != 1 or not name.pieces[0].isalpha():
         return False
-    if has_unknowns(value):
-        return False
     for text in reversed(chain[-RECENT:]):
         for old in reversed(claims_of(text)):
             if old.relations == ("=",) and None not in old.sides:
@@ -307,6 +305,8 @@ def _is_solution(old: Claim, name: str, value: str) -> bool:
     try:
         left, right = (parse_answer(side.text) for side in old.sides)
         number = parse_answer(value)
+        if balls.names(number) - {"pi", "e"}:
+            return False
         if not has_one_solution(left, right, name):
             return False
         if (balls.names(left) | balls.names(right)) - {name, "pi", "e"}:
@@ -333,7 +333,7 @@ def whole_line_follows(step: str, chain: Sequence[str]) -> bool:
         return False
     if "=" in after and not _LETTER.search(after):
         return False
-    if len(set("".join(after.split()).split("="))) == 1:
+    if "=" in after and len(set("".join(after.split()).split("="))) == 1:
         return False  # x = x follows from everything
     return compare_lines(before, after) is Verdict.VALID
 

@@ -179,18 +179,21 @@ def _note(
     if finding is Finding.NOTHING:
         return
     if finding is Finding.TRUE:
-        says = left.pieces != right.pieces and not (
-            _is_number(left) and _is_number(right)
+        says = (
+            "==" in claim.relations
+            or left.pieces != right.pieces
+            and not (_is_number(left) and _is_number(right))
         )
         if certain and claimed and says:
             notes.shown = True
         return
-    if left.plain and right.plain:
+    if left.plain and right.plain and "==" not in claim.relations:
         # 15 gallons = 60 pints: a conversion, a name, a candidate.
         notes.blocked = notes.blocked or certain
         return
     notes.blocked = True
-    if not claimed or not certain or (first and left.plain):
+    bare = first and left.plain and "==" not in claim.relations
+    if not claimed or not certain or bare:
         return  # it may be a part of something else, a name, a candidate
     if finding is Finding.DOUBTFUL or (
         finding is Finding.FALSE and claim.loose
@@ -259,7 +262,7 @@ def _ordered(left: Side, right: Side, relation: str) -> Finding:
 def _judge_annotation(notes: _Notes, text: str) -> None:
     """`<<16-3-4=9>>`, what a calculator was asked and said."""
     for claim in claims_of(text):
-        if len(claim.sides) == 2 and claim.start == 0 and claim.left:
+        if len(claim.sides) == 2 and claim.whole:
             before = notes.shown
             _judge_closed(notes, claim, True, Scene(), ())
             notes.shown = before

@@ -332,6 +332,14 @@ def _regrouped(pieces: tuple[str, ...]) -> Iterator[str]:
             grouped[index - 1] = "(" + grouped[index - 1]
             grouped[index + 1] = grouped[index + 1] + ")"
         yield " ".join(grouped)
+    # Half of all that follows: half of 3 + 4.
+    for place in (1, 3):
+        if pieces[place : place + 1] == ("*",) and (
+            pieces[0].startswith("(1/") or "/100" in pieces[0] or place == 3
+        ):
+            if place == 1 or pieces[1] == "/":
+                part, rest = pieces[:place], pieces[place + 1 :]
+                yield f"( {' '.join(part)} ) * ( {' '.join(rest)} )"
     # All behind a division is below it: 100 / 5 * 4.
     slash = pieces.index("/") if "/" in pieces else 0
     if slash:

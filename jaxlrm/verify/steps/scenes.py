@@ -119,8 +119,10 @@ def _is_denied(
     if not NOT.isdisjoint(before[-1:]):
         return True
     for index in range(start, end - 1):
-        if tokens[index].text == "not" and tokens[index + 1].text in _TRUE:
-            return True
+        if tokens[index].text == "not":
+            following = [token.text for token in tokens[index + 1 : index + 3]]
+            if following[0] in _TRUE or following == ["the", "case"]:
+                return True
     behind = [t.text for t in tokens[claim.end : end] if t.kind != "edge"]
     return behind[1:2] == ["not"] and behind[0] in ("is", "was", "does")
 

@@ -246,8 +246,9 @@ def _plain(text: str) -> str:
         text = _SIGN.sub(lambda m: _SIGNS[m.group()], text)
     if "$" in text or "€" in text:
         text = _SPACED.sub(lambda m: m[1] + m[2].replace(" ", ""), text)
-    if "\\" in text:
+    if "\\" in text or "{,}" in text:
         text = _GROUPED.sub(",", text)
+    if "\\" in text:
         text = _RECURRING.sub(
             lambda m: _recurring(*m[1].split("."), m[2]), text
         )
@@ -315,6 +316,9 @@ def _lines(text: str):
         yield False, text
         return
     for line in text.splitlines(keepends=True):
+        if line.count("|") > 2 and "\\" not in line:
+            yield False, line  # a row of a table
+            continue
         plain = _IN_TEXT.sub(" ", line) if "\\" in line else line
         yield (
             ("=" in line or "\\" in line) and _PROSE.search(plain) is None,
