@@ -71,7 +71,9 @@ def _words_of(kind: type) -> dict[str, str]:
     found = {}
     for entry in entries:
         name, _, words = entry.partition(": ")
-        words = " ".join(words.replace("`", "").split())
+        words = " ".join(words.split())
+        # The flag itself lists what it may be.
+        words = re.sub(r"^one of `[A-Z]+`: ", "", words).replace("`", "")
         found[name] = words[:1].upper() + words[1:]
     return found
 
@@ -90,7 +92,10 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
         that were asked for, and its `find()` raises FileNotFoundError if there
         is no such model, or none of those that are to score.
     """
-    say = "Name of a shipped model, or a model folder"
+    say = (
+        "Name of a shipped model, a model folder, or ORG/NAME[@REVISION] of "
+        "the Hugging Face Hub"
+    )
     if several:
         model = flags.DEFINE_list("model", "mini", f"{say}; or several.")
     else:
