@@ -570,7 +570,7 @@ class Engine:
         if callback is not None:
             callback.serve(journal.ask)
         weights = self._weights._replace(
-            tables=self._tables_of(config, strategy, prompts[0][1])
+            tables=self._tables_of(config, strategy)
         )
         root = jax.random.key(config.seed)
         queue = [
@@ -596,7 +596,7 @@ class Engine:
                 dense_bytes(cache, strategy.branches, whole) for cache in caches
             ),
             readers=len(caches) - 1,
-            opening="<think>" if self._text.is_thinking(prompts[0][1]) else "",
+            opening="<think>" if self._opens_thinking(config) else "",
         )
         del caches  # or they would be held beside those to come
         rounds = search.run(
@@ -614,19 +614,15 @@ class Engine:
             cache_bytes = sum(map(size_in_bytes, _caches(lane.state)))
             journal.measure(cache_bytes // slots)
 
-    def _tables_of(
-        self,
-        config: SearchConfig,
-        strategy: strategies.Strategy,
-        prompt: Sequence[int],
-    ) -> Tables:
-        """What ends a step of this search.
+    def _opens_thinking(self, config: SearchConfig) -> bool:
+        return self._text.opens_thinking(
+            config.prompt, config.system, config.thinking
+        )
 
-        Args:
-            config: of it.
-            strategy: likewise.
-            prompt: of one of its problems: all begin to think, or none does.
-        """
+    def _tables_of(
+        self, config: SearchConfig, strategy: strategies.Strategy
+    ) -> Tables:
+        """What ends a step of this search."""
         breaks = "fences" if config.tools == "python" else "steps"
         if strategy.whole:
             breaks = "none"
@@ -635,7 +631,7 @@ class Engine:
         tables = self._weights.tables
         if breaks != "steps":
             tables = _tables(self._text, self._generator.vocab_size, breaks)
-        start = len(tables.following) * self._text.is_thinking(prompt)
+        start = len(tables.following) * self._opens_thinking(config)
         return tables.replace(start=jnp.asarray(start, jnp.int32))
 
     def _shares_branches(

@@ -58,19 +58,28 @@ def converse(
         if system.strip() not in text:
             asked["content"] = f"{system}\n\n{problem}"
             text = template.render([asked], **values)
-    if thinking == "off" and opens_thinking(text):
+    if thinking != AUTO:
+        _check_thinking(template, thinking)
+    return text
+
+
+def _check_thinking(template: Template, thinking: str) -> None:
+    """Refuses what a template cannot be told."""
+    known = SWITCH in template.variables
+    asked = [{"role": "user", "content": _ASKED}]
+    values = {SWITCH: thinking == "on"} if known else {}
+    opened = opens_thinking(template.render(asked, **values))
+    if thinking == "off" and opened:
         raise ValueError(
             "thinking is off, and the chat template of this model begins "
             "every answer with <think>; use thinking=auto, or limit it by "
             "think_tokens"
         )
-    if thinking != AUTO and SWITCH not in template.variables:
-        if thinking == "off" or not opens_thinking(text):
-            raise ValueError(
-                f"thinking is {thinking!r}, and the chat template of this "
-                f"model has no {SWITCH}; use thinking=auto"
-            )
-    return text
+    if not known and not opened:
+        raise ValueError(
+            f"thinking is {thinking!r}, and the chat template of this model "
+            f"has no {SWITCH}; use thinking=auto"
+        )
 
 
 def opens_thinking(prompt: str) -> bool:

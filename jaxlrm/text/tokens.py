@@ -404,12 +404,19 @@ class Text:
         begin, end = read(prompts.THINK), read(prompts.ENOUGH)
         return None if begin is None or end is None else (begin, end)
 
-    def is_thinking(self, prompt: Sequence[int]) -> bool:
-        """Whether an answer to the prompt begins inside of `<think>`."""
+    def opens_thinking(self, style: str, system: str, thinking: str) -> bool:
+        """Whether answers to such prompts begin inside of `<think>`.
+
+        Args:
+            style: see `encode_prompt`, as the next two.
+            system: likewise.
+            thinking: likewise.
+        """
         if self.thinking is None:
             return False
-        last = [i for i in prompt if i in self.thinking]
-        return bool(last) and last[-1] == self.thinking[0]
+        # Of a problem that names no tag itself.
+        text, _ = self._prompt("1 + 1", style, system, thinking)
+        return prompts.opens_thinking(text)
 
     @functools.cached_property
     def known(self) -> np.ndarray:

@@ -150,14 +150,15 @@ def test_a_model_that_can_do_both_is_told_whether_to_think(tmp_path, thinking):
     on = thinking == "on"
     assert ids == asked(reference, PROBLEMS[0], enable_thinking=on)
     assert (ids == text.encode_prompt(PROBLEMS[0])) == on
-    assert not text.is_thinking(ids)
+    assert not text.opens_thinking("auto", "", thinking)
 
 
 def test_a_prompt_that_opens_thinking(tmp_path):
     tokenizer("deepseek-r1").save_pretrained(tmp_path)
     text = Text.load(tmp_path)
     ids = text.encode_prompt(PROBLEMS[0])
-    assert text.is_thinking(ids)
+    assert text.opens_thinking("auto", "", "auto")
+    assert not text.opens_thinking("plain", "", "auto")
     assert ids == text.encode_prompt(PROBLEMS[0], thinking="on")
     with pytest.raises(ValueError, match="thinking is off, and the chat"):
         text.encode_prompt(PROBLEMS[0], thinking="off")
