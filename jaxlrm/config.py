@@ -188,7 +188,8 @@ class SearchConfig:
         tools: one of `TOOLS`: `python` runs steps that are programs, and
             appends their output to the branch; `auto` does if the model was
             trained for it and a problem is of the family `programs`.
-        output_tokens: `O`, most tokens of a tool's output, where tools run.
+        output_tokens: `O`, most tokens of a tool's output, where tools run; 0
+            is 48 where a step is a line, and 128 where it is a paragraph.
         min_tokens: fewest tokens that a branch of `sequential` thinks: if its
             chain ends sooner, it begins another one.
         lookahead: likeliest further steps that are written after each step,
@@ -247,7 +248,7 @@ class SearchConfig:
     think_tokens: int = 0
     rounds: int = 64
     tools: str = "auto"
-    output_tokens: int = 48
+    output_tokens: int = 0
     min_tokens: int = 0
     lookahead: int = 0
     tokens: int = 0
@@ -281,7 +282,6 @@ class SearchConfig:
             self,
             "branches",
             "width",
-            "output_tokens",
             "rounds",
         )
         if self.batch < 0:
@@ -306,11 +306,12 @@ class SearchConfig:
                 f"{self.chain_tokens}; no step would fit into a chain: set "
                 f"chain_tokens to {self.step_tokens} or more"
             )
-        if self.step_tokens < 0:
-            raise ValueError(
-                f"step_tokens {self.step_tokens} is negative; 0 goes by the "
-                "model's step delimiter"
-            )
+        for name in ("step_tokens", "output_tokens"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} {getattr(self, name)} is negative; 0 goes by the "
+                    "model's step delimiter"
+                )
         if len(self.system) > LONGEST_SYSTEM:
             raise ValueError(
                 f"system has {len(self.system)} characters; at most "

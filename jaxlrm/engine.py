@@ -396,13 +396,14 @@ class Engine:
         if not longest:
             context = self._context(config)
             longest = max(min(context // 2, _CHAIN_TOKENS), 1)
-        step = config.step_tokens or (
-            LINE if self._text.step.count("\n") == 1 else PARAGRAPH
-        )
+        lines = self._text.step.count("\n") == 1
+        step = config.step_tokens or (LINE if lines else PARAGRAPH)
+        output = config.output_tokens or (LINE if lines else PARAGRAPH // 2)
         return dataclasses.replace(
             config,
             chain_tokens=longest,
             step_tokens=min(step, longest),
+            output_tokens=output,
             **self._sampled(config),
         )
 

@@ -452,7 +452,8 @@ def _any_child(leaders, leaf, keep) -> jax.Array:
 
 
 def _outputs(config: SearchConfig) -> int:
-    return config.output_tokens if config.tools == "python" else 0
+    runs = config.tools == "python"
+    return (config.output_tokens or LINE) if runs else 0
 
 
 def _stepwise(config: SearchConfig, **fields) -> Strategy:
