@@ -7,6 +7,7 @@ in float32.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import pathlib
@@ -76,15 +77,18 @@ def compare(folder: pathlib.Path, problems: list[str]) -> dict[str, float]:
     reference = transformers.AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32
     ).eval()
-    values = jax.tree.map(np.asarray, values)
-    read = jax.jit(lambda tokens: _logits(config, values, tokens))
+    values = jax.tree.map(jax.numpy.asarray, values)
+    prompts = [text.encode_prompt(problem) for problem in problems]
+    longest = max(map(len, prompts)) + NEW  # of one length: compiled once
+    read = jax.jit(functools.partial(_logits, config))
     worst, equal, margin, compared = 0.0, 0, 0.0, 0
-    for problem, ids in zip(problems, continued, strict=True):
-        prompt = text.encode_prompt(problem)
+    for prompt, ids in zip(prompts, continued, strict=True):
         whole = np.array([prompt + ids])
+        padded = np.zeros((1, 1, longest), np.int32)
+        padded[..., : whole.size] = whole
         with torch.inference_mode():
             theirs = reference(torch.tensor(whole)).logits[0].numpy()
-        ours = np.asarray(read(whole[None]))[0, 0, :, : theirs.shape[-1]]
+        ours = np.asarray(read(values, padded))[0, 0, : whole.size]
         worst = max(worst, float(np.abs(ours - theirs).max()))
         known = np.where(text.known, 0, -np.inf)
         spots = theirs[len(prompt) - 1 : -1, : len(known)] + known
