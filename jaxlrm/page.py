@@ -163,21 +163,27 @@ class Page:
         }
 
     def _verdict_on_chain(self, index: int, verdict: Verdict) -> Verdict:
-        """An answer is VALID, which proves it, only if every step before it is.
+        """An answer stands and falls with the steps before it.
 
-        And only if a family recognises the problem: of any other, what is
-        VALID is true, but does not show that it answers the problem.
+        It is INVALID if one of them is, and VALID, which proves it, only if
+        all of them are. And only if a family recognises the problem: of any
+        other, what is VALID is true, but does not show that it answers it.
         """
         thought = self.entries[index].thought
-        if thought.kind != "answer" or verdict is not Verdict.VALID:
+        if thought.kind != "answer":
             return verdict
-        if self.statement is None or self.entries[index].answer is None:
-            return Verdict.UNKNOWN
         before = (
             self.entries[i].thought for i in self._upwards(thought.parent)
         )
         found = combine(t.verdict for t in before if t.kind != "open")
-        return verdict if found is Verdict.VALID else Verdict.UNKNOWN
+        if found is Verdict.INVALID:
+            return found
+        proven = self.statement is not None and found is Verdict.VALID
+        if verdict is Verdict.VALID and not (
+            proven and self.entries[index].answer is not None
+        ):
+            return Verdict.UNKNOWN
+        return verdict
 
     def _upwards(self, last: int) -> Iterator[int]:
         while last >= 0:

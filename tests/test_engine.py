@@ -580,8 +580,8 @@ def test_learned_scores_need_a_head(verifiers):
 
 
 def test_auto_takes_the_scores_that_there_are():
-    config = dataclasses.replace(STEPWISE, rounds=2)
-    assert config.verifiers == "auto"
+    assert SearchConfig().verifiers == "auto"
+    config = dataclasses.replace(STEPWISE, rounds=2, verifiers="auto")
     for head in (False, True):
         with testing.engine(value_head=head) as made:
             (found,) = made.solve(["What is 1 + 2?"], config)

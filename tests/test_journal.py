@@ -85,13 +85,14 @@ class Play:
             branches=B,
             width=2,
             chain_tokens=256,
+            step_tokens=48,
             verifiers=verifiers,
             tools="python" if tools else "none",
             output_tokens=output,
             **changes,
         )
         self.ended, self.progress = [], []
-        tokenizer = copy.copy(text())
+        self.text = tokenizer = copy.copy(text())
         tokenizer.tasks = tuple(trained_on)
         tokenizer.steps = (delimiter,)
         self.pool = pool or Pool()
@@ -352,6 +353,15 @@ def test_a_chain_is_valid_only_if_every_step_is():
     assert (found.verdict, found.votes[0].count) == (VALID, 1)
 
 
+def test_an_answer_falls_with_a_step_before_it():
+    """Where a strategy goes on from what is refuted."""
+    play = Play("Which?", strategy="sequential", pool=Pool(UNKNOWN))
+    play.pool.verdict = INVALID
+    play.round([(0, "so", STEP)], keep=[[1]])
+    play.pool.verdict = UNKNOWN
+    assert play.round([(1, "x = 3", ANSWER)])[0][0] is INVALID
+
+
 def test_the_whole_chain_so_far_is_what_a_step_is_judged_by():
     play = Play(pool=Pool(UNKNOWN))
     play.round([(0, "2*x = 6", STEP)], keep=[[1]])
@@ -586,11 +596,11 @@ def test_a_wrong_line_in_a_step_is_refuted(problem, words, strategy):
 def test_text_behind_a_delimiter_belongs_to_the_next_step():
     """A token may carry both."""
     play = Play()
-    first = play.round([(0, "2*x = 6\nx =", OPEN), IDLE, IDLE, IDLE])
-    assert first[0][0] is UNKNOWN
-    play = Play()
-    token = [*text().encode("2*x = 6\nx")]
-    assert play.round([(0, token, STEP)], keep=[[1]])[0][0] is VALID
+    *ids, last = text().encode("2*x = 6\n")
+    pieces = list(text().pieces)
+    pieces[last] = b"\nx"
+    vars(play.text).update(pieces=pieces, _pieces=pieces)  # of this copy
+    assert play.round([(0, [*ids, last], STEP)], keep=[[1]])[0][0] is VALID
     assert play.round([(1, " = 4", STEP)])[0][0] is INVALID
     assert play.round([(1, " = 3", ANSWER)], keep=[[2]])[0][0] is VALID
     play.round([])
