@@ -35,9 +35,6 @@ class Engine:
     weights_hash = "0" * 64
     scores = True
 
-    def resolve(self, config):
-        return config
-
     def __enter__(self):
         return self
 
