@@ -628,7 +628,9 @@ class Engine:
         if strategy.whole:
             breaks = "none"
         elif config.strategy in WHOLE and not self._scores_steps(config):
-            breaks = "programs"  # their chains are in parts for tools alone
+            # Their chains are in parts for tools alone; where lines are steps,
+            # a line may be a program.
+            breaks = "fences" if "\n" in self._text.steps else "programs"
         tables = self._weights.tables
         if breaks != "steps":
             tables = _tables(self._text, self._generator.vocab_size, breaks)

@@ -100,6 +100,8 @@ def join(
         )
     ended = text.decode(page.ids(index)).endswith("\n")
     tokens, said = _encode(output, ended, text, size)
+    if found.length is not None and not tokens:
+        tokens = text.encode("\n")  # what the model reads of a silent program
     entry.program = found.program
     entry.output = tuple(tokens)
     page.change(index, output=said)

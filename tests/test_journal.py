@@ -1153,3 +1153,14 @@ def test_a_long_output_keeps_its_fence():
     assert size == 12
     shown = text().decode(play.reply.output[0, 0, :size])
     assert shown.endswith("\n```\n")
+
+
+def test_what_is_cut_behind_a_silent_program_goes_on_from_a_new_line():
+    play = Play(
+        "Which?", tools=Tools(), verifiers="none", delimiter="\n\n", output=40
+    )
+    written = ">>> quiet\nx = 1\n\n"
+    play.round([(0, text().encode(written), STEP)], keep=[[1]])
+    assert play.reply.length[0, 0] == len(">>> quiet")
+    assert play.reply.output_length[0, 0] == 1
+    assert play.reply.output[0, 0, 0] == text().encode("\n")[0]
