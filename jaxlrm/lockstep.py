@@ -262,7 +262,7 @@ def bind(
                 written.valid.sum(-1) if longer else None,
             )
             if longer:
-                twig = twig.first(strategy.step_tokens)
+                twig = twig.cut(0, strategy.step_tokens)
             caches.append(cache.replace(twig=twig, twig_hidden=end))
             logits.append(value_logit(values, hidden))
             likely.append(likelihood * said)

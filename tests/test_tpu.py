@@ -6,7 +6,7 @@ fill the memory: a trunk that is copied once would halve it.
 
     python tests/test_tpu.py 16
 
-prints the figures for a model of 16 layers, and
+prints the figures for a model of 16 layers, which a slow test holds to, and
 
     python tests/test_tpu.py attention
 
@@ -25,17 +25,21 @@ import platform
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = 4
+# What is claimed is claimed of models this deep. A copy of a few layers may
+# find room in a TPU's fast memory, which does not count.
+DEEP = 16
 MODES = {"trunk": 0, "stem": 1024}  # slots of a stem
 TRUNK, PROMPT, STEPS, BRANCHES, WIDTH = 16384, 512, 64, 64, 4
 DATA, MODEL = 4, 2
 PROBLEMS = 2 * DATA
-LIMIT = 0.12  # temporaries, as a share of the cache
+LIMIT, DEEP_LIMIT = 0.08, 0.05  # temporaries, as a share of the cache
 # Of attention to a trunk by a model of the same heads: a topology, a mesh of
 # it, problems on each of its rows, branches that are read at a time and tokens
 # of each.
@@ -172,27 +176,30 @@ def lower(
 
 
 def measure(layers: int) -> dict:
-    """What the compiled programs take on each device, in bytes."""
+    """What the compiled programs take on each device, by mode, in bytes."""
     lowered = {name: lower(layers, stem) for name, stem in MODES.items()}
-    with ThreadPoolExecutor() as pool:
-        compiled = {
-            name: list(pool.map(lambda x: x.compile(), programs))
-            for name, (programs, _) in lowered.items()
-        }
     figures = {}
-    for name, (_, held) in lowered.items():
-        memory = [x.memory_analysis() for x in compiled[name]]
-        temporaries = max(x.temp_size_in_bytes for x in memory)
+    for name, (programs, held) in lowered.items():
+        before = time.perf_counter()
+        with ThreadPoolExecutor() as pool:
+            compiled = list(pool.map(lambda x: x.compile(), programs))
+        seconds = time.perf_counter() - before
+        memory = [x.memory_analysis() for x in compiled]
+        store, extend = (x.temp_size_in_bytes for x in memory)
         figures[name] = {
             "cache": held,
-            "temporaries": temporaries,
-            "ratio": temporaries / held,
+            "temporaries": {"store": store, "extend": extend},
+            "ratio": max(store, extend) / held,
             "donated": min(x.alias_size_in_bytes for x in memory),
-            "exchanged": [
-                found[1]
-                for program in compiled[name]
-                for found in COLLECTIVE.finditer(program.as_text())
-            ],
+            "program": sum(x.generated_code_size_in_bytes for x in memory),
+            "seconds": round(seconds, 1),
+            "exchanged": sorted(
+                {
+                    found[1]
+                    for program in compiled
+                    for found in COLLECTIVE.finditer(program.as_text())
+                }
+            ),
         }
     return figures
 
@@ -282,7 +289,7 @@ def compile_apart(argument: str) -> dict:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1200,
     )
     assert result.returncode == 0, result.stderr[-4000:]
     return json.loads(result.stdout.splitlines()[-1])
@@ -291,6 +298,11 @@ def compile_apart(argument: str) -> dict:
 @pytest.fixture(scope="module")
 def figures():
     return compile_apart(str(LAYERS))
+
+
+@pytest.fixture(scope="module")
+def deep_figures():
+    return compile_apart(str(DEEP))
 
 
 @pytest.fixture(scope="module")
@@ -303,12 +315,33 @@ def attention_figures():
     return compile_apart("attention")
 
 
+def report(mode: str, found: dict) -> None:
+    """Prints what `measure` found."""
+    parts = ", ".join(
+        f"{name} {size / 1e6:.1f} MB"
+        for name, size in found["temporaries"].items()
+    )
+    print(
+        f"{mode}: temporaries are {found['ratio']:.1%} of the cache ({parts}), "
+        f"the programs {found['program'] / 1e6:.1f} MB, "
+        f"together compiled in {found['seconds']} s"
+    )
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_temporaries_are_small_beside_the_cache(figures, mode):
-    found = figures[mode]
-    print(f"{mode}: temporaries are {found['ratio']:.1%} of the cache")
-    assert found["cache"] > 2**28
-    assert found["ratio"] < LIMIT
+    report(mode, figures[mode])
+    assert figures[mode]["cache"] > 2**28
+    assert figures[mode]["ratio"] < LIMIT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_temporaries_stay_small_in_a_deep_model(deep_figures, mode):
+    report(mode, deep_figures[mode])
+    assert deep_figures[mode]["cache"] > 2**30
+    assert deep_figures[mode]["ratio"] < DEEP_LIMIT
+    assert deep_figures[mode]["donated"] >= deep_figures[mode]["cache"]
 
 
 @pytest.mark.parametrize("mode", MODES)

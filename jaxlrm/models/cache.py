@@ -22,6 +22,7 @@ from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
 
 _BLOCK = 256  # slots of the trunk that a commit rewrites at a time
+_LAYERS = 3  # layers that it goes through at a time
 
 
 class Part(NamedTuple):
@@ -72,9 +73,10 @@ class Segment:
             tuple(x[..., first:end, :] for x in self.values),
         )
 
-    def first(self, slots: int) -> Segment:
-        """Its first slots."""
-        return self.cut(0, slots)
+    def layers(self, first: int, size: int) -> Segment:
+        """Up to `size` of its layers, from `first` on."""
+        some = slice(first, first + size)
+        return Segment(self.keys[some], self.values[some])
 
     def join(self, other: Segment) -> Segment:
         """The slots of both, one after the other."""
@@ -359,26 +361,45 @@ def _store(
 ) -> Segment:
     """Writes tokens of the twigs into the trunk, in place.
 
-    It goes through the slots in blocks. One scatter would do, but a TPU wants
-    the slots to come first for that, and copies all of them there and back.
+    A few layers at a time: a TPU copies the twigs into another layout to
+    gather from them, and holds the copies for as long as `_store_layers` loops.
 
     Args:
         branches: `B`, also where devices have the twigs of some of them each.
         trunk: `[G, 1, ...]` with `P` slots.
         twig: `[G, B, ...]` with `S` slots.
-        source: `[G, P] int32`, token of `B * S` to write in each slot; -1
-            for none.
+        source: `[G, P] int32`, token of `B * S` to write in each slot, or -1.
+    """
+    own = twig.keys[0].shape[1]
+    # Devices that share the branches have fewer twigs each, so they can take
+    # more layers at a time, and exchange what is stored of them all at once.
+    size = _LAYERS * branches // own
+    parts = [
+        _store_layers(
+            own < branches, *(x.layers(n, size) for x in (trunk, twig)), source
+        )
+        for n in range(0, len(trunk.keys), size)
+    ]
+    keys, values = zip(*((x.keys, x.values) for x in parts), strict=True)
+    return Segment(sum(keys, ()), sum(values, ()))
+
+
+def _store_layers(
+    exchange: bool, trunk: Segment, twig: Segment, source: jax.Array
+) -> Segment:
+    """`_store` of some layers, in one loop over blocks of slots.
+
+    One scatter would do, but a TPU wants the slots to come first for that, and
+    copies all of them there and back.
     """
     slots = source.shape[1]
     size = min(slots, _BLOCK)
-    written = (source >= 0).any(0)
     blocks = jnp.zeros(-(-slots // size), bool)
-    blocks = blocks.at[jnp.arange(slots) // size].max(written)
+    blocks = blocks.at[jnp.arange(slots) // size].max((source >= 0).any(0))
     order = jnp.flatnonzero(blocks, size=len(blocks))
-    own = twig.keys[0].shape[1]
-    tokens = own * twig.slots
+    tokens = twig.keys[0].shape[1] * twig.slots
     data = sharding.LOGICAL_AXES["branches"]
-    first = jax.lax.axis_index(data) * tokens if own < branches else 0
+    first = jax.lax.axis_index(data) * tokens if exchange else 0
 
     # The last block is shifted to end with the slots: it may write again what
     # one before it wrote.
@@ -398,7 +419,7 @@ def _store(
             return jnp.where((here >= 0) & (here < tokens), new, 0)
 
         new = _each_layer(take, twig)
-        if own < branches:  # what other devices have is 0 here
+        if exchange:  # what other devices have is 0 here
             new = jax.lax.psum(new, data)
 
         def put(trunk, new, axis):
@@ -456,8 +477,7 @@ def dense_bytes(cache: Cache, branches: int, slots: int) -> int:
     """Bytes of a problem if every branch had a cache of its own."""
     prompt = cache.prompt
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(prompt))
-    problems = len(cache.prompt_length)
-    return branches * slots * size // (problems * prompt.slots)
+    return branches * slots * size // (len(cache.prompt_length) * prompt.slots)
 
 
 def _numbers(mask: jax.Array, size: int, missing: int = 0) -> jax.Array:

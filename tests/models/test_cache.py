@@ -341,9 +341,13 @@ each_setting = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks():
-    """So that a commit goes through several, the last of them shifted."""
+    """So that a commit goes through several, the last of them shifted.
+
+    And two layers at a time, of three.
+    """
     patch = pytest.MonkeyPatch()
     patch.setattr(cache_lib, "_BLOCK", 24)
+    patch.setattr(cache_lib, "_LAYERS", 2)
     yield
     patch.undo()
 
@@ -403,11 +407,11 @@ def test_a_slot_takes_another_problem_while_others_go_on(stem):
 
 # --- The parts ---------------------------------------------------------------
 
-CONFIG = dataclasses.replace(GENERATOR.config, num_layers=1)
+CONFIG = dataclasses.replace(GENERATOR.config, num_layers=3)
 
 
 def filled(branches, twig, trunk, nodes, *, stem=0, groups=1, seed=0):
-    """A cache of random numbers, of one layer."""
+    """A cache of random numbers."""
     cache = cache_lib.allocate(
         CONFIG,
         G,
@@ -454,8 +458,8 @@ def test_commit_against_a_list_of_slots(data, trunk, seed):
     )
     for g in range(G):
         wanted = [n if n >= 0 and alive[g, n] else -1 for n in owner[g]]
-        keys = np.array(cache.trunk.keys[0][g, 0])
-        values = np.array(cache.trunk.values[0][g, 0])
+        keys = [np.array(x[g, 0]) for x in cache.trunk.keys]
+        values = [np.array(x[g, 0]) for x in cache.trunk.values]
         free = [p for p in range(trunk) if wanted[p] < 0]
         for b in range(branches):
             n = node[g, b]
@@ -467,11 +471,17 @@ def test_commit_against_a_list_of_slots(data, trunk, seed):
                 if n >= 0 and alive[g, n] and valid[g, b, s] and free:
                     slot = free.pop(0)
                     wanted[slot] = n
-                    keys[..., slot] = cache.twig.keys[0][g, b, ..., s]
-                    values[:, slot] = cache.twig.values[0][g, b, :, s]
+                    for old, new in zip(keys, cache.twig.keys, strict=True):
+                        old[..., slot] = new[g, b, ..., s]
+                    for old, new in zip(values, cache.twig.values, strict=True):
+                        old[:, slot] = new[g, b, :, s]
         assert after.owner[g].tolist() == wanted
-        np.testing.assert_array_equal(after.trunk.keys[0][g, 0], keys)
-        np.testing.assert_array_equal(after.trunk.values[0][g, 0], values)
+        for found, expected in zip(
+            (*after.trunk.keys, *after.trunk.values),
+            (*keys, *values),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(found[g, 0], expected)
         old = [n for n in range(nodes) if n not in node[g]]
         np.testing.assert_array_equal(
             after.hidden[g, old], cache.hidden[g, old]
@@ -542,6 +552,7 @@ def test_start_leaves_other_problems_alone():
 def test_size_is_that_of_all_keys_and_values():
     cache = filled(4, 3, 9, 5, stem=6, groups=2)
     per_slot = 2 * 4 * CONFIG.num_kv_heads * CONFIG.head_dim
+    per_slot *= CONFIG.num_layers
     slots = 2 + 9 + 2 * 6 + 4 * 3
     assert cache_lib.size_in_bytes(cache) == G * slots * per_slot
 
