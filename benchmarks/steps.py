@@ -185,7 +185,7 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 # The sum goes on to the left, with words or with what is not read.
-_LEFT = re.compile(r"[-+*/=–×(\d)xX,] ?(?:[A-Za-z]+ ){0,3}(?:[A-Za-z]+ ?)?\$?$")
+_LEFT = re.compile(r"[-+*/÷=–×(\d)xX] ?(?:[A-Za-z]+ ){0,3}(?:[A-Za-z]+ ?)?\$?$")
 _DENIED = re.compile(r"not true|wrong|incorrect|suppose|assum|check|%|percent")
 _FORMULA = re.compile(r"\$\$?([^$]+)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)", re.DOTALL)
 
@@ -286,9 +286,9 @@ def _holds(left: str, right: str, written: str) -> bool | None:
     ):
         return None
     ratio = shown / value if value and shown else Fraction(1)
-    if (len(set(words)) > 1 or "$" in written) and (
-        ratio in _FACTORS or 1 / ratio in _FACTORS
-    ):
+    if "$" in written and ratio in (Fraction(100), Fraction(1, 100)):
+        return None
+    if len(set(words)) > 1 and (ratio in _FACTORS or 1 / ratio in _FACTORS):
         return None
     if "/" in left and re.search(r"/ ?\d+ ?/ ?\d|/\d+ [a-z]+/", left):
         return None

@@ -12,30 +12,24 @@ import functools
 import re
 from typing import NamedTuple
 
+from jaxlrm.verify.steps.borders import begins, ends, is_whole
 from jaxlrm.verify.steps.tokens import END, Token, tokenize
 from jaxlrm.verify.steps.words import (
-    BORDERS,
-    CONTINUES,
+    ARTICLES,
     EQUALS,
     FRACTIONS,
-    LABELS,
-    LINKS,
     LOOSE_EQUALS,
-    SCALES,
     STOPS,
     WITH_BY,
 )
 
 DEPTH = 10  # nested brackets
 SIDES = 40
-LINKED = 8  # tokens before a word such as `and` that it may link
 UNIT_WORDS = 5
 _VALUES = frozenset(("number", "atom"))
-_ARTICLES = frozenset(("the", "his", "her", "their", "its", "those", "all"))
 
 _OF = frozenset(("per", "/", "of", "a", "an", "each", "every", "for", "left"))
 _OPERATING = WITH_BY.keys() | EQUALS
-_ENDS = (STOPS - {"and"}) | {"of", "per", "a", "an", "each", "for", "in"}
 
 
 class Side(NamedTuple):
@@ -144,12 +138,12 @@ class _Scanner:
             tuple(sides),
             tuple(relations),
             loose,
-            self.left(start),
-            not self.dangling and self.right(behind),
+            begins(self.tokens, start),
+            not self.dangling and ends(self.tokens, behind),
             modulus,
             start,
             behind,
-            self.is_whole(start, behind),
+            is_whole(self.tokens, start, behind),
         )
 
     def side(self, index: int) -> tuple[Side | None, int]:
@@ -230,7 +224,7 @@ class _Scanner:
         return False
 
     def after_of(self, index: int) -> int:
-        return index + (self.tokens[index].text in _ARTICLES)
+        return index + (self.tokens[index].text in ARTICLES)
 
     def expression(self, index: int, depth: int) -> int:
         """Reads operands and operators; the index behind them, or −1."""
@@ -486,8 +480,6 @@ class _Scanner:
             goes_on = token.maths
         return end if goes_on else index
 
-    # --- Borders ------------------------------------------------------------
-
     def is_bullet(self, index: int) -> bool:
         token = self.tokens[index]
         return (
@@ -498,137 +490,6 @@ class _Scanner:
             and self.tokens[index - 1].kind not in ("row", "edge", "relation")
             and self.tokens[index - 1].text not in STOPS
         )
-
-    def left(self, start: int) -> bool:
-        index = start - 1
-        while index >= 0 and self.tokens[index].kind == "edge":
-            index -= 1
-        formula = index < start - 1
-        if not formula and index > 0 and self.tokens[index].text in _ARTICLES:
-            index -= 1
-        if index < 0:
-            return True
-        token = self.tokens[index]
-        kind = token.kind
-        if kind == "word":
-            if token.text in BORDERS or self.is_named(index):
-                return False
-            if token.text in LINKS and not formula:
-                return not self.counts_before(index)
-            if token.text in LABELS and not formula:
-                return False
-            if token.text == "of":
-                return self.is_plain_of(index)
-            return formula or self.tokens[start].spaced
-        if formula and kind in ("number", "atom", "letter", "close"):
-            return index < start - 2  # of a formula before this one
-        if kind == "letter" and token.text in "aAI" and not token.maths:
-            return True
-        if index and kind in ("open", "break"):
-            before = self.tokens[index - 1].kind
-            joined = not self.tokens[start].spaced and not formula
-            if before == ("operator" if kind == "open" else "number"):
-                return not joined
-        if kind in ("relation", "row", "stop", "break", "open"):
-            return token.text not in ("<", ">", "!=", "|") or kind == "stop"
-        return False
-
-    def is_named(self, index: int) -> bool:
-        """Are the words before a number those of a named quantity?
-
-        As in `25 classmates + his 1 teacher + 1 = 27`.
-        """
-        for place in range(index - 1, max(-1, index - 4), -1):
-            token = self.tokens[place]
-            if token.kind == "operator":
-                return token.text != "-" or not token.spaced
-            if token.kind != "word":
-                return False
-        return False
-
-    def counts_before(self, index: int) -> bool:
-        """Is there a number, or a verb of arithmetic, in the clause so far?"""
-        for token in reversed(self.tokens[max(0, index - LINKED) : index]):
-            if token.kind in ("number", "atom", "percent", "letter"):
-                return token.text not in "aAI"
-            if token.kind in ("stop", "row", "break", "relation", "close"):
-                return False
-            if token.text in BORDERS:
-                return True
-        return False
-
-    def is_plain_of(self, index: int) -> bool:
-        """Is it the `of` of `a total of`, not that of `half of`?"""
-        before = self.tokens[max(0, index - 3) : index]
-        return all(
-            token.kind == "word"
-            and token.text not in BORDERS
-            or token.text in ("a", "A")
-            for token in before[-2:]
-        ) and not any(token.kind in ("number", "percent") for token in before)
-
-    def right(self, end: int) -> bool:
-        index = end
-        while self.tokens[index].kind == "edge":
-            index += 1
-        token = self.tokens[index]
-        if token.kind == "currency" and not token.spaced:
-            index += 1  # 1500$
-            token = self.tokens[index]
-        kind = token.kind
-        if index > end and self.tokens[end].kind == "edge":
-            if kind in ("word", "letter", "edge"):
-                return token.text not in SCALES or kind == "letter"
-        if kind == "word":
-            if token.text in CONTINUES:
-                return False
-            if token.text in ("more", "less", "fewer", "greater"):
-                than = self.tokens[index + 1].text == "than"
-                return not (than and self.number_follows(index + 1))
-            return not self.number_follows(index)
-        if kind == "letter":
-            return token.spaced and token.text in "aAI"
-        if kind == "open":
-            return token.spaced and not token.maths
-        if kind in ("row", "stop", "close"):
-            return True
-        if kind == "break":
-            if token.text == "," and not self.tokens[index + 1].spaced:
-                return self.tokens[index + 1].kind != "number"
-            return token.text != ":" or self.tokens[index + 1].spaced
-        if kind == "bang":
-            return token.spaced
-        if kind == "operator":
-            # A dash behind the result, or the next item of a list.
-            following = self.tokens[index + 1]
-            return (
-                token.text == "-"
-                and token.spaced
-                and following.kind == "word"
-                and following.spaced
-            )
-        return False
-
-    def number_follows(self, index: int) -> bool:
-        """`1 hour 30 minutes`, `3 feet and 2 inches`."""
-        if self.tokens[index].text in _ENDS:
-            return False
-        for token in self.tokens[index + 1 : index + 4]:
-            if token.kind in ("number", "atom", "currency"):
-                return True
-            if token.kind not in ("word", "edge"):
-                return False
-            if token.text in _ENDS:
-                return False
-        return False
-
-    def is_whole(self, start: int, end: int) -> bool:
-        before = self.tokens[start - 1].kind if start else "row"
-        after = self.tokens[end]
-        if after.text in (".", ",") and after.kind in ("stop", "break"):
-            after = self.tokens[end + 1]
-        alone = ("edge", "row", "stop")
-        return before in (*alone, "break") and after.kind in alone
 
 
 def _is_literal(pieces: tuple[str, ...]) -> bool:

@@ -31,9 +31,9 @@ from jaxlrm.verify.exact import (
 )
 from jaxlrm.verify.scalars import Judge, renamed
 from jaxlrm.verify.steps.claims import Claim, Side, claims_of
-from jaxlrm.verify.steps.readings import value_of
 from jaxlrm.verify.steps.relations import single
 from jaxlrm.verify.steps.tokens import tokenize
+from jaxlrm.verify.steps.values import value_of
 from jaxlrm.verify.steps.words import CASES, REWRITES
 from jaxlrm.verify.syntax import parse_answer
 from jaxlrm.verify.verdict import Verdict

@@ -14,16 +14,17 @@ from typing import NamedTuple
 from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.steps import equations
 from jaxlrm.verify.steps.claims import Claim, Side, claims_of
+from jaxlrm.verify.steps.marks import ANNOTATION, LENGTH
 from jaxlrm.verify.steps.readings import (
     Finding,
     Scene,
     compare,
     holds_in_a_base,
     holds_modulo,
-    value_of,
 )
 from jaxlrm.verify.steps.scenes import is_tried, moduli, setting, uses_bases
-from jaxlrm.verify.steps.tokens import ANNOTATION, LENGTH, tokenize
+from jaxlrm.verify.steps.tokens import tokenize
+from jaxlrm.verify.steps.values import value_of
 from jaxlrm.verify.steps.words import CASES
 from jaxlrm.verify.verdict import Verdict
 

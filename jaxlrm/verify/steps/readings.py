@@ -8,17 +8,17 @@ number, a rounding, a dropped sign, another unit.
 from __future__ import annotations
 
 import enum
-import functools
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from jaxlrm.verify import balls, units
+from jaxlrm.verify import balls
 from jaxlrm.verify.exact import NotParsed
-from jaxlrm.verify.rational import rational
 from jaxlrm.verify.steps.claims import Side
-from jaxlrm.verify.syntax import Tree, parse_answer
+from jaxlrm.verify.steps.conversions import conversions, is_rate, mixes
+from jaxlrm.verify.steps.series import closed_series
+from jaxlrm.verify.steps.values import Value, value_of
 
 READINGS = 24  # of one side
 _FLOAT = 12  # digits that floats agree in
@@ -55,55 +55,6 @@ class Scene(NamedTuple):
 
     rounds: bool = False
     percent: bool = False
-
-
-class Value(NamedTuple):
-    """Of a side in one reading.
-
-    Attributes:
-        number: exact, or near an irrational one.
-        exact: is it?
-        tree: what was read.
-    """
-
-    number: Fraction
-    exact: bool
-    tree: Tree
-
-
-@functools.lru_cache(maxsize=4096)
-def value_of(text: str) -> Value | None:
-    """The value of a text without unknowns; None where it has none."""
-    try:
-        tree = _based(parse_answer(text))
-        try:
-            return Value(Fraction(rational(tree)), True, tree)
-        except ZeroDivisionError:
-            return None
-        except NotParsed:
-            if balls.names(tree) - {"pi"}:
-                return None
-            return Value(Fraction(balls.nearest(tree)), False, tree)
-    except (
-        NotParsed,
-        ZeroDivisionError,
-        RecursionError,
-        OverflowError,
-        ValueError,
-    ):
-        return None
-
-
-def _based(tree: Tree) -> Tree:
-    """Numbers of other bases by their values."""
-    kind = tree[0]
-    if kind == "base":
-        return ("n", int(tree[1], tree[2]), None)
-    if kind in ("+", "*", "/", "^"):
-        return (kind, _based(tree[1]), _based(tree[2]))
-    if kind == "-":
-        return ("-", _based(tree[1]))
-    return tree
 
 
 def compare(left: Side, right: Side, near: bool, scene: Scene) -> Finding:
@@ -174,9 +125,6 @@ def _equal(one: Value, other: Value) -> bool:
     return same is True
 
 
-# --- Rounding ---------------------------------------------------------------
-
-
 def _places(side: Side) -> int | None:
     """How many decimals a plain number has; None for other sides."""
     if not side.plain:
@@ -214,9 +162,6 @@ def _rounds_well(exact: Fraction, shown: Fraction, side: Side) -> bool:
     )
 
 
-# --- Other readings ---------------------------------------------------------
-
-
 def _in_other_readings(
     left: Side, right: Side, one: Value, other: Value, scene: Scene
 ) -> Finding:
@@ -237,9 +182,9 @@ def _in_other_readings(
             return Finding.DOUBTFUL
         if _rounds_well(second, first, left):
             return Finding.DOUBTFUL
-    if _differ_by(firsts, seconds, _conversions(left, right), right):
+    if _differ_by(firsts, seconds, conversions(left, right), right):
         return Finding.DOUBTFUL
-    if _mixes(left.units | right.units) or _is_rate(left) or _is_rate(right):
+    if mixes(left.units | right.units) or is_rate(left) or is_rate(right):
         return Finding.DOUBTFUL
     if _within_operands(left, one.number, other.number) or _within_operands(
         right, other.number, one.number
@@ -392,91 +337,6 @@ def _differ_by(firsts, seconds, factors, right: Side) -> bool:
     return False
 
 
-_CALENDAR = {
-    "month": (4, 30, 12),
-    "year": (12, 52, 365),
-    "week": (7, 52, 4),
-    "day": (24, 7, 365, 30),
-    "hour": (60, 24),
-    "decade": (10,),
-    "century": (100,),
-    "centurie": (100,),
-    "dozen": (12,),
-    "cent": (100,),
-    "penny": (100,),
-    "pennie": (100,),
-    "dollar": (100,),
-    "dime": (10,),
-    "quarter": (4, 25),
-    "nickel": (5, 20),
-    "$": (100,),
-    "thousand": (1000,),
-    "million": (10**6, 1000),
-    "billion": (10**9, 1000),
-    "pair": (2,),
-}
-
-
-@functools.lru_cache(maxsize=1024)
-def _measures(word: str) -> units.Unit | None:
-    if len(word) < 2 or not units.is_known(word):
-        for plural in (word + "s", word + "es", word[:-1]):
-            if len(plural) > 1 and units.is_known(plural):
-                return units.single(plural)
-        return None
-    return units.single(word)
-
-
-def _conversions(left: Side, right: Side) -> frozenset[Fraction]:
-    """Factors between units of what the sides measure.
-
-    Where both sides measure in the same unit there is nothing to convert.
-    """
-    if left.units & right.units and not left.units ^ right.units:
-        return frozenset()
-    found = set()
-    for word in left.units ^ right.units:
-        found.update(map(Fraction, _CALENDAR.get(word, ())))
-        unit = _measures(word)
-        if unit is not None and unit.powers:
-            found.update(_scales(unit))
-    return frozenset(found)
-
-
-@functools.lru_cache(maxsize=256)
-def _scales(unit: units.Unit) -> frozenset[Fraction]:
-    """Whole factors between it and units of its kind."""
-    ratios = {
-        other.size / unit.size
-        for other in units.known()
-        if other.powers == unit.powers and other.size != unit.size
-    }
-    whole = {ratio for ratio in ratios if 1 in ratio.as_integer_ratio()}
-    return frozenset(whole | {Fraction(1000)})
-
-
-def _mixes(words: frozenset[str]) -> bool:
-    """Are there two units of one kind, as in 4 pounds - 6 ounces?"""
-    if "$" in words and "cent" in words:
-        return True
-    found: dict[tuple, Fraction] = {}
-    for word in words:
-        unit = _measures(word)
-        if unit is None or not unit.powers:
-            continue
-        powers = unit.powers
-        if powers == (("month", 1),):
-            powers = (("time", 1),)
-        if found.setdefault(powers, unit.size) != unit.size:
-            return True
-    return False
-
-
-def _is_rate(side: Side) -> bool:
-    """`1 hour/60 miles/hour`: what is divided by what?"""
-    return "/" in side.units and "/" in side.pieces
-
-
 def _within_operands(side: Side, value: Fraction, shown: Fraction) -> bool:
     """Does `33.33 * 3 = 100` hold for what its decimals may stand for?"""
     spread = Fraction(0)
@@ -498,9 +358,6 @@ def _within_operands(side: Side, value: Fraction, shown: Fraction) -> bool:
         if moved is not None:
             spread += abs(moved.number - value)
     return bool(spread) and abs(value - shown) <= spread
-
-
-# --- Other numbers ----------------------------------------------------------
 
 
 def holds_in_a_base(left: Side, right: Side) -> bool:
@@ -538,73 +395,9 @@ def holds_modulo(left: Side, right: Side, moduli: frozenset[int]) -> bool:
     )
 
 
-# --- Sums with dots ---------------------------------------------------------
-
-
 def _series(side: Side) -> str:
     """The text of a side, sums such as `1 + 2 + ... + 10` written out."""
     if "..." not in side.pieces:
         return side.text
-    closed = _closed_series(side.pieces)
+    closed = closed_series(side.pieces)
     return closed or r"\undecided"
-
-
-def _closed_series(pieces: tuple[str, ...]) -> str | None:
-    place = pieces.index("...")
-    if pieces.count("...") > 1 or place < 2 or place + 2 >= len(pieces):
-        return None
-    operator = pieces[place - 1]
-    if operator not in "+*" or pieces[place + 1] != operator:
-        return None
-    terms = " ".join(pieces[: place - 1]).split(f" {operator} ")
-    rest = " ".join(pieces[place + 2 :]).split(f" {operator} ")
-    values = [value_of(term) for term in (*terms, *rest)]
-    if None in values or len(terms) < 2:
-        return None
-    numbers = [value.number for value in values]
-    head, last = numbers[: len(terms)], numbers[-1]
-    step = head[1] - head[0]
-    differences = {b - a for a, b in itertools.pairwise(head)}
-    ends = {b - a for a, b in itertools.pairwise(numbers[len(terms) :])}
-    if len(differences | ends) > 1 or not step:
-        return _geometric(head, last, operator)
-    count = (last - head[0]) / step + 1
-    if count.denominator != 1 or not len(head) < count <= 10**6:
-        return _geometric(head, last, operator)
-    if operator == "+":
-        if len(head) == 2 and head[0] and _is_power(head, last):
-            return None  # 1 + 2 + ... + 64: which is it?
-        total = (head[0] + last) * count / 2
-        return f"({total.numerator}/{total.denominator})"
-    if step == 1 and head[0] == 1 and last <= 100:
-        return f"({int(last)}!)"
-    return None
-
-
-def _is_power(head: list[Fraction], last: Fraction) -> bool:
-    ratio = head[1] / head[0]
-    term = head[1]
-    for _ in range(64):
-        if abs(term) >= abs(last) or abs(ratio) <= 1:
-            break
-        term *= ratio
-    return term == last and len(head) == 2
-
-
-def _geometric(
-    head: list[Fraction], last: Fraction, operator: str
-) -> str | None:
-    if operator != "+" or len(head) < 3 or not head[0]:
-        return None
-    ratio = head[1] / head[0]
-    if any(b != a * ratio for a, b in itertools.pairwise(head)):
-        return None
-    if abs(ratio) == 1 or not ratio:
-        return None
-    term, total = head[0], head[0]
-    for _ in range(64):
-        if term == last:
-            return f"({total.numerator}/{total.denominator})"
-        term *= ratio
-        total += term
-    return None

@@ -13,10 +13,23 @@ import re
 from typing import NamedTuple
 
 from jaxlrm.verify import units
+from jaxlrm.verify.steps.latex import (
+    ARROWS,
+    DROPPED,
+    FRACTIONS,
+    OPERATIONS,
+    RELATIONS,
+    ROWS,
+    SPACES,
+    TEXTS,
+    UNWRAPPED,
+    clean,
+    closing,
+)
+from jaxlrm.verify.steps.marks import LENGTH, parts, plain
 from jaxlrm.verify.steps.words import OPERATORS
 from jaxlrm.verify.syntax.names import FUNCTIONS, GREEK, SHORT_WORDS
 
-LENGTH = 8192  # characters of a step; of a longer one nothing is read
 TOKENS = 3000
 
 
@@ -41,73 +54,6 @@ class Token(NamedTuple):
 
 
 END = Token("stop", "", True, False)
-
-_FENCE = re.compile(r"```[^`]*(?:```|$)")
-_DRAWING = re.compile(r"\[asy\].*?(?:\[/asy\]|$)", re.DOTALL)
-ANNOTATION = re.compile(r"<<([^<>\n]{1,200})>>")
-_PREFIX = re.compile(
-    r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]+|#{4}[ \t]*)*"
-    r"(?:(?:[-*+•·▪–][ \t]+)|(?:\(?[0-9]{1,2}[.)][ \t]+(?![-+*/=×]))"
-    r"|(?:\([a-z0-9]\)[ \t]+))*",
-    re.MULTILINE,
-)
-_SIGNS = {
-    "−": "-",
-    "–": "-",
-    "—": " — ",
-    "×": r"\times ",
-    "✕": r"\times ",
-    "⋅": r"\cdot ",
-    "·": r"\cdot ",
-    "∙": r"\cdot ",
-    "∗": "*",
-    "÷": r"\div ",
-    "≈": r"\approx ",
-    "≅": r"\approx ",
-    "≡": r"\equiv ",
-    "≤": r"\le ",
-    "≥": r"\ge ",
-    "≠": r"\ne ",
-    "π": r"\pi ",
-    "°": r"^\circ ",
-    "…": r"\ldots ",
-    "⋯": r"\cdots ",
-    "’": "'",
-    "‘": "'",
-    "\N{NO-BREAK SPACE}": " ",
-    "\N{THIN SPACE}": " ",
-    "\N{NARROW NO-BREAK SPACE}": " ",
-    "⇒": r"\Rightarrow ",
-    "→": r"\Rightarrow ",
-    "⟹": r"\Rightarrow ",
-    "∴": r"\therefore ",
-    "½": " 1/2",
-    "¼": " 1/4",
-    "¾": " 3/4",
-    "⅓": " 1/3",
-    "⅔": " 2/3",
-    "⅕": " 1/5",
-    "⅖": " 2/5",
-    "⅗": " 3/5",
-    "⅘": " 4/5",
-    "⅙": " 1/6",
-    "⅚": " 5/6",
-    "⅛": " 1/8",
-    "⅜": " 3/8",
-    "⅝": " 5/8",
-    "⅞": " 7/8",
-    "％": "%",
-    "＝": "=",
-    "＋": "+",
-} | {sign: f"^{{{digit}}}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-_SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
-_ROOT = re.compile(r"√ ?(?:([0-9]+(?:\.[0-9]+)?)|\(([^()]{1,40})\))")
-_SPACED = re.compile(r"(?<=[$£€])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9,])")
-_GROUPED = re.compile(r"(?<=[0-9])(?:\{,\}|,?\\!,?|\\,)(?=[0-9]{3}(?![0-9]))")
-_RECURRING = re.compile(r"([0-9]*\.[0-9]*)\\overline\{([0-9]{1,20})\}")
-_GOING_ON = re.compile(
-    r"([0-9]*)\.([0-9]{2,40})(?:\.\.\.+|\\[lcd]?dots(?![A-Za-z]) ?)"
-)
 _TOKEN = re.compile(
     r"\\[A-Za-z]+|\\.|"
     r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
@@ -120,73 +66,7 @@ _OPERAND = re.compile(
     r"\s+(?:(?:the|another|an?) )?[-$£€(\\]*\s?[0-9.\\({]", re.IGNORECASE
 )
 _CHOICE = re.compile(r"[CP]\( ?([0-9]{1,4}) ?, ?([0-9]{1,4}) ?\)")
-_FORMULA = re.compile(r"\\[\[\](){}]|\$\$?|\\\$")
-_CLOSING = {"\\[": "\\]", "\\(": "\\)", "$$": "$$", "$": "$"}
-_PROSE = re.compile(
-    r"(?<![\\A-Za-z{])(?!(?:sin|cos|tan|log|gcd|lcm|mod|max|min|sqrt)\b)[a-z]{3,}"
-)
-_IN_TEXT = re.compile(r"\\(?:text|begin|end)[a-z]* ?\{[^{}]*\}|\\[A-Za-z]+")
-
-_SPACES = frozenset(
-    r"""\left \right \, \; \: \! \  \displaystyle \textstyle \big \Big \bigg
-    \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \limits \hline
-    \nonumber \notag \hfill \rm \bf \it \middle""".split()
-) | {"\\ "}
-_UNWRAPPED = frozenset(
-    r"""\boxed \fbox \mathbf \boldsymbol \bm \cancel \underline \emph \mathit
-    \overbrace \underbrace \bcancel \xcancel \framebox""".split()
-)
-_TEXTS = frozenset(
-    r"\text \textbf \textit \textrm \mathrm \mbox \operatorname \hbox".split()
-)
-_DROPPED = frozenset(
-    r"\phantom \hspace \vspace \label \tag \color \hphantom \vphantom".split()
-)
-_ARROWS = frozenset(
-    r"""\Rightarrow \implies \rightarrow \to \iff \Leftrightarrow \therefore
-    \Longrightarrow \longrightarrow \quad \qquad \because \land \lor \wedge
-    \vee \mid \longleftrightarrow \Longleftrightarrow""".split()
-)
-_OPERATIONS = {
-    r"\cdot": "*",
-    r"\times": "*",
-    r"\ast": "*",
-    r"\div": "/",
-    r"\bmod": r"\bmod",
-    r"\mod": r"\bmod",
-}
-_RELATIONS = {
-    r"\le": "<=",
-    r"\leq": "<=",
-    r"\leqslant": "<=",
-    r"\ge": ">=",
-    r"\geq": ">=",
-    r"\geqslant": ">=",
-    r"\lt": "<",
-    r"\gt": ">",
-    r"\ne": "!=",
-    r"\neq": "!=",
-    r"\approx": "~",
-    r"\simeq": "~",
-    r"\doteq": "~",
-    r"\equiv": "==",
-    "=": "=",
-    "==": "=",
-    "<": "<",
-    ">": ">",
-    "<=": "<=",
-    ">=": ">=",
-    "!=": "!=",
-}
-_ROWS = frozenset(
-    """align aligned align* alignat alignat* alignedat equation equation*
-    gather gather* gathered split eqnarray eqnarray* multline multline*
-    flalign flalign*""".split()
-)
 _FACTORIALS = frozenset(("number", "close", "letter"))
-_FRACTION = frozenset(
-    r"\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom".split()
-)
 _KINDS = {
     "+": "operator",
     "-": "operator",
@@ -223,123 +103,9 @@ def tokenize(text: str) -> tuple[Token, ...]:
     if is_too_long(text):
         return ()
     reader = _Reader()
-    for formula, part in _split(_plain(text)):
+    for formula, part in parts(plain(text)):
         reader.read(part, formula)
     return tuple(reader.tokens)
-
-
-def _plain(text: str) -> str:
-    """Without markdown, drawings and programs; in plain signs."""
-    if "```" in text:
-        text = _FENCE.sub("\n", text)
-    if "[asy]" in text:
-        text = _DRAWING.sub("\n", text)
-    if "<<" in text:
-        text = ANNOTATION.sub("", text)
-    text = _PREFIX.sub("", text)
-    if not text.isascii():
-        if "√" in text:
-            text = _ROOT.sub(
-                lambda m: rf"\sqrt{{{m[1] or m[2]}}}",
-                text,
-            )
-        text = _SIGN.sub(lambda m: _SIGNS[m.group()], text)
-    if "$" in text or "€" in text:
-        text = _SPACED.sub(lambda m: m[1] + m[2].replace(" ", ""), text)
-    if "\\" in text or "{,}" in text:
-        text = _GROUPED.sub(",", text)
-    if "\\" in text:
-        text = _RECURRING.sub(
-            lambda m: _recurring(*m[1].split("."), m[2]), text
-        )
-    if "..." in text or "dots" in text:
-        text = _GOING_ON.sub(_as_recurring, text)
-    return text
-
-
-def _as_recurring(match: re.Match) -> str:
-    """`0.1\\bar{6}` for `0.1666...`; a blank where no digits come again."""
-    whole, digits = match[1] or "0", match[2]
-    for size in range(1, len(digits) // 2 + 1):
-        period = digits[-size:]
-        start = len(digits) - size
-        while start >= size and digits[start - size : start] == period:
-            start -= size
-        if len(digits) - start >= 2 * size and (
-            size == 1 or len(digits) - start >= len(digits) - 2
-        ):
-            return _recurring(whole, digits[:start], period)
-    return r" \undecided "
-
-
-def _recurring(whole: str, digits: str, period: str) -> str:
-    """A command for a decimal that ends in a period, as a fraction."""
-    nines = 10 ** len(period) - 1
-    number = int(f"{whole}{digits}" or "0") * nines + int(period)
-    return rf" \recurring{{({number}/{nines * 10 ** len(digits)})}} "
-
-
-def _split(text: str):
-    """(is it a formula?, part) in order."""
-    if "$" not in text and "\\" not in text:
-        yield from _lines(text)
-        return
-    position = 0
-    index = 0
-    while True:
-        match = _FORMULA.search(text, index)
-        if match is None:
-            break
-        opening = match.group()
-        index = match.end()
-        closing = _CLOSING.get(opening)
-        if closing is None:
-            continue
-        end = text.find(closing, index)
-        while end > 0 and closing == "$" and text[end - 1] == "\\":
-            end = text.find(closing, end + 1)
-        if end < 0:
-            if opening == "$":
-                continue
-            end = len(text)
-        if opening == "$" and not _is_formula(text, index, end):
-            continue
-        yield from _lines(text[position : match.start()])
-        yield True, text[index:end]
-        position = index = min(end + len(closing), len(text))
-    yield from _lines(text[position:])
-
-
-def _lines(text: str):
-    """Prose, and lines that are formulas without delimiters."""
-    if "=" not in text and "\\" not in text:
-        yield False, text
-        return
-    for line in text.splitlines(keepends=True):
-        if line.count("|") > 2 and "\\" not in line:
-            yield False, line  # a row of a table
-            continue
-        plain = _IN_TEXT.sub(" ", line) if "\\" in line else line
-        yield (
-            ("=" in line or "\\" in line) and _PROSE.search(plain) is None,
-            line,
-        )
-
-
-def _is_formula(text: str, start: int, end: int) -> bool:
-    """Do two dollar signs enclose a formula, and no amounts of money?"""
-    if end == start or end - start > 2000:
-        return False
-    if text[end + 1 : end + 2].isdigit() or "\n\n" in text[start:end]:
-        return False
-    inner = text[start:end]
-    if inner[0].isspace() and not inner[-1].isspace():
-        return False
-    if inner[-1].isspace() and not inner[0].isspace():
-        return False
-    if "\\" in inner:
-        inner = _IN_TEXT.sub(" ", inner)
-    return _PROSE.search(inner) is None
 
 
 class _Reader:
@@ -419,11 +185,11 @@ class _Reader:
         if len(token) == 1:
             self.add("letter", token)
         elif token in FUNCTIONS and text[index : index + 1] == "(":
-            end = _closing(text, index, "(", ")")
+            end = closing(text, index, "(", ")")
             if end < 0:
                 self.add("bad", token)
             else:
-                self.add("atom", token + _clean(text[index : end + 1]))
+                self.add("atom", token + clean(text[index : end + 1]))
                 return end + 1
         elif lower in OPERATORS and _OPERAND.match(text, index):
             self.add("operator", OPERATORS[lower])
@@ -458,8 +224,8 @@ class _Reader:
         if token == "!=" and not self.spaced and before.kind in _FACTORIALS:
             self.add("bang", "!")  # 3!=6
             self.add("relation", "=")
-        elif token in _RELATIONS:
-            self.add("relation", _RELATIONS[token])
+        elif token in RELATIONS:
+            self.add("relation", RELATIONS[token])
         elif token == "*" and not self.maths and self.is_emphasis(text, index):
             self.spaced = True
         elif token in _KINDS:
@@ -511,7 +277,7 @@ class _Reader:
             end = text.find("|", index)
             inner = text[index:end] if 0 < end - index < 80 else ""
             if inner.strip() and not re.search(r"[=<>&\n]|\\\\", inner):
-                self.add("atom", f"|{_clean(inner)}|")
+                self.add("atom", f"|{clean(inner)}|")
                 return end + 1
             self.add("bad", "|")
             return index
@@ -524,7 +290,7 @@ class _Reader:
             index += 1
         first = text[index : index + 1]
         if first in "{(" and first:
-            end = _closing(text, index, first, "})"["{(".index(first)])
+            end = closing(text, index, first, "})"["{(".index(first)])
             if end < 0:
                 self.add("bad", sign)
                 return index
@@ -541,24 +307,24 @@ class _Reader:
         if sign == "^" and inner in (r"\circ", r"\degree", "o"):
             self.add("degree", "°")
         elif sign == "^":
-            self.add("script", f"^{{{_clean(inner)}}}")
+            self.add("script", f"^{{{clean(inner)}}}")
         else:
-            self.add("script", f"_{{{_clean(inner)}}}")
+            self.add("script", f"_{{{clean(inner)}}}")
         return index
 
     # --- Commands -----------------------------------------------------------
 
     def command(self, token: str, text: str, index: int) -> int:
         name = token
-        if name in _SPACES:
+        if name in SPACES:
             self.spaced = True
-        elif name in _OPERATIONS:
-            self.add("operator", _OPERATIONS[name])
-        elif name in _RELATIONS:
-            self.add("relation", _RELATIONS[name])
+        elif name in OPERATIONS:
+            self.add("operator", OPERATIONS[name])
+        elif name in RELATIONS:
+            self.add("relation", RELATIONS[name])
         elif name == r"\\":
             self.add("row", "\\")
-        elif name in _ARROWS:
+        elif name in ARROWS:
             self.add("break", name)
         elif name in (r"\ldots", r"\cdots", r"\dots", r"\dotsb", r"\dotsc"):
             self.add("dots", "...")
@@ -566,15 +332,15 @@ class _Reader:
             self.add("percent", "%")
         elif name == r"\$":
             self.add("currency", "$")
-        elif name in _FRACTION:
+        elif name in FRACTIONS:
             return self.fraction(name, text, index)
         elif name == r"\sqrt":
             return self.root(text, index)
-        elif name in _TEXTS:
+        elif name in TEXTS:
             return self.words_of(text, index)
-        elif name in _UNWRAPPED:
+        elif name in UNWRAPPED:
             self.spaced = True
-        elif name in _DROPPED or name == r"\textcolor":
+        elif name in DROPPED or name == r"\textcolor":
             return self.argument(text, index)[1]
         elif name in (r"\recurring", r"\pmod", r"\pod"):
             inner, index = self.argument(text, index)
@@ -603,7 +369,7 @@ class _Reader:
         while text[index : index + 1] == " ":
             index += 1
         if text[index : index + 1] == "{":
-            end = _closing(text, index, "{", "}")
+            end = closing(text, index, "{", "}")
             if end >= 0:
                 return text[index + 1 : end], end + 1
             return "", index + 1
@@ -616,7 +382,7 @@ class _Reader:
             self.add("bad", name)
             return index
         name = r"\binom" if "binom" in name else r"\frac"
-        self.add("atom", f"{name}{{{_clean(top)}}}{{{_clean(bottom)}}}")
+        self.add("atom", f"{name}{{{clean(top)}}}{{{clean(bottom)}}}")
         return index
 
     def root(self, text: str, index: int) -> int:
@@ -627,7 +393,7 @@ class _Reader:
                 degree, index = text[index : end + 1], end + 1
         inner, index = self.argument(text, index)
         if inner.strip():
-            self.add("atom", rf"\sqrt{degree}{{{_clean(inner)}}}")
+            self.add("atom", rf"\sqrt{degree}{{{clean(inner)}}}")
         else:
             self.add("bad", r"\sqrt")
         return index
@@ -647,7 +413,7 @@ class _Reader:
         if not 0 < end - index < 200:
             self.add("bad", name)
             return index
-        inner = _clean(text[index:end])
+        inner = clean(text[index:end])
         if name == r"\lvert":
             self.add("atom", f"|{inner}|")
         else:
@@ -661,65 +427,24 @@ class _Reader:
                 inner, after = self.argument(text, index + 1)
                 if text[index] == "^" and inner.strip() == r"\circ":
                     break
-                name += f"{text[index]}{{{_clean(inner)}}}"
+                name += f"{text[index]}{{{clean(inner)}}}"
                 index = after
         rest = text[index:]
         skipped = len(rest) - len(rest.removeprefix(r"\left").lstrip())
         if text[index + skipped : index + skipped + 1] == "(":
-            end = _closing(text, index + skipped, "(", ")")
+            end = closing(text, index + skipped, "(", ")")
             if end > 0:
                 inner = text[index + skipped : end + 1]
-                self.add("atom", name + _clean(inner))
+                self.add("atom", name + clean(inner))
                 return end + 1
         self.add("function", name)
         return index
 
     def environment(self, name: str, text: str, index: int) -> int:
         kind, index = self.argument(text, index)
-        if kind in _ROWS or name == r"\end":
+        if kind in ROWS or name == r"\end":
             self.add("row", "\\")
             return index
         end = text.find(rf"\end{{{kind}}}", index)
         self.add("bad", name)
         return len(text) if end < 0 else end
-
-
-def _closing(text: str, start: int, opening: str, closing: str) -> int:
-    """Where the bracket at `start` is closed; −1 if nowhere near."""
-    depth = 0
-    for index in range(start, min(len(text), start + 600)):
-        character = text[index]
-        if character == opening:
-            depth += 1
-        elif character == closing:
-            depth -= 1
-            if depth == 0:
-                return index
-    return -1
-
-
-_TEXT_UNIT = re.compile(
-    r"\\(?:text|mathrm|textbf|mbox) ?\{[^{}]{0,60}\}"
-    r"(?:\^(?:[23]|\{[23]\}))?"
-)
-_SPACING = re.compile(
-    r"\\(?:left|right|displaystyle|[bB]igg?[lr]?)(?![A-Za-z])|\\[,;:! ]"
-)
-_STYLES = re.compile(r"\\[dtc](frac|binom)")
-_WRAP = re.compile(r"\\(?:boxed|mathbf|boldsymbol|cancel|bm)(?=\{)")
-_DEGREE = re.compile(r"\^ ?(?:\{ ?\\circ ?\}|\\circ)|\\degree")
-_COMMAS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
-
-
-def _clean(text: str) -> str:
-    """The raw inside of an operand, as the parser of values reads it."""
-    if "\\" in text:
-        text = _TEXT_UNIT.sub(" ", text)
-        text = _DEGREE.sub("°", text)
-        text = _SPACING.sub(" ", text)
-        text = _STYLES.sub(r"\\\1", text)
-        text = _WRAP.sub("", text)
-        text = text.replace(r"\$", "").replace(r"\%", "%")
-    if "," in text:
-        text = _COMMAS.sub("", text)
-    return text.replace("$", "")

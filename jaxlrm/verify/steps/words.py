@@ -58,6 +58,7 @@ LINKS = frozenset(
     without both also additional extra in at for on within against or
     another""".split()
 )
+ARTICLES = frozenset("the his her their its those all".split())
 # Names that a number belongs to.
 LABELS = frozenset(
     """week day month year case step problem part number no room grade level
