@@ -327,17 +327,17 @@ def thinking(start: int, budget: int):
 
 
 @pytest.mark.parametrize(
-    ("start", "wanted"),
+    ("start", "wanted", "chosen"),
     [
-        (0, [3, 4, 5, CLOSES, LINE, 30]),  # and it counts on from there
-        (2, [3, CLOSES, LINE, 30, CLOSES, LINE]),  # it thinks again: no more
-        (9, [CLOSES, LINE, 30, CLOSES, LINE, 30]),
+        (0, [3, 4, 5, CLOSES, LINE, 30], 4),  # and it counts on from there
+        # It begins to think again, and would itself have ended it at once.
+        (2, [3, CLOSES, LINE, OPENS, CLOSES, LINE], 3),
+        (9, [CLOSES, LINE, OPENS, CLOSES, LINE, OPENS], 3),
     ],
 )
-def test_thinking_ends_when_its_budget_is_used(start, wanted):
+def test_thinking_ends_when_its_budget_is_used(start, wanted, chosen):
     written = thinking(start, 3)
     assert steps(written) == [wanted, [3, 4, 5, 6, 7, 8]]
-    chosen = sum(token not in (CLOSES, LINE) for token in wanted)
     each = written.logp[0, 1] / S  # those of a counter are all as likely
     np.testing.assert_allclose(written.logp[0, 0], chosen * each, rtol=1e-4)
 
