@@ -9,10 +9,11 @@ for each of the first `--limit` problems: `chat` is the model's own template,
 the sandbox as the chain goes on. Chains are kept in OUTPUT/STYLE.jsonl, a line
 a problem; the command goes on where a killed one stopped.
 
-Sampling does not depend on checks, so both rows of a style are of the same
-chains: the vote of all that ended, and the vote of those in which the checks
-found nothing false, where a chain with a doubt counts less. Accuracy is in %
-with 95 % Wilson intervals.
+Sampling does not depend on checks, so both votes of a style are of the same
+chains: of all that ended, and of those in which the checks found nothing
+false, where a chain with a doubt counts a quarter. Accuracy is in % with 95 %
+Wilson intervals; `one chain` is the share of all chains that are right, those
+that did not end among them.
 """
 
 from __future__ import annotations
@@ -24,10 +25,15 @@ import sys
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 import jaxlrm
-from jaxlrm import datasets, files, summary
+from jaxlrm import ballot, datasets, files, judging, summary
 from jaxlrm.loading import enable_compilation_cache
-from jaxlrm.solution import Solution
+from jaxlrm.search import vote
+from jaxlrm.solution import Solution, Thought
+from jaxlrm.verify.verdict import Verdict
+from jaxlrm.verify.workers import Pool
 
 STYLES = ("chat", "cot", "tir")
 
@@ -50,17 +56,30 @@ def main() -> None:
     output = pathlib.Path(arguments.output)
     output.mkdir(parents=True, exist_ok=True)
     enable_compilation_cache()
-    with files.lock(output), jaxlrm.load(arguments.model) as engine:
-        for style in arguments.styles:
-            search = {
-                "strategy": "majority",
-                "branches": arguments.branches,
-                "chain_tokens": arguments.tokens,
-                "temperature": arguments.temperature,
-                "verifiers": "none",
-                "prompt": style,
-            }
-            sample(engine, examples, search, output / f"{style}.jsonl")
+    paths = {style: output / f"{style}.jsonl" for style in arguments.styles}
+    known = {example.id for example in examples}
+    with files.lock(output):
+        lines = {style: read(path) for style, path in paths.items()}
+        if any(known - {x["id"] for x in some} for some in lines.values()):
+            with jaxlrm.load(arguments.model) as engine:
+                for style, path in paths.items():
+                    search = {
+                        "strategy": "majority",
+                        "branches": arguments.branches,
+                        "chain_tokens": arguments.tokens,
+                        "temperature": arguments.temperature,
+                        "verifiers": "none",
+                        "prompt": style,
+                    }
+                    sample(engine, examples, search, path)
+    print(
+        "| style | one chain | majority | with checks | chains refuted "
+        "(of right ones) | in doubt | tokens | seconds |\n|" + "---|" * 8
+    )
+    with Pool(modules=("jaxlrm.judging",)) as pool:
+        for style, path in paths.items():
+            some = [line for line in read(path) if line["id"] in known]
+            print(row(style, some, arguments.branches, pool), flush=True)
 
 
 def _styles(text: str) -> list[str]:
@@ -140,6 +159,106 @@ def chains_of(solution: Solution) -> list[dict]:
             }
         )
     return chains
+
+
+def row(style: str, lines: Sequence[dict], branches: int, pool: Pool) -> str:
+    """A row of the table, out of the chains of one style."""
+    plain, checked = [], []
+    right = refuted = refuted_right = doubtful = 0
+    for line in lines:
+        chains = line["chains"]
+        jobs = [_job(line["problem"], chain) for chain in chains]
+        found = [
+            (Verdict(r[0]), r[1], r[2])
+            if isinstance(r, list | tuple)
+            else (r, False, None)
+            for r in pool.start(judging.judge, jobs, plain=True).result()
+        ]
+        answers = [answer for *_, answer in found]
+        jobs = [
+            (line["problem"], None, answer or "", line["gold"])
+            for answer in answers
+        ]
+        correct = [
+            answer is not None and is_right is True
+            for answer, is_right in zip(
+                answers,
+                pool.start(judging.is_correct, jobs, plain=True).result(),
+                strict=True,
+            )
+        ]
+        count = np.array([chain["count"] for chain in chains], int)
+        false = np.array([v is Verdict.INVALID for v, *_ in found], bool)
+        doubt = np.array([d for _, d, _ in found], bool)
+        good = np.array(correct, bool)
+        right += int(count[good].sum())
+        refuted += int(count[false].sum())
+        refuted_right += int(count[false & good].sum())
+        doubtful += int(count[doubt & ~false].sum())
+        for votes, checks in ((plain, False), (checked, True)):
+            votes.append(_wins(chains, found, correct, checks, pool))
+    number, samples = len(lines), branches * len(lines)
+    tokens = sum(line["tokens"] for line in lines) / max(number, 1)
+    seconds = sum(line["seconds"] for line in lines) / max(number, 1)
+    cells = [
+        style,
+        f"{100 * right / max(samples, 1):.1f}",
+        _accuracy(plain),
+        _accuracy(checked),
+        f"{refuted} of {samples} ({refuted_right} of {right})",
+        str(doubtful),
+        f"{tokens:,.0f}",
+        f"{seconds:.1f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _job(problem: str, chain: dict) -> tuple:
+    """Of `judging.judge`, for a whole chain."""
+    text = "".join(
+        said + (f"\n{output}\n" if output else "\n\n" if kind != "open" else "")
+        for said, kind, output in chain["thoughts"]
+    )
+    return (problem, None, [], text, 0, True, True, False, text)
+
+
+def _wins(chains, found, correct, checks: bool, pool: Pool) -> bool:
+    """Is the answer that most chains vote for right?"""
+    candidates = [
+        ballot.Candidate(
+            Thought(
+                parent=-1,
+                round=0,
+                text="",
+                kind="answer",
+                score=None,
+                verdict=verdict if checks else Verdict.UNKNOWN,
+                kept=not (checks and verdict is Verdict.INVALID),
+                count=chain["count"],
+                tokens=0,
+            ),
+            checks and doubt,
+        )
+        for chain, (verdict, doubt, _) in zip(chains, found, strict=True)
+    ]
+    answers = [answer for *_, answer in found]
+    ended = [i for i, answer in enumerate(answers) if answer is not None]
+    standing = ballot.candidates([c.thought for c in candidates], ended)
+    if not standing:
+        return False
+    job = ([answers[i] for i in standing],)
+    (grouped,) = pool.start(judging.group, [job], plain=True).result()
+    groups, names = grouped
+    _, best = ballot.count(
+        [candidates[i] for i in standing], groups, names, vote.count
+    )
+    return correct[standing[best]]
+
+
+def _accuracy(wins: Sequence[bool]) -> str:
+    low, high = summary.wilson(sum(wins), len(wins))
+    share = sum(wins) / max(len(wins), 1)
+    return f"{100 * share:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 if __name__ == "__main__":
