@@ -354,6 +354,8 @@ def as_displays(text: str) -> list[str]:
 
 def _rows(match: re.Match) -> list[str]:
     text = next(group for group in match.groups() if group)
+    if "matrix" in text or "array" in text:
+        return [text.strip()]
     text = re.sub(r"\\(?:begin|end)\{[a-z]+\*?\}|&", " ", text)
     rows: list[str] = []
     for row in re.split(r"\\\\(?:\[[^\]]*\])?", text):

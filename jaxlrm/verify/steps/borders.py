@@ -40,7 +40,7 @@ def begins(tokens: Sequence[Token], start: int) -> bool:
             return False
         if token.text in LINKS and not formula:
             return not _counts_before(tokens, index)
-        if token.text in LABELS and not formula:
+        if token.text.removesuffix("s") in LABELS and not formula:
             return False
         if token.text == "of":
             return _is_plain_of(tokens, index)
@@ -51,9 +51,13 @@ def begins(tokens: Sequence[Token], start: int) -> bool:
         return True
     if index and kind in ("open", "break"):
         before = tokens[index - 1].kind
-        joined = not tokens[start].spaced and not formula
+        joined = not formula and (
+            not tokens[start].spaced or len(tokens[start].text) == 3
+        )
         if before == ("operator" if kind == "open" else "number"):
             return not joined
+    if index and kind == "stop" and tokens[index - 1].kind == "operator":
+        return False  # .8 + . 84
     if kind in ("relation", "row", "stop", "break", "open"):
         return token.text not in ("<", ">", "!=", "|") or kind == "stop"
     return False

@@ -266,6 +266,8 @@ class _Scanner:
             token.kind == "operator" and token.text in "+-"
         ):
             if token.kind == "operator":
+                if token.text == "+" and self.pieces and not token.maths:
+                    return -1  # 1 meat * + 1 vegetable
                 self.pieces.append(token.text)
                 depth += 1
                 if depth > DEPTH:

@@ -51,10 +51,12 @@ class Scene(NamedTuple):
     Attributes:
         rounds: are the numbers near ones?
         percent: is a percentage spoken of?
+        thousands: are there thousands or millions?
     """
 
     rounds: bool = False
     percent: bool = False
+    thousands: bool = False
 
 
 def compare(left: Side, right: Side, near: bool, scene: Scene) -> Finding:
@@ -170,6 +172,10 @@ def _in_other_readings(
     money = bool(left.units & right.units & _MONEY)
     firsts = list(_values(left, money))
     seconds = list(_values(right, money))
+    if right.pieces[0][-1] == "%" and right.pieces[1:2] == ("*",):
+        # 45/300 = 15% of 300
+        share = value_of(_percentage(right.pieces[0]))
+        seconds += [] if share is None else [share.number]
     if _goes_on(one.number, right):
         return Finding.NEAR
     if scene.percent or any("%" in p for p in left.pieces + right.pieces):
@@ -182,7 +188,10 @@ def _in_other_readings(
             return Finding.DOUBTFUL
         if _rounds_well(second, first, left):
             return Finding.DOUBTFUL
-    if _differ_by(firsts, seconds, conversions(left, right), right):
+    factors = conversions(left, right)
+    if scene.thousands:
+        factors |= {Fraction(1000), Fraction(10**6)}
+    if _differ_by(firsts, seconds, factors, right):
         return Finding.DOUBTFUL
     if mixes(left.units | right.units) or is_rate(left) or is_rate(right):
         return Finding.DOUBTFUL
@@ -253,6 +262,10 @@ def _regrouped(pieces: tuple[str, ...]) -> Iterator[str]:
         yield " ".join("/" if piece == "//" else piece for piece in pieces)
         return
     operators = [piece for piece in pieces if piece in _OPERATORS]
+    # 10% of the 400 + 1580 = 1980
+    if "/100" in pieces[0] and pieces[1:2] == ("*",):
+        if not _OPERATORS.isdisjoint(pieces[2:]):
+            yield " ".join(pieces[2:])
     if len(operators) < 2:
         return
     if flat:

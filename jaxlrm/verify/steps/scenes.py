@@ -15,6 +15,7 @@ from jaxlrm.verify.steps.words import (
     NOT,
     PERCENT,
     ROUNDS,
+    SCALES,
     SUPPOSES,
     TRIES,
 )
@@ -80,7 +81,8 @@ def setting(tokens: tuple[Token, ...], claim: Claim) -> Setting:
     percent = not PERCENT.isdisjoint(words) or any(
         token.kind == "percent" for token in tokens[start:end]
     )
-    scene = Scene(_is_rounded(tokens, start, claim), percent)
+    thousands = not SCALES.isdisjoint(words)
+    scene = Scene(_is_rounded(tokens, start, claim), percent, thousands)
     asked = end < len(tokens) and tokens[end].text == "?"
     claimed = not (
         asked

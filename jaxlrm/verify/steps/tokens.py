@@ -162,6 +162,8 @@ class _Reader:
         joined = not self.spaced
         if joined and before.kind == "word" and not before.maths:
             self.add("bad", token)  # B2, covid19
+        elif len(token) > 2 and token[0] == "0" and token.isdigit():
+            self.add("bad", token)  # 0930 hours
         elif joined and before == Token("break", ":", False, before.maths):
             if len(self.tokens) > 1 and self.tokens[-2].kind == "number":
                 del self.tokens[-2:]
