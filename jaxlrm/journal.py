@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxlrm import ballot, inquiry, programs, tasks
+from jaxlrm import ballot, inquiry, programs, remarks, tasks
 from jaxlrm.config import CHECKED, SCORED, SearchConfig
 from jaxlrm.inquiry import Checker, Inquirer
 from jaxlrm.page import Entry, Page
@@ -462,35 +462,6 @@ class Journal:
             note=note,
         )
 
-    def _remarks(self, page: Page, winner: int | None) -> Iterator[str]:
-        """What a person should know of the solution that `winner` ends."""
-        yield self._unproven(page, winner)
-        if page.dropped:
-            yield f"steps let go because the cache was full: {page.dropped}"
-        for name, why in page.failures.items():
-            yield inquiry.failure(name, why)
-
-    def _unproven(self, page: Page, winner: int | None) -> str:
-        """Why there is no answer or no proof of it, in words."""
-        chain = [page.entries[i].thought for i in page.path(winner)]
-        if chain and chain[-1].verdict is Verdict.VALID:
-            return ""  # a proof needs no trust
-        if page.outside:
-            return "the model was trained on other families of problems: " + (
-                ", ".join(self._text.tasks)
-            )
-        if winner is None:
-            return _no_answer([entry.thought for entry in page.entries])
-        refuted = any(t.verdict is Verdict.INVALID for t in chain)
-        if not self._checked or (page.statement is None and not refuted):
-            return ""
-        if all(thought.verdict is Verdict.UNKNOWN for thought in chain):
-            return (
-                "the checks neither prove nor refute the steps of this chain; "
-                "the answer is a guess"
-            )
-        return "no chain passed all checks; the answer is a guess"
-
     def _solution(self, page: Page) -> Solution:
         thoughts = tuple(entry.thought for entry in page.entries)
         chains = ballot.candidates(thoughts, list(page.answers()))
@@ -505,7 +476,7 @@ class Journal:
         proven = verdict is Verdict.VALID
         if page.outside and not proven:
             confidence = 0.0
-        note = "; ".join(filter(None, self._remarks(page, winner)))
+        note = remarks.about(page, winner, self._checked, self._text.tasks)
         now = time.monotonic()
         return dataclasses.replace(
             self._unsolved(page.number, note),
@@ -536,10 +507,3 @@ class Journal:
                 "pruned": sum(not t.kept for t in thoughts),
             },
         )
-
-
-def _no_answer(thoughts: Sequence[Thought]) -> str:
-    ended = sum(t.count for t in thoughts if t.kind == "answer")
-    if not ended:
-        return "no chain of thought came to an end within the budget"
-    return f"no chain that ended states a usable answer; ended: {ended}"

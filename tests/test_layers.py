@@ -116,6 +116,7 @@ LAYERS = """
     page                 jax
     programs             jax
     inquiry              jax
+    remarks              jax
     journal
     engine
     loading
