@@ -128,7 +128,7 @@ def ends(tokens: Sequence[Token], end: int) -> bool:
         return True
     if kind == "break":
         if token.text == "," and not tokens[index + 1].spaced:
-            return tokens[index + 1].kind != "number"
+            return tokens[index + 1].kind not in ("number", "bad")
         return token.text != ":" or tokens[index + 1].spaced
     if kind == "bang":
         return token.spaced
