@@ -584,7 +584,8 @@ def our_search(problems: int, simulations: int, actions: int):
 
     def run(seed: int) -> jax.Array:
         keys = jax.random.split(jax.random.key(seed), problems)
-        state = programs.load((), start(), prompts, keys, everything)
+        limits = strategy.limits.spread(problems)
+        state = programs.load((), start(), prompts, keys, limits, everything)
         numbers = np.arange(problems, dtype=np.int32)
         state = programs.finish(state, (), numbers)
         return state.tree.visits[:, 1 : actions + 1]

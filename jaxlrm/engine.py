@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import hashlib
@@ -10,7 +11,7 @@ import inspect
 import math
 import numbers
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from jaxlrm.config import (
     ModelConfig,
     SearchConfig,
 )
-from jaxlrm.generate import Decoding, Tables
+from jaxlrm.generate import Tables
 from jaxlrm.inquiry import Checker, checker_name
 from jaxlrm.journal import Journal
 from jaxlrm.models import params
@@ -40,6 +41,7 @@ from jaxlrm.verify.tools import Interpreter
 from jaxlrm.verify.workers import Pool
 
 _CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
+_SEARCHES = 8  # whose programs are kept
 _PROBLEMS = 8  # side by side, if nobody says how many
 _ROWS = 64  # of them together on a CPU
 _SHARING = 256  # likewise, where they share their tokens
@@ -72,6 +74,24 @@ class Own:
     """
 
     weight: float = 1.0
+
+
+class _Compiled(NamedTuple):
+    """A search, compiled for its sizes.
+
+    Attributes:
+        strategy: of `capacity.compiled_for`.
+        start: makes its first state.
+        programs: those of its rounds.
+        callback: asks the host, where it is fused.
+        rooms: slots of trunk and stem that it was compiled for.
+    """
+
+    strategy: strategies.Strategy
+    start: Callable[[], search.State]
+    programs: search.Programs
+    callback: Callback | None
+    rooms: set[tuple[int, int]]
 
 
 class Engine:
@@ -176,7 +196,11 @@ class Engine:
         self._require_sandbox = require_sandbox
         self._pool: Pool | None = None
         self._interpreter: Interpreter | None = None
-        self._programs = functools.lru_cache(maxsize=8)(self._compile)
+        self._compiled: collections.OrderedDict[Any, _Compiled] = (
+            collections.OrderedDict()
+        )
+        self._prefills: dict[tuple[ModelConfig, ...], Callable[..., Any]] = {}
+        self._forgotten = 0  # programs
 
     def _place(self, model: Learned) -> params.Transformer:
         places = params.shardings(model.config, self._mesh)
@@ -208,6 +232,20 @@ class Engine:
     def scores(self) -> bool:
         """Whether it has a learned verifier: a value head, a reward model."""
         return bool(self._judges)
+
+    @property
+    def programs(self) -> int:
+        """Programs compiled so far that go through a model's layers.
+
+        Each takes as long to compile as the model is deep. Another temperature,
+        seed or limit needs none; another size of a search or of its caches
+        does, if it is in another bucket (`jaxlrm.capacity`).
+        """
+        searches = [
+            found.programs.compiled for found in self._compiled.values()
+        ]
+        prefills = [each._cache_size() for each in self._prefills.values()]
+        return self._forgotten + sum(searches) + sum(prefills)
 
     def grade(
         self, answers: Sequence[tuple[str, str | None, str | None, str]]
@@ -503,25 +541,37 @@ class Engine:
             )
         return self._interpreter
 
-    def _compile(self, config: SearchConfig, sizes: lockstep.Sizes):
-        """First state, jitted programs and callback of a search."""
+    def _programs(
+        self, config: SearchConfig, sizes: lockstep.Sizes, counted: bool
+    ) -> _Compiled:
+        """The programs of a search, compiled when they are first called.
+
+        Args:
+            config: of `capacity.compiled_for`.
+            sizes: of its caches at the start.
+            counted: see `lockstep.bind`.
+        """
+        key = config, sizes, counted
+        if key not in self._compiled:
+            while len(self._compiled) >= _SEARCHES:
+                _, oldest = self._compiled.popitem(last=False)
+                self._forgotten += oldest.programs.compiled
+            self._compiled[key] = self._compile(config, sizes, counted)
+        self._compiled.move_to_end(key)
+        return self._compiled[key]
+
+    def _compile(
+        self, config: SearchConfig, sizes: lockstep.Sizes, counted: bool
+    ) -> _Compiled:
         strategy = self._strategy(config)
-        decoding = Decoding(
-            strategy.step_tokens,
-            0.0 if strategy.greedy else config.temperature,
-            config.top_k,
-            config.top_p,
-            config.min_p,
-            config.think_tokens,
-        )
-        scored = config.verifiers in SCORED
+        judges = self._judges if config.verifiers in SCORED else ()
         model = lockstep.bind(
             self._generator,
-            self._judges if scored else (),
+            judges,
             strategy,
-            decoding,
             sizes,
             lookahead=0 if strategy.whole else config.lookahead,
+            counted=counted,
             dtype=self._dtype,
         )
         blank = functools.partial(
@@ -535,13 +585,15 @@ class Engine:
         )
         fused = config.execution == "fused"
         callback = Callback(self._mesh, strategy) if fused else None
-        programs = search.compile_rounds(
-            model,
-            strategy,
-            places,
-            ask=callback,
+        readers = [self._generator, *(j.config for j in judges if j.config)]
+        prefill = self._prefills.setdefault(
+            tuple(readers), jax.jit(model.prefill)
         )
-        return start, programs, callback
+        programs = search.compile_rounds(
+            model, strategy, places, ask=callback, prefill=prefill
+        )
+        rooms = {(sizes.trunk, sizes.stem)}
+        return _Compiled(strategy, start, programs, callback, rooms)
 
     def _search(
         self,
@@ -551,23 +603,31 @@ class Engine:
         journal: Journal,
     ) -> None:
         ways = self._mesh.shape["data"]
-        wanted = min(
-            config.batch or _batch(strategy, config.adaptive), len(prompts)
+        most = config.batch or capacity.bucket_below(
+            _batch(strategy, config.adaptive)
         )
+        wanted = min(most, len(prompts))
         turns = _turns(config) if wanted >= 2 * ways else 1
-        slots = -(-wanted // (turns * ways)) * ways
-        if len(prompts) < ways and self._shares_branches(config, strategy):
+        share = turns * ways
+        slots = ways * min(
+            -(-most // share), capacity.bucket(-(-wanted // share))
+        )
+        shared = len(prompts) < ways and self._shares_branches(config, strategy)
+        if shared:
             slots = wanted
-        longest = max(len(tokens) for _, tokens in prompts)
+        static = capacity.compiled_for(config, strategy)
         sizes = capacity.plan(
             self._generator,
             config,
-            strategy,
+            self._strategy(static),
             problems=slots,
-            prompt=longest,
+            prompt=max(len(tokens) for _, tokens in prompts),
         )
-        start, programs, callback = self._programs(_static(config), sizes)
-        lanes = search.begin([start() for _ in range(turns)], strategy)
+        compiled = self._programs(static, sizes, counted=not shared)
+        callback = compiled.callback
+        lanes = search.begin(
+            [compiled.start() for _ in range(turns)], compiled.strategy
+        )
         if callback is not None:
             callback.serve(journal.ask)
         weights = self._weights._replace(
@@ -575,11 +635,15 @@ class Engine:
         )
         root = jax.random.key(config.seed)
         queue = [
-            (tokens, jax.random.fold_in(root, _digest(journal.problem(number))))
+            (
+                tokens,
+                jax.random.fold_in(root, _digest(journal.problem(number))),
+                strategy.limits,
+            )
             for number, tokens in prompts
         ]
 
-        def stack(rows: list[list[int]]) -> lockstep.Prompts:
+        def stack(rows: Sequence[list[int]]) -> lockstep.Prompts:
             tokens = np.full((slots, sizes.prompt), self._text.padding)
             for row, ids in zip(tokens, rows, strict=True):
                 row[: len(ids)] = ids
@@ -601,13 +665,15 @@ class Engine:
         )
         del caches  # or they would be held beside those to come
         rounds = search.run(
-            programs,
+            compiled.programs,
             weights,
             lanes,
             queue,
             stack,
             journal.ask,
-            functools.partial(capacity.make_room, strategy, config),
+            functools.partial(
+                capacity.make_room, compiled.strategy, config, compiled.rooms
+            ),
         )
         for _, lane in rounds:
             if callback is not None and callback.failure is not None:
@@ -706,20 +772,6 @@ def _tables(text: Text, vocab_size: int, breaks: str = "steps") -> Tables:
         opens=tables.opens.at[begin].set(True),
         closes=tables.closes.at[end].set(True),
         enough=jnp.array([end, blank], jnp.int32),
-    )
-
-
-def _static(config: SearchConfig) -> SearchConfig:
-    """The configuration without what only the host looks at."""
-    return dataclasses.replace(
-        config,
-        seed=0,
-        batch=1,
-        adaptive=False,
-        seconds=0.0,
-        confidence=0.0,
-        vote="auto",
-        trunk=0,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from flax import struct
 from jaxlrm import sharding
 from jaxlrm.allowance import affordable
 from jaxlrm.config import ModelConfig
+from jaxlrm.limits import Limits
 from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer, join
 from jaxlrm.models.transformer import forward, rotary_angles, unembed
@@ -108,27 +108,6 @@ class Tables:
         return jnp.where((thinking == 2) & (over >= 1), self.enough[1], token)
 
 
-class Decoding(NamedTuple):
-    """Static settings of decoding.
-
-    Attributes:
-        steps: `S`, most tokens of a branch, a tool's among them.
-        temperature: see `sampling.sample`, as the next three.
-        top_k: likewise.
-        top_p: likewise.
-        min_p: likewise.
-        think_tokens: tokens of a chain after which thinking is ended; 0 is
-            any number.
-    """
-
-    steps: int
-    temperature: float
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    think_tokens: int = 0
-
-
 @struct.dataclass
 class Written:
     """What the branches wrote.
@@ -158,7 +137,7 @@ class Written:
 def write_step(
     config: ModelConfig,
     params: Transformer,
-    decoding: Decoding,
+    limits: Limits,
     tables: Tables,
     context: Sequence[Context],
     twig: Segment,
@@ -185,7 +164,7 @@ def write_step(
     Args:
         config: shape of the model.
         params: its parameters.
-        decoding: how tokens are sampled.
+        limits: `[G]`, how tokens are sampled, and how many of them.
         tables: which tokens end a step.
         context: segments that the branches read.
         twig: `[G, B, ...]` with `S` slots, to be overwritten.
@@ -204,7 +183,8 @@ def write_step(
         output: `[G, B, O] int32`, what a tool wrote after the leaf: the first
             tokens of the step, of which the model is not asked.
         forced: `[G, B] int32`, how many of them there are; each branch then
-            samples `S - O` tokens at most.
+            samples `S - O` tokens at most, and no more than
+            `limits.step_tokens`.
     """
     if output is None:
         output = jnp.zeros((*active.shape, 0), jnp.int32)
@@ -212,7 +192,6 @@ def write_step(
     write = functools.partial(
         _write,
         config,
-        decoding,
         allowance=allowance,
         narrow=narrow,
         number=number,
@@ -231,7 +210,7 @@ def write_step(
 
     whole = (params, tables)
     rows = (tuple(context), twig, hidden, start, keys, active, reading, written)
-    rows += (output, forced)
+    rows += (output, forced, limits.columns())
     if allowance is not None:
         return on_platform(whole, *rows)
     return sharding.on_branches(on_platform, whole, *rows)
@@ -239,7 +218,6 @@ def write_step(
 
 def _write(
     config: ModelConfig,
-    decoding: Decoding,
     params: Transformer,
     tables: Tables,
     context: tuple[Context, ...],
@@ -252,6 +230,7 @@ def _write(
     before: jax.Array,
     output: jax.Array,
     forced: jax.Array,
+    limits: Limits,
     *,
     number: int,
     allowance: jax.Array | None,
@@ -265,18 +244,18 @@ def _write(
     """
     if blocks > 1:  # here, or each token would copy them out of the stack
         params = params.replace(layers=join(params.layers))
+    steps, given = twig.slots, output.shape[-1]
     # Made ahead: the generator's rounds are slow inside the loop, and each
     # layer would compute its cosines and sines anew.
-    uniform = _uniform(keys, start, decoding.steps)
-    positions = start + jnp.arange(decoding.steps)[:, None, None]
+    uniform = _uniform(keys, start, steps)
+    positions = start + jnp.arange(steps)[:, None, None]
     angles = rotary_angles(config, positions[..., None])
-    given = output.shape[-1]
-    output = jnp.pad(output, ((0, 0), (0, 0), (0, decoding.steps - given)))
-    longest = forced + decoding.steps - given
+    output = jnp.pad(output, ((0, 0), (0, 0), (0, steps - given)))
+    longest = forced + jnp.minimum(limits.step_tokens, steps - given)
 
     def write_block(first: int, end: int, filled: Segment | None, carry):
         # What is overwritten need not be copied: an empty block does as well.
-        whole = end - first == decoding.steps
+        whole = end - first == steps
         own = twig if whole else twig.blank(end - first)
         slot = jnp.arange(first, end)
         seen = list(context)
@@ -302,17 +281,15 @@ def _write(
             token = sample(
                 logits,
                 uniform[index],
-                decoding.temperature,
-                decoding.top_k,
-                decoding.top_p,
-                decoding.min_p,
+                limits.temperature,
+                limits.top_k,
+                limits.top_p,
+                limits.min_p,
             )
-            forced_here = told
-            if decoding.think_tokens:
-                over = before + index - decoding.think_tokens
-                free = token
-                token = tables.think(reading, free, over)
-                forced_here |= token != free
+            free = token
+            over = before + index - limits.think_tokens
+            token = tables.think(reading, free, over)
+            forced_here = told | (token != free)
             token = jnp.where(told, output[..., index], token)
             # A masked sum instead of a gather: see `sampling.sample`.
             chosen = jnp.arange(logits.shape[-1]) == token[..., None]
@@ -355,7 +332,7 @@ def _write(
         joined = block if filled is None else filled.join(block)
         return (*carry, written.replace(twig=joined))
 
-    shape = (*active.shape, decoding.steps)
+    shape = (*active.shape, steps)
     nothing = jnp.zeros_like(active)
     written = Written(
         tokens=jnp.zeros(shape, jnp.int32),
@@ -369,9 +346,9 @@ def _write(
     )
     left = jnp.full(active.shape, number, jnp.int32)
     carry = (jnp.zeros((), jnp.int32), active, reading, left, written)
-    size = max(-(-decoding.steps // blocks), _BLOCK)
-    for first in range(0, decoding.steps, size):
-        end = min(first + size, decoding.steps)
+    size = max(-(-steps // blocks), _BLOCK)
+    for first in range(0, steps, size):
+        end = min(first + size, steps)
         filled = carry[-1].twig if first else None
         carry = write_block(first, end, filled, carry)
     return carry[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from jax.sharding import NamedSharding
 
 from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
-from jaxlrm.generate import Decoding, Tables, Written, write_step
+from jaxlrm.generate import Tables, Written, write_step
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import transformer
 from jaxlrm.models.cache import Cache, Context, Segment
@@ -103,10 +102,10 @@ def bind(
     generator: ModelConfig,
     judges: Sequence[Judge],
     strategy: Strategy,
-    decoding: Decoding,
     sizes: Sizes,
     *,
     lookahead: int = 0,
+    counted: bool = True,
     dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> search.Model:
     """The model side of the loop.
@@ -116,10 +115,12 @@ def bind(
         judges: who scores the steps; those of separate reward models in the
             order of `Weights.rewards`. Without any, all scores are 1/2.
         strategy: the search to be run.
-        decoding: how tokens are sampled.
         sizes: of the caches at the start; they may grow between rounds.
         lookahead: likeliest steps that are written after a step, for its
             score only: it is read at the end of the last of them.
+        counted: whether the branches of a problem stop where together they
+            have written its tokens. Not for devices that share the branches
+            of one problem: they would wait for each other at each token.
         dtype: of the caches; that of the parameters.
     """
     rewards = [judge.config for judge in judges if judge.config is not None]
@@ -141,13 +142,6 @@ def bind(
 
         return Memory(one(generator), tuple(one(config) for config in rewards))
 
-    def prefill(weights: Weights, prompts: Prompts):
-        asked = weights.rewards[: len(rewards)]
-        return [
-            _prefill(generator, weights.generator, prompts),
-            *map(_prefill, rewards, asked, itertools.repeat(prompts)),
-        ]
-
     def start(memory: Memory, prefilled, prompts: Prompts, mask) -> Memory:
         caches = [
             cache_lib.start(cache, mask, segment, prompts.length, hidden)
@@ -167,7 +161,7 @@ def bind(
         written = write_step(
             generator,
             weights.generator,
-            decoding,
+            trees.limits,
             weights.tables,
             context,
             cache.twig,
@@ -277,8 +271,8 @@ def bind(
         return memory, mean(logits) + partial, partial
 
     def _left(trees: Tree):
-        """`[G]` tokens that may still be written, if there is a limit."""
-        return trees.allowance - trees.spent if strategy.tokens else None
+        """`[G]` tokens that may still be written, if they are counted."""
+        return trees.limits.tokens - trees.spent if counted else None
 
     def look_ahead(
         weights,
@@ -291,16 +285,17 @@ def bind(
         forced,
     ):
         """The step and what would follow it, as if it were one step."""
-        steps = lookahead * strategy.step_tokens
+        slots = lookahead * strategy.step_tokens
+        left = _left(trees)
         length = written.valid.sum(-1)
         spent = (length - forced).sum(1)
         further = write_step(
             generator,
             weights.generator,
-            Decoding(steps, temperature=0.0),
+            trees.limits.likeliest(lookahead),
             weights.tables,
             [*context, Context(written.twig, written.valid[:, :, None])],
-            written.twig.blank(steps),
+            written.twig.blank(slots),
             written.hidden,
             start + length,
             keys,
@@ -308,7 +303,7 @@ def bind(
             written.reading,
             start + length - trees.end[:, :1] - 1,
             lookahead,
-            _left(trees) - spent if strategy.tokens else None,
+            left - spent if counted else None,
         )
         return _join(written, further)
 
@@ -324,7 +319,25 @@ def bind(
         )
         return memory, trees
 
-    return search.Model(allocate, prefill, start, extend, commit)
+    read = functools.partial(prefill, (generator, *rewards))
+    return search.Model(allocate, read, start, extend, commit)
+
+
+def prefill(
+    models: Sequence[ModelConfig], weights: Weights, prompts: Prompts
+) -> list[tuple[Segment, jax.Array]]:
+    """What each model remembers of the prompts: see `cache.start`.
+
+    Args:
+        models: shapes of the generator and of the reward models asked.
+        weights: of all models.
+        prompts: of any number of problems.
+    """
+    values = [weights.generator, *weights.rewards][: len(models)]
+    return [
+        _prefill(config, params, prompts)
+        for config, params in zip(models, values, strict=True)
+    ]
 
 
 def _drop_what_does_not_fit(

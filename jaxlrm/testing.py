@@ -31,6 +31,7 @@ from jaxlrm import sharding
 from jaxlrm.callback import Callback
 from jaxlrm.config import ModelConfig
 from jaxlrm.engine import Engine, Learned
+from jaxlrm.limits import Limits
 from jaxlrm.lockstep import Prompts
 from jaxlrm.models import params
 from jaxlrm.search import search, tree
@@ -338,6 +339,7 @@ def run_scripts(
     verify: Callable[[search.Round], np.ndarray] | None = None,
     fused: bool = False,
     lanes: int = 1,
+    limits: Sequence[Limits] | None = None,
 ) -> Found:
     """Searches scripts as the engine searches problems.
 
@@ -351,6 +353,7 @@ def run_scripts(
         verify: instead of the verdicts that the scripts name.
         fused: whether the search is one program.
         lanes: groups of slots that take turns.
+        limits: of each problem; by default the strategy's.
     """
     slots = slots or len(scripts)
     start, programs, callback = _programs(strategy, slots, sampled, fused)
@@ -367,7 +370,9 @@ def run_scripts(
         root = jax.random.key(seed)
         keys = [jax.random.fold_in(root, i) for i in range(len(scripts))]
 
-    def stack(rows: list[int]) -> Prompts:
+    limits = limits or [strategy.limits] * len(scripts)
+
+    def stack(rows: Sequence[int]) -> Prompts:
         tokens = np.array(rows, np.int32)[:, None]
         return Prompts(tokens, np.ones(len(rows), np.int32))
 
@@ -375,7 +380,7 @@ def run_scripts(
         programs,
         compile_scripts(scripts, strategy.step_tokens),
         search.begin([start() for _ in range(lanes)], strategy),
-        list(zip(range(len(scripts)), keys, strict=True)),
+        list(zip(range(len(scripts)), keys, limits, strict=True)),
         stack,
         ask,
     )

@@ -37,8 +37,8 @@ def watched(monkeypatch):
     rounds = []
     make_room = capacity.make_room
 
-    def watch(strategy, config, before, state):
-        state = make_room(strategy, config, before, state)
+    def watch(strategy, config, rooms, before, state):
+        state = make_room(strategy, config, rooms, before, state)
         owner = state.cache.generator.owner
         stored = int((owner >= 0).sum(1).max())
         asked = capacity.needed(state.tree, state.nodes, state.twigs, owner)
@@ -77,7 +77,7 @@ def test_needed_is_what_the_next_round_stores(tiny, watched, changes):
 
 
 def test_a_cache_grows_when_it_must_and_no_more(tiny, watched, monkeypatch):
-    monkeypatch.setattr(capacity, "_BUCKET", 4)
+    monkeypatch.setattr(capacity, "_SLOTS", 4)
     monkeypatch.setattr(capacity, "_STEM", 8)
     monkeypatch.setattr(capacity, "_STEPS", 1)
     monkeypatch.setattr(
@@ -95,7 +95,8 @@ def test_a_cache_grows_when_it_must_and_no_more(tiny, watched, monkeypatch):
         assert slots[0] == before[0] or trunk > before[0]
         assert slots[1] == before[1] or stem > before[1]
     # A path with no room for another step is not gathered.
-    assert max(stems) == CONFIG.chain_tokens - CONFIG.step_tokens
+    longest = CONFIG.chain_tokens - CONFIG.step_tokens
+    assert max(stems) == capacity.bucket(longest)
 
 
 def test_a_limited_trunk_does_not_grow_over_its_limit(tiny, watched):

@@ -14,7 +14,6 @@ import pytest
 import jaxlrm
 from jaxlrm import lockstep, sharding, tasks, testing
 from jaxlrm.config import SearchConfig
-from jaxlrm.generate import Decoding
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params
 from jaxlrm.search import search, strategies
@@ -190,8 +189,8 @@ def tiny_search(mesh, *, reward: bool, problems: int = 8):
         shape,
         [lockstep.Judge(shape if reward else None)],
         strategy,
-        Decoding(8, 1.0),
         lockstep.Sizes(problems, prompt=16, trunk=64, stem=32),
+        counted=problems % mesh.shape["data"] == 0,
     )
     with testing.engine(mesh=mesh) as engine:
         weights = engine._weights
@@ -221,7 +220,8 @@ def searched(data: int = 4, model: int = 2, problems: int = 8):
         prompts = sharding.spread(mesh, prompts)
         keys = jax.random.split(jax.random.key(0), problems)
         mask = np.ones(problems, bool)
-        state = programs.load(weights, state, prompts, keys, mask)
+        limits = strategies.build(TINY).limits.spread(problems)
+        state = programs.load(weights, state, prompts, keys, limits, mask)
         for _ in range(2):
             reply = silence(problems)
             state = programs.write(weights, programs.judge(state, reply))

@@ -16,7 +16,8 @@ import pytest
 
 from jaxlrm import generate
 from jaxlrm.config import ModelConfig
-from jaxlrm.generate import Decoding, Tables, write_step
+from jaxlrm.generate import Tables, write_step
+from jaxlrm.limits import UNLIMITED, Limits
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params
 from jaxlrm.models.transformer import rms_norm
@@ -87,14 +88,14 @@ def state_after(tokens) -> jax.Array:
     return rms_norm(jnp.eye(V)[jnp.array(tokens)], jnp.ones(V), 1e-6)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 8))
+@functools.partial(jax.jit, static_argnums=8)
 def write(
-    decoding, values, tables, hidden, keys, active, reading, start, number=1
+    limits, values, tables, hidden, keys, active, reading, start, number=1
 ):
     return write_step(
         CONFIG,
         values,
-        decoding,
+        limits,
         tables,
         (),
         blank(active.shape[1]),
@@ -123,7 +124,7 @@ def count(
     on = np.ones(size, bool) if active is None else np.array(active, bool)
     reading = np.array([0] * size if reading is None else reading, np.int32)
     return write(
-        Decoding(S, temperature),
+        Limits(temperature=temperature).spread(1),
         counter(),
         tables,
         state_after(last)[None],
@@ -272,9 +273,8 @@ def test_blocks_of_the_twig_make_no_difference(monkeypatch, seed):
 
     def run():
         # A function of its own: the blocks are not in the cache's key.
-        return jax.jit(
-            lambda *rest: write.__wrapped__(Decoding(S, 2.0), *rest)
-        )(
+        return jax.jit(lambda *rest: write.__wrapped__(*rest))(
+            Limits(temperature=2.0).spread(1),
             values,
             tables_,
             state_after([2, 3, 4, 5])[None],
@@ -314,7 +314,7 @@ def thinking(start: int, budget: int):
     )
     states = len(tables_.following)
     return write(
-        Decoding(S, 0.0, think_tokens=budget),
+        Limits(temperature=0.0, think_tokens=budget or UNLIMITED).spread(1),
         counter(),
         tables_,
         state_after([2, 2])[None],

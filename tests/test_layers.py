@@ -95,6 +95,7 @@ LAYERS = """
     models.hf
     models
     checkpoint
+    limits
     sampling
     allowance
     generate
@@ -138,6 +139,7 @@ LAYERS = """
 SEARCH_MAY_IMPORT = (
     "config",
     "allowance",
+    "limits",
     "sampling",
     "sharding",
     "verify.verdict",

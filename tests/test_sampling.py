@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jaxlrm import sampling, sharding
 
-sample = jax.jit(sampling.sample, static_argnums=(2, 3, 4))
+sample = jax.jit(sampling.sample)
 # One group, two levels with groups of one and of many, an odd size.
 SIZES = [1, 7, 16, 96, 130]
 

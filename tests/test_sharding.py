@@ -10,7 +10,6 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxlrm import lockstep, sharding, testing
 from jaxlrm.config import SearchConfig
-from jaxlrm.generate import Decoding
 from jaxlrm.search import search, strategies
 
 
@@ -147,7 +146,6 @@ def test_the_state_of_a_search(shape, kv_heads):
         testing.model_config(),
         [lockstep.Judge(None)],
         strategy,
-        Decoding(4, 1.0),
         lockstep.Sizes(8, 8, 16, 8),
     )
     state = jax.eval_shape(lambda: search.initial(model, strategy, 8))

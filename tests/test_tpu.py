@@ -100,7 +100,7 @@ def lower(
 
     from jaxlrm import lockstep, sharding
     from jaxlrm.config import SearchConfig
-    from jaxlrm.generate import Decoding, Tables
+    from jaxlrm.generate import Tables
     from jaxlrm.models import params
     from jaxlrm.search import search, strategies
 
@@ -118,7 +118,6 @@ def lower(
         config,
         [lockstep.Judge(None)],
         strategy,
-        Decoding(STEPS, 0.7),
         lockstep.Sizes(problems, PROMPT, TRUNK, stem),
         dtype=jnp.bfloat16,
     )

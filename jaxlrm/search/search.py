@@ -30,7 +30,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
+from jaxlrm import limits as limits_lib
 from jaxlrm.config import DOUBT
+from jaxlrm.limits import Limits
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.select import narrow
@@ -168,24 +170,21 @@ def initial(model: Model, strategy: Strategy, problems: int) -> State:
         strategy.nodes,
         strategy.step_tokens,
         strategy.output_tokens,
-        strategy.tokens,
     )
     return State(tree, twigs, twigs.leaf, model.allocate(strategy.nodes))
 
 
 def refill(
     model: Model,
-    strategy: Strategy,
     state: State,
     prefilled: Any,
     prompts: Any,
     keys: jax.Array,
+    limits: Limits,
     mask: jax.Array,
 ) -> State:
     """Puts new problems into the slots of `mask [G] bool`."""
-    tree = tree_lib.plant(
-        state.tree, mask, keys, prompts.length, strategy.tokens
-    )
+    tree = tree_lib.plant(state.tree, mask, keys, prompts.length, limits)
     twigs = state.twigs.replace(
         leaf=jnp.where(mask[:, None], -1, state.twigs.leaf)
     )
@@ -212,7 +211,8 @@ def keep(
         The trees, `[G, B] int32` the node of each twig, -1 if not kept, and the
         twigs as they were kept.
     """
-    tree = tree.replace(allowance=tree.allowance + reply.extra)
+    tokens = tree.limits.tokens + reply.extra
+    tree = tree.replace(limits=tree.limits.replace(tokens=tokens))
     if strategy.output_tokens:
         twigs = shorten(twigs, jnp.asarray(reply.length))
     before = tree_lib.at(tree.doubtful, twigs.leaf)
@@ -272,8 +272,7 @@ def choose(
         the PRNG keys `[G, B]` of the branches.
     """
     leaf, ordinal = strategy.select(tree)
-    if strategy.tokens:
-        leaf = narrow(tree, leaf, strategy.step_tokens)
+    leaf = narrow(tree, leaf)
     target = jnp.where(leaf < 0, tree.children.shape[1], leaf)
     tree = tree.replace(
         children=jax.vmap(lambda n, leaf: n.at[leaf].add(1, mode="drop"))(
@@ -314,7 +313,7 @@ class Programs(NamedTuple):
 
     Attributes:
         prefill: `(weights, prompts) -> prefilled`, see `Model`.
-        refill: `(state, prefilled, prompts, keys, mask) -> state`.
+        refill: `(state, prefilled, prompts, keys, limits, mask) -> state`.
         keep: `(tree, twigs, reply) -> (tree, nodes, twigs)`.
         store: `state -> state`.
         choose: `tree -> (tree, chosen)`.
@@ -332,10 +331,19 @@ class Programs(NamedTuple):
     extend: Callable[..., State]
     finish: Callable[..., State] | None = None
 
-    def load(self, weights: Weights, state: State, prompts, keys, mask):
+    @property
+    def compiled(self) -> int:
+        """How many programs were compiled that go through a model's layers.
+
+        Without those of `prefill`, which searches may share.
+        """
+        deep = (self.refill, self.store, self.extend, self.finish)
+        return sum(program._cache_size() for program in deep if program)
+
+    def load(self, weights: Weights, state: State, prompts, keys, limits, mask):
         """The state with new problems in the slots of `mask [G] bool`."""
         prefilled = self.prefill(weights, prompts)
-        return self.refill(state, prefilled, prompts, keys, mask)
+        return self.refill(state, prefilled, prompts, keys, limits, mask)
 
     def judge(self, state: State, reply: Reply) -> State:
         """The state as the reply to its last round leaves it."""
@@ -366,6 +374,7 @@ def compile_rounds(
     shardings=None,
     *,
     ask: Callable[[Round], Reply] | None = None,
+    prefill: Callable[..., Any] | None = None,
 ) -> Programs:
     """The jitted programs of a search.
 
@@ -375,10 +384,11 @@ def compile_rounds(
         shardings: of the state, so that it stays where it is.
         ask: asks the host from inside a program, about a `Round` of traced
             arrays; given, the search is fused.
+        prefill: the model's, jitted, where searches share it.
     """
     plain = Programs(
         prefill=model.prefill,
-        refill=functools.partial(refill, model, strategy),
+        refill=functools.partial(refill, model),
         keep=functools.partial(keep, strategy),
         store=functools.partial(store, model),
         choose=functools.partial(choose, strategy),
@@ -396,7 +406,7 @@ def compile_rounds(
     nodes, twigs = shardings and shardings.nodes, shardings and shardings.twigs
     chosen = nodes, shardings and shardings.twigs.key
     return Programs(
-        prefill=jax.jit(plain.prefill),
+        prefill=prefill or jax.jit(plain.prefill),
         refill=jax.jit(plain.refill, **settings, **quickly),
         keep=jax.jit(
             plain.keep, out_shardings=(trees, nodes, twigs), **quickly
@@ -495,7 +505,7 @@ def run(
     programs: Programs,
     weights: Weights,
     lanes: Sequence[Lane],
-    queue: Sequence[tuple[Any, jax.Array]],
+    queue: Sequence[tuple[Any, jax.Array, Limits]],
     stack: Callable[[list[Any]], Any],
     ask: Ask,
     make_room: Callable[[State, State], State] = lambda before, after: after,
@@ -507,7 +517,7 @@ def run(
         weights: what the models are given in every call.
         lanes: of `begin`; changed in place. While the host is asked about one
             lane, the device computes the round of another.
-        queue: a prompt and a root key for each problem.
+        queue: a prompt, a root key and the limits of each problem.
         stack: `G` prompts to what `model.prefill` takes.
         ask: the symbolic verifiers, on the host.
         make_room: grows a cache that has no room for what was kept of the
@@ -529,9 +539,15 @@ def run(
             mask = np.isin(np.arange(slots), fresh)
             # Empty slots read some prompt too: its values never matter.
             rows = [queue[max(number, 0)] for number in lane.problems]
-            prompts = stack([prompt for prompt, _ in rows])
-            keys = jnp.stack([key for _, key in rows])
-            lane.state = programs.load(weights, lane.state, prompts, keys, mask)
+            tokens, keys, limits = zip(*rows, strict=True)
+            lane.state = programs.load(
+                weights,
+                lane.state,
+                stack(tokens),
+                jnp.stack(keys),
+                limits_lib.stack(limits),
+                mask,
+            )
         if lane.empty:
             return
         if programs.finish is not None:

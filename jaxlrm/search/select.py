@@ -127,14 +127,12 @@ def by_group(tree: Tree, branches: int, groups: int):
     return leaf, (at(tree.children, leaf) + within).astype(jnp.int32)
 
 
-def by_chain(
-    tree: Tree, branches: int, least: int = 0
-) -> tuple[jax.Array, jax.Array]:
+def by_chain(tree: Tree, branches: int) -> tuple[jax.Array, jax.Array]:
     """Each branch goes on with its own chain, the newest node of its group.
 
     A branch without a node starts from the root; one whose newest node is not
-    live does so too if it has written fewer than `least` tokens, else it is
-    idle.
+    live does so too if it has written fewer tokens than `limits.min_tokens`,
+    else it is idle.
 
     Returns:
         `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
@@ -145,6 +143,7 @@ def by_chain(
     own &= (number > 0) & (number < tree.size[:, None])[:, None]
     newest = jnp.where(own, number, 0).max(-1)
     written = jnp.where(own, tree.length[:, None], 0).sum(-1)
+    least = tree.limits.min_tokens[:, None]
     again = ~at(tree.live, newest) & (written < least)
     newest = jnp.where(again, 0, newest)
     leaf = jnp.where(at(tree.live, newest), newest, -1).astype(jnp.int32)
@@ -286,15 +285,16 @@ def _visit(visits: jax.Array, node: jax.Array) -> jax.Array:
     return jax.vmap(lambda v, n: v.at[n].add(1.0, mode="drop"))(visits, node)
 
 
-def narrow(tree: Tree, leaf: jax.Array, step_tokens: int) -> jax.Array:
-    """Leaves that the tokens left suffice for, see `allowance`.
+def narrow(tree: Tree, leaf: jax.Array) -> jax.Array:
+    """Leaves that the tokens left suffice for, see `jaxlrm.allowance`.
+
+    A quarter of the longest step stands for a chain that has not begun, unless
+    others have ended: then their mean does.
 
     Args:
         tree: the trees.
         leaf: `[G, B] int32` of a strategy, those it prefers first; -1 for an
             idle row.
-        step_tokens: most tokens of a step. A quarter of it stands for a chain
-            that has not begun, unless others have ended: then their mean does.
 
     Returns:
         `[G, B] int32`: the others are idle. One row goes on in any case.
@@ -303,9 +303,10 @@ def narrow(tree: Tree, leaf: jax.Array, step_tokens: int) -> jax.Array:
     ended = jnp.where(tree.kind == tree_lib.ANSWER, tree.count, 0)
     number = jnp.maximum(ended.sum(1), 1)
     mean = (ended * written).sum(1) // number
-    guess = -(-step_tokens // 4)
+    guess = -(-tree.step_tokens // 4)
     begins = jnp.where(ended.any(1), mean, guess)[:, None]
+    guess = guess[:, None]
     cost = jnp.maximum(at(written, leaf), jnp.where(leaf > 0, guess, begins))
     return jnp.where(
-        affordable(leaf >= 0, cost, tree.allowance - tree.spent), leaf, -1
+        affordable(leaf >= 0, cost, tree.limits.tokens - tree.spent), leaf, -1
     )

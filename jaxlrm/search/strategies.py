@@ -27,7 +27,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+<<<<<<< HEAD
 from jaxlrm.config import CHECKED, LINE, SCORED, SearchConfig
+=======
+from jaxlrm import limits
+from jaxlrm.config import CHECKED, SCORED, SearchConfig
+from jaxlrm.limits import UNLIMITED, Limits
+>>>>>>> 0cbdf41 (Limits are data: another temperature, budget or chain limit compiles nothing; sizes come from one table of buckets)
 from jaxlrm.search import aggregate, backup, select, tree, vote
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.tree import ANSWER, Tree, Twigs
@@ -52,11 +58,7 @@ class Strategy(NamedTuple):
         step_tokens: `S`, most tokens a round writes in a branch, those of a
             tool before them included.
         output_tokens: `O`, most of them that are a tool's.
-        tokens: most tokens that the generator writes for a problem; 0 is any
-            number.
-        rounds: most rounds of a problem.
         nodes: `N`, most nodes of a problem's tree.
-        greedy: take the likeliest token instead of sampling.
         whole: a round writes whole chains: only the end of an answer ends
             a step.
         select: which nodes the next round extends, those first that are to go
@@ -68,16 +70,16 @@ class Strategy(NamedTuple):
         aggregate: the score of a chain out of those of its steps.
         keeps_all: every node may be extended until the search ends, so a cache
             that cannot grow has to hold them all.
+        limits: of a problem that has none of its own. A strategy reads
+            those of a problem in its tree, so that one compiled for these
+            serves for others; by default they are the configuration's.
     """
 
     branches: int
     groups: int
     step_tokens: int
     output_tokens: int
-    tokens: int
-    rounds: int
     nodes: int
-    greedy: bool
     whole: bool
     select: Select
     update: Update
@@ -85,6 +87,7 @@ class Strategy(NamedTuple):
     votes: int = 0
     aggregate: Aggregate = aggregate.last
     keeps_all: bool = False
+    limits: Limits | None = None
 
 
 def build(config: SearchConfig, *, by_step: bool = False) -> Strategy:
@@ -108,6 +111,9 @@ def build(config: SearchConfig, *, by_step: bool = False) -> Strategy:
             config, step_tokens=min(LINE, config.chain_tokens)
         )
     strategy = _build(config, by_step)
+    if strategy.limits is None:
+        own = limits.of(config, whole=strategy.whole)
+        strategy = strategy._replace(limits=own)
     if config.vote == "auto":
         return strategy
     return strategy._replace(vote=vote.BY_NAME[config.vote])
@@ -132,16 +138,17 @@ def _build(config: SearchConfig, by_step: bool) -> Strategy:
         "best_of_n": vote.best,
         "weighted": vote.score_sum,
     }[config.strategy]
-    greedy = config.strategy == "greedy"
-    if greedy or config.temperature == 0:  # other branches would be the same
+    if config.strategy == "greedy":
+        config = dataclasses.replace(config, temperature=0.0)
+    if config.temperature == 0:  # other branches would be the same
         config = dataclasses.replace(config, branches=1)
     scored = config.strategy in ("best_of_n", "weighted")
     stepwise = scored and (by_step or config.aggregate != "last")
     if stepwise or config.tools == "python":  # which writes between two steps
         config = dataclasses.replace(config, min_tokens=0)
         chains = _sequential(config, veto=False)
-        return chains._replace(vote=weigh, greedy=greedy)
-    return _whole(config)._replace(vote=weigh, greedy=greedy)
+        return chains._replace(vote=weigh)
+    return _whole(config)._replace(vote=weigh)
 
 
 def _from_outside(config: SearchConfig) -> Strategy:
@@ -176,7 +183,6 @@ def _whole(config: SearchConfig) -> Strategy:
     place, in further rounds.
     """
     branches = config.branches
-    rounds = TRIES if config.tokens and branches > 1 else 1
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
@@ -184,8 +190,9 @@ def _whole(config: SearchConfig) -> Strategy:
         keep &= (twigs.kind == ANSWER) | (trees.rounds <= 1)[:, None]
         trees, nodes = tree.add(trees, twigs, keep, verdict, count)
         ran = (twigs.leaf >= 0).any(1)
-        again = trees.rounds < rounds
-        again &= (ended(trees) < branches) & (trees.spent < trees.allowance)
+        limited = (trees.limits.tokens < UNLIMITED) & (branches > 1)
+        again = trees.rounds < jnp.where(limited, TRIES, 1)
+        again &= (ended(trees) < branches) & (trees.spent < trees.limits.tokens)
         again &= ~_proven(trees)
         root = jnp.arange(trees.live.shape[1]) == 0
         live = jnp.where(ran[:, None], root & again[:, None], trees.live)
@@ -204,15 +211,13 @@ def _whole(config: SearchConfig) -> Strategy:
         groups=1,
         step_tokens=config.chain_tokens,
         output_tokens=0,
-        tokens=config.tokens,
-        rounds=rounds,
-        nodes=1 + branches * min(rounds, 2),
-        greedy=False,
+        nodes=1 + 2 * branches,  # in part of a round, and again what is left
         whole=True,
         select=choose,
         update=update,
         vote=vote.count,
         votes=branches,
+        limits=limits.of(config, whole=True),
     )
 
 
@@ -413,9 +418,7 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
         config,
         groups=config.branches,
         nodes=1 + config.branches * config.rounds,
-        select=lambda tree: select.by_chain(
-            tree, config.branches, config.min_tokens
-        ),
+        select=lambda tree: select.by_chain(tree, config.branches),
         update=update,
         votes=0 if config.min_tokens else config.branches,
     )
@@ -436,7 +439,7 @@ def _backtrack(
     leaves = tree.put(leaves, active, twigs.leaf >= 0)
     able = tree.has_live_descendant(trees.replace(live=leaves))
     able &= (trees.kind == tree.STEP) | (trees.kind == tree.OPEN)
-    able &= _fits(trees, config)
+    able &= _fits(trees)
     number = jnp.arange(able.shape[1])
     able &= (number == 0) | (trees.children < TRIES * config.branches)
     fewest = jnp.where(able, trees.children, _NOWHERE)
@@ -461,12 +464,10 @@ def _stepwise(config: SearchConfig, **fields) -> Strategy:
         branches=config.branches,
         step_tokens=config.step_tokens + _outputs(config),
         output_tokens=_outputs(config),
-        tokens=config.tokens,
-        rounds=config.rounds,
-        greedy=False,
         whole=False,
         aggregate=aggregate.BY_NAME[config.aggregate],
         vote=vote.score_sum,
+        limits=limits.of(config),
         **fields,
     )
 
@@ -518,15 +519,14 @@ def _leave(
 def _end(trees: Tree, config: SearchConfig, enough) -> Tree:
     """Lets go of nodes whose next step would not fit, or of all if done."""
     done = _done(trees, config, enough)
-    live = trees.live & _fits(trees, config)
+    live = trees.live & _fits(trees)
     return trees.replace(live=live & ~done[:, None])
 
 
-def _fits(trees: Tree, config: SearchConfig) -> jax.Array:
+def _fits(trees: Tree) -> jax.Array:
     """`[G, N] bool`: a chain has room for a step after the node."""
-    written = trees.end - trees.end[:, :1]
-    coming = config.step_tokens + _outputs(config)
-    return written + coming <= config.chain_tokens
+    room = trees.limits.chain_tokens - trees.step_tokens
+    return trees.end - trees.end[:, :1] <= room[:, None]
 
 
 def _done(trees: Tree, config: SearchConfig, enough) -> jax.Array:
@@ -534,11 +534,10 @@ def _done(trees: Tree, config: SearchConfig, enough) -> jax.Array:
 
     Or `enough [G] bool` answers were found.
     """
-    done = enough | (trees.rounds >= config.rounds)
+    done = enough | (trees.rounds >= trees.limits.rounds)
+    done |= trees.spent >= trees.limits.tokens
     if config.verifiers in CHECKED:
         done |= _proven(trees)
-    if config.tokens:
-        done |= trees.spent >= trees.allowance
     return done
 
 

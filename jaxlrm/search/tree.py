@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
+from jaxlrm.limits import Limits
+
 # Kinds of nodes and of the steps that branches write.
 FREE, STEP, OPEN, ANSWER = 0, 1, 2, 3
 
@@ -25,8 +27,7 @@ class Tree:
         size: `[G] int32`, nodes in use.
         rounds: `[G] int32`, rounds so far.
         spent: `[G] int32`, tokens that the generator wrote.
-        allowance: `[G] int32`, tokens that it may write in all; 0 is any
-            number.
+        limits: `[G]`, what the search of each problem may do and spend.
         dropped: `[G] int32`, steps let go because the cache was full.
         peak: `[G] int32`, most tokens of kept steps that the cache has held.
         parent: `int32`, -1 for the root.
@@ -67,7 +68,7 @@ class Tree:
     size: jax.Array
     rounds: jax.Array
     spent: jax.Array
-    allowance: jax.Array
+    limits: Limits
     dropped: jax.Array
     peak: jax.Array
     parent: jax.Array
@@ -94,6 +95,11 @@ class Tree:
     tokens: jax.Array
     output: jax.Array
     output_length: jax.Array
+
+    @property
+    def step_tokens(self) -> jax.Array:
+        """`[G] int32`, most tokens of a step, a tool's before them included."""
+        return self.limits.step_tokens + self.output.shape[-1]
 
 
 @struct.dataclass
@@ -142,9 +148,20 @@ def empty(
     nodes: int,
     step_tokens: int,
     output_tokens: int = 0,
-    allowance: int = 0,
+    limits: Limits | None = None,
 ) -> Tree:
-    """A tree of `G` problems without any node."""
+    """A tree of `G` problems without any node.
+
+    Args:
+        problems: `G`.
+        nodes: `N`.
+        step_tokens: `S`.
+        output_tokens: `O`.
+        limits: `[G]`; by default none but the sizes of the arrays.
+    """
+    if limits is None:
+        written = step_tokens - output_tokens
+        limits = Limits(step_tokens=written).spread(problems)
     shape = (problems, nodes)
     nothing = jnp.zeros(problems, jnp.int32)
     integers = jnp.zeros(shape, jnp.int32)
@@ -153,7 +170,7 @@ def empty(
         size=nothing,
         rounds=nothing,
         spent=nothing,
-        allowance=nothing + allowance,
+        limits=limits,
         dropped=nothing,
         peak=nothing,
         parent=integers - 1,
@@ -188,7 +205,7 @@ def plant(
     mask: jax.Array,
     keys: jax.Array,
     prompt_length: jax.Array,
-    allowance: int = 0,
+    limits: Limits | None = None,
 ) -> Tree:
     """Clears the problems in `mask` to a root each.
 
@@ -197,12 +214,11 @@ def plant(
         mask: `[G] bool`.
         keys: `[G]` PRNG keys of the roots.
         prompt_length: `[G] int32`.
-        allowance: tokens that the generator may write for each; 0 is any
-            number.
+        limits: `[G]`, of their searches; see `empty`.
     """
     problems, nodes, steps = tree.tokens.shape
     outputs = tree.output.shape[-1]
-    fresh = empty(problems, nodes, steps, outputs, allowance)
+    fresh = empty(problems, nodes, steps, outputs, limits)
     fresh = fresh.replace(
         size=fresh.size + 1,
         end=fresh.end.at[:, 0].set(prompt_length - 1),

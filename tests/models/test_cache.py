@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from jaxlrm import lockstep, testing
 from jaxlrm.config import SearchConfig
-from jaxlrm.generate import Decoding, Tables
+from jaxlrm.generate import Tables
+from jaxlrm.limits import Limits
 from jaxlrm.lockstep import Prompts, Sizes, Weights
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models.reward import value_logit
@@ -89,7 +90,6 @@ def programs(setting: Setting):
         GENERATOR.config,
         [lockstep.Judge(REWARD.config if setting.reward else None)],
         strategy,
-        Decoding(S, TEMPERATURE),
         Sizes(G, Q, TRUNK, setting.stem),
     )
     start = functools.partial(search.initial, model, strategy, G)
@@ -125,7 +125,8 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
             keys = jnp.stack([problem(p)[1] for p in problems])
             mask = np.isin(np.arange(G), list(loads[number]))
             prompts = Prompts(tokens, length)
-            state = compiled.load(weights, state, prompts, keys, mask)
+            limits = Limits(temperature=TEMPERATURE, step_tokens=S).spread(G)
+            state = compiled.load(weights, state, prompts, keys, limits, mask)
         if number == grow_before:
             cache = lockstep.grow(
                 state.cache,
@@ -562,7 +563,6 @@ def test_the_cache_is_of_the_dtype_asked_for():
         GENERATOR.config,
         [],
         strategies.build(BEAM),
-        Decoding(S, TEMPERATURE),
         Sizes(G, Q, TRUNK, STEM),
         dtype=jnp.bfloat16,
     )

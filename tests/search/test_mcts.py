@@ -127,7 +127,7 @@ def trees_of(strategy: strategies.Strategy, lines) -> Iterator[tree.Tree]:
     """The tree after each round, as the leaves of the next were selected."""
     model = scripted_model(1, strategy.branches)
     start = functools.partial(search.initial, model, strategy, 1)
-    queue = [(0, jax.random.key(0))]
+    queue = [(0, jax.random.key(0), strategy.limits)]
     silence, verify = search.no_reply(1, strategy), verdicts_of([lines])
 
     def stack(rows):

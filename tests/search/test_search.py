@@ -213,7 +213,7 @@ def test_room_is_made_before_every_round():
         search.compile_rounds(model, BEAM),
         compile_scripts([chain(3, "a")], BEAM.step_tokens),
         search.begin([state], BEAM),
-        [(0, KEYS[0])],
+        [(0, KEYS[0], BEAM.limits)],
         lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
         lambda seen: silence._replace(verdict=verify(seen)),
         make_room,

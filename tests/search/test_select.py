@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxlrm.limits import Limits
 from jaxlrm.search import select, tree
 
 N = 7
@@ -149,13 +150,14 @@ def test_best(entries, number, width):
 # --- Few tokens left ----------------------------------------------------------
 
 
-def narrowed(left: int, leaf, step_tokens: int = 8) -> list[int]:
+def narrowed(left: int, leaf) -> list[int]:
     """A prompt of 10 tokens, and chains of 0, 6, 12 and 20 after it."""
-    trees = tree.empty(1, 4, step_tokens, allowance=100)
+    limits = Limits(tokens=100, step_tokens=8).spread(1)
+    trees = tree.empty(1, 4, 8, limits=limits)
     trees = trees.replace(
         end=jnp.array([[9, 15, 21, 29]]), spent=jnp.array([100 - left])
     )
-    return select.narrow(trees, jnp.array([leaf]), step_tokens)[0].tolist()
+    return select.narrow(trees, jnp.array([leaf]))[0].tolist()
 
 
 def test_all_leaves_stay_while_their_chains_could_double():

@@ -159,7 +159,7 @@ def test_any_strategy_takes_any_vote(name):
 
 def test_greedy_takes_one_branch():
     strategy = build("greedy")
-    assert strategy.greedy and strategy.branches == 1
+    assert (strategy.limits.temperature, strategy.branches) == (0, 1)
     found = run_scripts(strategy, [CHAINS])
     assert found.trees == ["1 x=1 END 0.3"]
     assert live_branches(found) == [1]
@@ -183,7 +183,7 @@ def test_whole_chains_that_are_all_refuted_leave_the_root():
 def test_records(name, weigh, greedy, whole):
     strategy = build(name)
     assert strategy.vote is weigh
-    assert (strategy.greedy, strategy.whole) == (greedy, whole)
+    assert (strategy.limits.temperature == 0, strategy.whole) == (greedy, whole)
     assert strategy.step_tokens == (40 if whole else 4)
 
 
