@@ -27,13 +27,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-<<<<<<< HEAD
-from jaxlrm.config import CHECKED, LINE, SCORED, SearchConfig
-=======
 from jaxlrm import limits
-from jaxlrm.config import CHECKED, SCORED, SearchConfig
+from jaxlrm.config import CHECKED, LINE, SCORED, SearchConfig
 from jaxlrm.limits import UNLIMITED, Limits
->>>>>>> 0cbdf41 (Limits are data: another temperature, budget or chain limit compiles nothing; sizes come from one table of buckets)
 from jaxlrm.search import aggregate, backup, select, tree, vote
 from jaxlrm.search.aggregate import Aggregate
 from jaxlrm.search.tree import ANSWER, Tree, Twigs
