@@ -644,7 +644,7 @@ class Engine:
         ]
 
         def stack(rows: Sequence[list[int]]) -> lockstep.Prompts:
-            tokens = np.full((slots, sizes.prompt), self._text.padding)
+            tokens = np.full((len(rows), sizes.prompt), self._text.padding)
             for row, ids in zip(tokens, rows, strict=True):
                 row[: len(ids)] = ids
             length = np.array([len(ids) for ids in rows], np.int32)
@@ -674,6 +674,7 @@ class Engine:
             functools.partial(
                 capacity.make_room, compiled.strategy, config, compiled.rooms
             ),
+            shares=1 if shared else ways,
         )
         for _, lane in rounds:
             if callback is not None and callback.failure is not None:

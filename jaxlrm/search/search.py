@@ -183,7 +183,27 @@ def refill(
     limits: Limits,
     mask: jax.Array,
 ) -> State:
-    """Puts new problems into the slots of `mask [G] bool`."""
+    """Puts new problems into the slots of `mask [G] bool`.
+
+    Args:
+        model: the models.
+        state: of `G` problems.
+        prefilled: of `F` prompts; each is for one slot of its share of `G / F`
+            of them, where devices share the slots the share of one.
+        prompts: likewise.
+        keys: `[F]` PRNG keys of the roots.
+        limits: `[F]`.
+        mask: the slots.
+    """
+    share = len(mask) // len(keys)
+
+    def spread(x):
+        each = jnp.broadcast_to(x[:, None], (len(x), share, *x.shape[1:]))
+        return each.reshape(len(mask), *x.shape[1:])
+
+    prefilled, prompts, keys, limits = jax.tree.map(
+        spread, (prefilled, prompts, keys, limits)
+    )
     tree = tree_lib.plant(state.tree, mask, keys, prompts.length, limits)
     twigs = state.twigs.replace(
         leaf=jnp.where(mask[:, None], -1, state.twigs.leaf)
@@ -501,6 +521,24 @@ def begin(states: Sequence[State], strategy: Strategy) -> list[Lane]:
     ]
 
 
+def _turns(fresh: Sequence[int], size: int) -> Iterator[dict[int, int]]:
+    """Deals slots out so that those of a turn are each of another share.
+
+    Args:
+        fresh: slots to be filled, in rising order.
+        size: slots of a share.
+
+    Yields:
+        For each turn its slots, by the numbers of their shares.
+    """
+    waiting: dict[int, list[int]] = {}
+    for slot in fresh:
+        waiting.setdefault(int(slot) // size, []).append(int(slot))
+    while waiting:
+        yield {share: slots.pop(0) for share, slots in waiting.items()}
+        waiting = {share: slots for share, slots in waiting.items() if slots}
+
+
 def run(
     programs: Programs,
     weights: Weights,
@@ -509,6 +547,7 @@ def run(
     stack: Callable[[list[Any]], Any],
     ask: Ask,
     make_room: Callable[[State, State], State] = lambda before, after: after,
+    shares: int = 1,
 ) -> Iterator[tuple[Round, Lane]]:
     """Runs the loop until the queue is empty and every problem is finished.
 
@@ -518,10 +557,12 @@ def run(
         lanes: of `begin`; changed in place. While the host is asked about one
             lane, the device computes the round of another.
         queue: a prompt, a root key and the limits of each problem.
-        stack: `G` prompts to what `model.prefill` takes.
+        stack: prompts to what `model.prefill` takes.
         ask: the symbolic verifiers, on the host.
         make_room: grows a cache that has no room for what was kept of the
             last round; it is given the state before and after `keep`.
+        shares: `F`, prompts that are read together: one for each of so many
+            equal parts of the slots, those of a device each.
 
     Yields:
         After every round what happened in it, with its lane; where searches
@@ -536,9 +577,12 @@ def run(
         if fresh.size:
             lane.problems[fresh] = coming + np.arange(fresh.size)
             coming += fresh.size
-            mask = np.isin(np.arange(slots), fresh)
-            # Empty slots read some prompt too: its values never matter.
-            rows = [queue[max(number, 0)] for number in lane.problems]
+        for turn in _turns(fresh, slots // shares):
+            # A share without a new problem reads another's, for nothing.
+            some = next(iter(turn.values()))
+            taken = [turn.get(share, some) for share in range(shares)]
+            rows = [queue[number] for number in lane.problems[taken]]
+            mask = np.isin(np.arange(slots), list(turn.values()))
             tokens, keys, limits = zip(*rows, strict=True)
             lane.state = programs.load(
                 weights,
