@@ -22,6 +22,7 @@ def report(
     *,
     gold: str | None = None,
     correct: bool | None = None,
+    programs: int | None = None,
     colour: bool = False,
 ) -> str:
     """The problem, the winning chain, the answer, the votes and the cost.
@@ -30,6 +31,8 @@ def report(
         solution: of an engine.
         gold: the right answer, if it is known.
         correct: whether the solution's answer equals it.
+        programs: how many the engine has compiled so far, see
+            `Engine.programs`.
         colour: use ANSI escapes. All others, in any text, are made visible;
             and no text of a model can look like a line of the report.
     """
@@ -49,7 +52,7 @@ def report(
         word = paint("correct", _GREEN) if correct else paint("wrong", _RED)
         rows.append(("gold", f"{visible(gold, lines=False)}  {word}"))
     rows += _votes(solution)
-    rows += [("cost", text) for text in _cost(solution)]
+    rows += [("cost", text) for text in _cost(solution, programs)]
     if solution.note:
         note = visible(solution.note, lines=False)
         rows.append(("note", paint(note, _YELLOW)))
@@ -112,7 +115,7 @@ def _votes(solution: Solution) -> Iterator[tuple[str, str]]:
         yield "votes", f"and {view.plural(more, 'other')}"
 
 
-def _cost(solution: Solution) -> Iterator[str]:
+def _cost(solution: Solution, programs: int | None) -> Iterator[str]:
     tokens, seconds = solution.tokens, solution.seconds
     yield (
         f"{tokens.get('generator', 0):,} generator tokens, "
@@ -123,7 +126,10 @@ def _cost(solution: Solution) -> Iterator[str]:
         for name, value in seconds.items()
         if name != "total"
     )
-    yield f"{seconds.get('total', 0):.2f} s: {phases}"
+    compiled = ""
+    if programs is not None:
+        compiled = f"; {view.plural(programs, 'program')} compiled so far"
+    yield f"{seconds.get('total', 0):.2f} s: {phases}{compiled}"
     used, dense = solution.cache.get("bytes", 0), solution.cache.get("dense", 0)
     if used:
         yield (

@@ -84,11 +84,12 @@ def _solve(argv: list[str]) -> int:
     config = _CONFIG(_STRATEGY.value, _VERIFIERS.value)
     page = _HTML.value and _writable(pathlib.Path(_HTML.value))
     sys.stdout.reconfigure(errors="replace")
-    solutions, correct, printed, code = {}, {}, 0, 0
+    solutions, correct, printed, compiled, code = {}, {}, 0, 0, 0
     with console.LiveLine() as live:
 
         def finished(index, solution):
-            nonlocal printed
+            nonlocal printed, compiled
+            compiled = engine.programs
             solutions[index] = solution
             correct[index] = _is_correct(engine, examples[index], solution)
             while printed in solutions:
@@ -97,7 +98,7 @@ def _solve(argv: list[str]) -> int:
                 printed += 1
 
         def show(index):
-            _show(examples[index], solutions[index], correct[index])
+            _show(examples[index], solutions[index], correct[index], compiled)
 
         try:
             live.show("loading the model")
@@ -180,7 +181,7 @@ def _is_correct(engine, example, solution) -> bool | None:
     return correct
 
 
-def _show(example, solution, correct: bool | None) -> None:
+def _show(example, solution, correct: bool | None, programs: int) -> None:
     from . import report
 
     if _FORMAT.value == "json":
@@ -191,6 +192,7 @@ def _show(example, solution, correct: bool | None) -> None:
             solution,
             gold=example.answer,
             correct=correct,
+            programs=programs,
             colour=console.wants_colour(sys.stdout),
         )
     )

@@ -57,7 +57,7 @@ def test_a_person_sees_chain_answer_votes_and_cost():
         "votes 5 90 % 3 chains",
         "7 10 % 1 chain",
         "cost 1,234 generator tokens, 567 verifier tokens",
-        "1.50 s: model 1.25, verify 0.25",
+        "1.50 s: model 1.25, verify 0.25; 4 programs compiled so far",
         "cache 3.15 MB; a dense one takes 25.2 MB, 8.0 times as much",
         "2 rounds, 2 thoughts kept, 1 pruned",
     ):
