@@ -586,9 +586,12 @@ class Engine:
         fused = config.execution == "fused"
         callback = Callback(self._mesh, strategy) if fused else None
         readers = [self._generator, *(j.config for j in judges if j.config)]
-        prefill = self._prefills.setdefault(
-            tuple(readers), jax.jit(model.prefill)
-        )
+        read = self._prefills.setdefault(tuple(readers), jax.jit(model.prefill))
+
+        def prefill(weights: lockstep.Weights, prompts: lockstep.Prompts):
+            # What ends a step has another size for each kind of search.
+            return read(weights._replace(tables=None), prompts)
+
         programs = search.compile_rounds(
             model, strategy, places, ask=callback, prefill=prefill
         )
