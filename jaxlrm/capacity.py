@@ -83,7 +83,7 @@ def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
         step_tokens=step,
         rounds=bucket(config.rounds, _ROUNDS),
         tools=config.tools,
-        output_tokens=config.output_tokens,
+        output_tokens=strategy.output_tokens,
         lookahead=config.lookahead,
         verifiers=config.verifiers,
         aggregate=config.aggregate,
