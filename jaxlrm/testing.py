@@ -340,6 +340,7 @@ def run_scripts(
     fused: bool = False,
     lanes: int = 1,
     limits: Sequence[Limits] | None = None,
+    shares: int = 1,
 ) -> Found:
     """Searches scripts as the engine searches problems.
 
@@ -354,6 +355,7 @@ def run_scripts(
         fused: whether the search is one program.
         lanes: groups of slots that take turns.
         limits: of each problem; by default the strategy's.
+        shares: parts of the slots whose prompts are read together.
     """
     slots = slots or len(scripts)
     start, programs, callback = _programs(strategy, slots, sampled, fused)
@@ -383,6 +385,7 @@ def run_scripts(
         list(zip(range(len(scripts)), keys, limits, strict=True)),
         stack,
         ask,
+        shares=shares,
     )
     trees: dict[int, str] = {}
     for happened, lane in rounds:

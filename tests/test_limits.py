@@ -170,6 +170,9 @@ def trees_of(problems) -> dict[int, dict[str, list]]:
     for seen, lane in rounds:
         for row in np.flatnonzero(seen.finished & (seen.problems >= 0)):
             kept = lane.state.tree
+            # Behind a step's end are tokens that mean nothing.
+            written = jnp.arange(kept.tokens.shape[-1]) < kept.length[..., None]
+            kept = kept.replace(tokens=jnp.where(written, kept.tokens, -1))
             fields = (
                 "size",
                 "rounds",

@@ -150,6 +150,43 @@ def test_slots_are_refilled_from_the_queue_in_order():
         assert len(tree.splitlines()) == lengths[number]
 
 
+def test_a_prompt_is_read_alone_and_once():
+    model = scripted_model(2, BEAM.branches)
+    state = jax.jit(functools.partial(search.initial, model, BEAM, 2))()
+    scripts = [chain(n, word) for n, word in zip((3, 1, 1), "abc", strict=True)]
+    silence, verify = search.no_reply(2, BEAM), verdicts_of(scripts)
+    read = []
+
+    def stack(rows):
+        read.append(list(rows))
+        return Prompts(np.array([rows], np.int32), np.ones(1, np.int32))
+
+    rounds = search.run(
+        search.compile_rounds(model, BEAM),
+        compile_scripts(scripts, BEAM.step_tokens),
+        search.begin([state], BEAM),
+        [(number, KEYS[number], BEAM.limits) for number in range(3)],
+        stack,
+        lambda seen: silence._replace(verdict=verify(seen)),
+    )
+    assert sum(1 for _ in rounds) > 3
+    assert read == [[0], [1], [2]]
+
+
+def test_slots_that_devices_share_are_filled_together():
+    """One of each device at a time."""
+    assert list(search._turns([0, 1, 2, 5], 4)) == [
+        {0: 0, 1: 5},
+        {0: 1},
+        {0: 2},
+    ]
+    assert list(search._turns([3], 1)) == [{3: 3}]
+    options = {"keys": KEYS, "sampled": True, "slots": 4}
+    one = run_scripts(BEAM, SCRIPTS, **options)
+    two = run_scripts(BEAM, SCRIPTS, shares=2, **options)
+    assert two.trees == one.trees == [alone(n) for n in range(len(SCRIPTS))]
+
+
 def test_idle_rows_are_never_shown_as_alive():
     scripts = [chain(n, "abc"[i]) for i, n in enumerate([4, 1, 2])]
     asked = []
