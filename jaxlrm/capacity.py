@@ -190,8 +190,7 @@ def make_room(
         slots = bucket(max(2 * trunk, wanted_trunk), _SLOTS)
         trunk = max(_limit(config, slots), trunk)
     if wanted_stem > stem > 0:
-        # No builtin search extends a chain that has no room for a step.
-        most = max(config.chain_tokens - config.step_tokens, wanted_stem)
+        most = max(config.chain_tokens, wanted_stem)
         stem = bucket(min(max(2 * stem, wanted_stem), most), _SLOTS)
     if (trunk, stem) == of(cache):
         return state

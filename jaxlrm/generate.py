@@ -183,8 +183,8 @@ def write_step(
         output: `[G, B, O] int32`, what a tool wrote after the leaf: the first
             tokens of the step, of which the model is not asked.
         forced: `[G, B] int32`, how many of them there are; each branch then
-            samples `S - O` tokens at most, and no more than
-            `limits.step_tokens`.
+            samples `S - O` tokens at most, no more than `limits.step_tokens`,
+            and none beyond `limits.chain_tokens` of the chain.
     """
     if output is None:
         output = jnp.zeros((*active.shape, 0), jnp.int32)
@@ -252,6 +252,7 @@ def _write(
     angles = rotary_angles(config, positions[..., None])
     output = jnp.pad(output, ((0, 0), (0, 0), (0, steps - given)))
     longest = forced + jnp.minimum(limits.step_tokens, steps - given)
+    longest = jnp.minimum(longest, limits.chain_tokens - before)
 
     def write_block(first: int, end: int, filled: Segment | None, carry):
         # What is overwritten need not be copied: an empty block does as well.

@@ -64,7 +64,8 @@ class Limits:
     def likeliest(self, steps: int) -> Limits:
         """The same search looking ahead: its likeliest tokens, `steps` steps.
 
-        It is free to think for as long as that takes.
+        It is free to think for as long as that takes, and to go on beyond the
+        tokens of a chain.
         """
         return self.replace(
             temperature=jnp.zeros_like(self.temperature),
@@ -73,6 +74,7 @@ class Limits:
             min_p=jnp.zeros_like(self.min_p),
             step_tokens=steps * self.step_tokens,
             think_tokens=jnp.full_like(self.think_tokens, UNLIMITED),
+            chain_tokens=jnp.full_like(self.chain_tokens, UNLIMITED),
         )
 
 

@@ -513,16 +513,20 @@ def _leave(
 
 
 def _end(trees: Tree, config: SearchConfig, enough) -> Tree:
-    """Lets go of nodes whose next step would not fit, or of all if done."""
+    """Lets go of nodes that no token fits behind, or of all if done."""
     done = _done(trees, config, enough)
     live = trees.live & _fits(trees)
     return trees.replace(live=live & ~done[:, None])
 
 
 def _fits(trees: Tree) -> jax.Array:
-    """`[G, N] bool`: a chain has room for a step after the node."""
-    room = trees.limits.chain_tokens - trees.step_tokens
-    return trees.end - trees.end[:, :1] <= room[:, None]
+    """`[G, N] bool`: a chain has room for a token after the node.
+
+    And for what a tool wrote after it. A step that finds too little room is
+    cut where the chain's tokens end.
+    """
+    written = trees.end - trees.end[:, :1] + trees.output_length
+    return written < trees.limits.chain_tokens[:, None]
 
 
 def _done(trees: Tree, config: SearchConfig, enough) -> jax.Array:

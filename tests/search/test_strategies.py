@@ -380,12 +380,12 @@ def test_beam_ends_when_its_rounds_are_spent():
     ]
 
 
-def test_beam_goes_back_when_no_further_step_would_fit():
-    # Two characters and a newline: 9 tokens are written after three steps,
-    # and one of up to 4 is over 12. Nodes 2, 1 and the root then have another
-    # try, and write what is there already: the root may begin with it again.
+def test_beam_goes_back_when_no_further_token_fits():
+    # Two characters and a newline: three steps write the 9 tokens of a chain.
+    # Nodes 2, 1 and the root then have another try, and write what is there
+    # already: the root may begin with it again.
     found = run_scripts(
-        build("beam", chain_tokens=12, rounds=12), [[step("ab")]]
+        build("beam", chain_tokens=9, rounds=12), [[step("ab")]]
     )
     assert extended(found) == [0, 1, 2, 2, 1, 0, 4, 5, 5, 4, 4, 0]
 
