@@ -7,15 +7,14 @@ from jaxlrm.text.templates import Template, TemplateFailure
 AUTO, CHAT, COT, TIR, PLAIN = "auto", "chat", "cot", "tir", "plain"
 OWN = "own"  # the prompt of a model's text.json, which `auto` prefers
 
-# What the styles ask for; `--system` says it in other words.
+# What the styles ask for. Models answer with programs more often where the
+# question ends with the request than where it stands in a system prompt.
 _COT = "Please reason step by step, and put your final answer within \\boxed{}."
 _TIR = (
-    "Please reason step by step. Where something is to be computed, write a "
-    "Python program in a ```python block that prints what you need; it is "
-    "run, and what it prints follows in a ```output block. Put your final "
-    "answer within \\boxed{}."
+    "Write a Python program that computes the answer and prints it, in a "
+    "```python block. It is run, and its output is shown to you in a ```output "
+    "block. Then give the final answer within \\boxed{}."
 )
-_SYSTEMS = {COT: _COT, TIR: _TIR}
 THINK, ENOUGH = "<think>", "</think>"
 SWITCH = "enable_thinking"  # the variable of templates that can do both
 
@@ -24,7 +23,12 @@ _ASKED, _SAID = "jaxlrm asks", "jaxlrm says"  # found again in what is rendered
 
 def system_of(style: str, system: str) -> str:
     """The system prompt: `system`, or else that of the style, if any."""
-    return system or _SYSTEMS.get(style, "")
+    return system or (_COT if style == COT else "")
+
+
+def question_of(style: str, problem: str) -> str:
+    """The problem, with what the style asks for behind it."""
+    return f"{problem}\n\n{_TIR}" if style == TIR else problem
 
 
 def converse(

@@ -249,6 +249,7 @@ class Text:
             style = self.style
         if style == prompts.PLAIN:
             return problem, True
+        problem = prompts.question_of(style, problem)
         system = prompts.system_of(style, system or self.system)
         if self.template is not None and not (
             style == prompts.OWN and self.prompt
