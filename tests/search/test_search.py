@@ -346,7 +346,7 @@ def replies(strategy, script, change):
         search.compile_rounds(model, strategy),
         compile_scripts([script], strategy.step_tokens),
         search.begin([start()], strategy),
-        [(0, KEYS[0])],
+        [(0, KEYS[0], strategy.limits)],
         lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
         ask,
     )
