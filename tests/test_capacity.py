@@ -94,9 +94,9 @@ def test_a_cache_grows_when_it_must_and_no_more(tiny, watched, monkeypatch):
     ):
         assert slots[0] == before[0] or trunk > before[0]
         assert slots[1] == before[1] or stem > before[1]
-    # A path with no room for another step is not gathered.
-    longest = CONFIG.chain_tokens - CONFIG.step_tokens
-    assert max(stems) == capacity.bucket(longest)
+    # All are of the table, and none is for more than a chain.
+    assert {capacity.bucket(size) for size in stems} == {*stems}
+    assert max(stems) <= capacity.bucket(CONFIG.chain_tokens)
 
 
 def test_a_limited_trunk_does_not_grow_over_its_limit(tiny, watched):
