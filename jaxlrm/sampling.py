@@ -11,6 +11,8 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxlrm import sharding
+
 _HEAD = 128  # likeliest tokens among which nearly all cuts are found
 
 Setting = jax.Array | float  # one for all rows, or one a row
@@ -130,7 +132,7 @@ def restrict(
     head = min(size, _HEAD)
 
     def find() -> jax.Array:
-        likeliest = jax.lax.top_k(logits, head)[0]
+        likeliest = _likeliest(logits, head)
         least, found = _least(logits, likeliest, top_k, top_p)
         if head == size:
             return least
@@ -157,6 +159,18 @@ def restrict(
         jax.lax.cond((min_p > 0).any(), share, lambda: everything),
     )
     return jnp.where(logits < least, -jnp.inf, logits)
+
+
+def _likeliest(logits: jax.Array, number: int) -> jax.Array:
+    """The `number` highest of `logits [..., V]`, in falling order."""
+
+    def find(logits):
+        return jax.lax.top_k(logits, number)[0]
+
+    if logits.ndim < 3:
+        return find(logits)
+    # Left to itself, the compiler gathers all problems on each device.
+    return sharding.on_shards(find, [("problems",)], logits)
 
 
 def _least(

@@ -1103,3 +1103,17 @@ def test_problems_that_share_tokens_are_more(branches, problems):
 def test_a_batch_is_not_negative():
     with pytest.raises(ValueError, match="batch -1 is negative.*0 for what"):
         SearchConfig(batch=-1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": "chat"}, "this model has no chat template; use"),
+        ({"thinking": "off"}, "this model has no chat template; use"),
+        ({"think_tokens": 9}, "has no token </think> to end"),
+    ],
+)
+def test_prompts_that_a_model_has_not_are_refused(change, message):
+    with jaxlrm.load("mini-xs") as engine:
+        with pytest.raises(ValueError, match=message):
+            engine.solve(PROBLEMS[:1], **change)
