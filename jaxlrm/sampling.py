@@ -140,12 +140,7 @@ def restrict(
         return jax.lax.cond(
             found.all(),
             lambda: least,
-            lambda: _least(
-                logits,
-                jnp.sort(logits, axis=-1, descending=True),
-                top_k,
-                top_p,
-            )[0],
+            lambda: _least_by_sorting(logits, top_k, top_p),
         )
 
     def share() -> jax.Array:
@@ -159,6 +154,32 @@ def restrict(
         jax.lax.cond((min_p > 0).any(), share, lambda: everything),
     )
     return jnp.where(logits < least, -jnp.inf, logits)
+
+
+def _least_by_sorting(
+    logits: jax.Array, top_k: jax.Array, top_p: jax.Array
+) -> jax.Array:
+    """`_least` with all of `V` sorted, a branch at a time to save memory."""
+
+    def one(logits, top_k, top_p):
+        ordered = jnp.sort(logits, axis=-1, descending=True)
+        return _least(logits, ordered, top_k, top_p)[0]
+
+    if logits.ndim < 3:
+        return one(logits, top_k, top_p)
+
+    def body(branch, least):
+        rows = [
+            jax.lax.dynamic_index_in_dim(x, branch, 1)
+            for x in (logits, top_k, top_p)
+        ]
+        return jax.lax.dynamic_update_slice_in_dim(
+            least, one(*rows), branch, axis=1
+        )
+
+    # As `logits` are, where devices share the branches.
+    start = logits[..., :1]
+    return jax.lax.fori_loop(0, logits.shape[1], body, start)
 
 
 def _likeliest(logits: jax.Array, number: int) -> jax.Array:
