@@ -372,7 +372,9 @@ def run_scripts(
         root = jax.random.key(seed)
         keys = [jax.random.fold_in(root, i) for i in range(len(scripts))]
 
-    limits = limits or [strategy.limits or Limits()] * len(scripts)
+    limits = limits or [
+        strategy.limits or Limits(step_tokens=strategy.step_tokens)
+    ] * len(scripts)
 
     def stack(rows: Sequence[int]) -> Prompts:
         tokens = np.array(rows, np.int32)[:, None]

@@ -139,7 +139,8 @@ def test_a_registered_family_is_solved(parity, execution):
     assert (found.answer, found.verdict) == ("even", Verdict.VALID)
     assert found.solved and found.confidence == 1.0
     verdicts = {t.text: t.verdict for t in found.thoughts}
-    assert verdicts["odd"] is Verdict.INVALID
+    # A word of a model that was not trained on the family: no proof, no veto.
+    assert verdicts["odd"] is Verdict.UNKNOWN
 
 
 @pytest.mark.parametrize(
