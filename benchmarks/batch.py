@@ -14,8 +14,8 @@ import argparse
 import time
 
 import jaxlrm
-from jaxlrm import datasets
-from jaxlrm.loading import enable_compilation_cache
+from jaxlrm.engine.loading import enable_compilation_cache
+from jaxlrm.evaluate import datasets
 
 
 def main() -> None:

@@ -17,9 +17,10 @@ import pathlib
 from jaxlrm_launch import console
 
 import jaxlrm
-from jaxlrm import SearchConfig, datasets, evaluate, summary
+from jaxlrm import SearchConfig
 from jaxlrm.config import STRATEGIES
-from jaxlrm.loading import enable_compilation_cache
+from jaxlrm.engine.loading import enable_compilation_cache
+from jaxlrm.evaluate import datasets, run, summary
 
 BUDGETS = {1_000: 16, 4_000: 64, 16_000: 256}  # tokens: branches
 VERIFIERS = ("learned", "symbolic", "both")
@@ -65,7 +66,7 @@ def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
         for pair in summary.combinations(STRATEGIES, VERIFIERS):
             strategy, verifiers = pair
             name = f"{strategy}-{verifiers}"
-            summaries[pair] = evaluate.evaluate(
+            summaries[pair] = run.evaluate(
                 engine,
                 examples,
                 dataclasses.replace(

@@ -19,8 +19,9 @@ import random
 from jaxlrm_launch import console
 
 import jaxlrm
-from jaxlrm import SearchConfig, datasets, evaluate, summary
-from jaxlrm.loading import enable_compilation_cache
+from jaxlrm import SearchConfig
+from jaxlrm.engine.loading import enable_compilation_cache
+from jaxlrm.evaluate import datasets, run, summary
 from jaxlrm.tasks import countdown
 
 TOKENS = 2000  # that the generator may write for a hand
@@ -99,7 +100,7 @@ def main() -> None:
     ):
         for name, config in runs.items():
             folder = output / name
-            evaluate.evaluate(
+            run.evaluate(
                 engine,
                 examples,
                 config,

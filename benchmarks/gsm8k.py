@@ -28,10 +28,13 @@ from collections.abc import Sequence
 import numpy as np
 
 import jaxlrm
-from jaxlrm import ballot, datasets, files, judging, summary
-from jaxlrm.loading import enable_compilation_cache
+from jaxlrm import files
+from jaxlrm.engine import voting
+from jaxlrm.engine.loading import enable_compilation_cache
+from jaxlrm.engine.solution import Solution, Thought
+from jaxlrm.evaluate import datasets, summary
 from jaxlrm.search import vote
-from jaxlrm.solution import Solution, Thought
+from jaxlrm.verify import judging
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool
 
@@ -76,7 +79,7 @@ def main() -> None:
         "| style | one chain | majority | with checks | chains refuted "
         "(of right ones) | in doubt | tokens | seconds |\n|" + "---|" * 8
     )
-    with Pool(modules=("jaxlrm.judging",)) as pool:
+    with Pool(modules=("jaxlrm.verify.judging",)) as pool:
         for style, path in paths.items():
             some = [line for line in read(path) if line["id"] in known]
             print(row(style, some, arguments.branches, pool), flush=True)
@@ -225,7 +228,7 @@ def _job(problem: str, chain: dict) -> tuple:
 def _wins(chains, found, correct, checks: bool, pool: Pool) -> bool:
     """Is the answer that most chains vote for right?"""
     candidates = [
-        ballot.Candidate(
+        voting.Candidate(
             Thought(
                 parent=-1,
                 round=0,
@@ -243,13 +246,13 @@ def _wins(chains, found, correct, checks: bool, pool: Pool) -> bool:
     ]
     answers = [answer for *_, answer in found]
     ended = [i for i, answer in enumerate(answers) if answer is not None]
-    standing = ballot.candidates([c.thought for c in candidates], ended)
+    standing = voting.candidates([c.thought for c in candidates], ended)
     if not standing:
         return False
     job = ([answers[i] for i in standing],)
     (grouped,) = pool.start(judging.group, [job], plain=True).result()
     groups, names = grouped
-    _, best = ballot.count(
+    _, best = voting.count(
         [candidates[i] for i in standing], groups, names, vote.count
     )
     return correct[standing[best]]

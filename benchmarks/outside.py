@@ -165,7 +165,7 @@ def _check_same(arguments, records, drawn) -> None:
 
 
 def _interval(good) -> str:
-    """Wilson's, of a share; jaxlrm.summary need not be installed here."""
+    """Wilson's, of a share; `jaxlrm` need not be installed here."""
     n, share, square = len(good), sum(good) / len(good), 1.96**2
     centre = (share + square / (2 * n)) / (1 + square / n)
     half = math.sqrt(share * (1 - share) / n + square / (4 * n * n))

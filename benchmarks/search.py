@@ -43,10 +43,9 @@ import numpy as np
 import torch
 import transformers
 
-from jaxlrm import sharding
 from jaxlrm.config import ModelConfig, SearchConfig
-from jaxlrm.engine import Engine, Learned
-from jaxlrm.models import hf, params
+from jaxlrm.engine.engine import Engine, Learned
+from jaxlrm.models import hf, params, sharding
 from jaxlrm.search import search, strategies, tree
 from jaxlrm.testing import Prompts
 from jaxlrm.text import Text, train_tokenizer

@@ -42,14 +42,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from jaxlrm.verify import algebra, check_step, maths
+from jaxlrm.verify import check_step
+from jaxlrm.verify.answers import algebra, maths
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool, Statistics, pool
 
 MODULES = (
-    "jaxlrm.verify.maths",
+    "jaxlrm.verify.answers.maths",
     "jaxlrm.verify.steps",
-    "jaxlrm.verify.algebra",
+    "jaxlrm.verify.answers.algebra",
     "sympy",
 )
 BOMBS = 0.05  # of the checks

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxlrm.config import SearchConfig as SearchConfig
-    from jaxlrm.engine import Engine as Engine
-    from jaxlrm.loading import load as load
-    from jaxlrm.solution import Solution as Solution
+    from jaxlrm.engine.engine import Engine as Engine
+    from jaxlrm.engine.loading import load as load
+    from jaxlrm.engine.solution import Solution as Solution
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Engine": "jaxlrm.engine",
+    "Engine": "jaxlrm.engine.engine",
     "SearchConfig": "jaxlrm.config",
-    "Solution": "jaxlrm.solution",
-    "load": "jaxlrm.loading",
+    "Solution": "jaxlrm.engine.solution",
+    "load": "jaxlrm.engine.loading",
 }
 __all__ = ["Engine", "SearchConfig", "Solution", "load"]
 

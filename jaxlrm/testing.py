@@ -27,13 +27,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxlrm import sharding
-from jaxlrm.callback import Callback
 from jaxlrm.config import ModelConfig
-from jaxlrm.engine import Engine, Learned
+from jaxlrm.engine.binding import Prompts
+from jaxlrm.engine.callback import Callback
+from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.limits import Limits
-from jaxlrm.lockstep import Prompts
-from jaxlrm.models import params
+from jaxlrm.models import params, sharding
 from jaxlrm.search import search, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.text import Text, train_tokenizer

@@ -50,7 +50,8 @@ def main(argv: list[str]) -> int:
 
 def _calibrate() -> None:
     with console.interruptible():
-        from jaxlrm import calibrate, files
+        from jaxlrm import files
+        from jaxlrm.engine import calibrate
         from jaxlrm.models import hf
         from jaxlrm.text import Text
         from jaxlrm.train import data, grade

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 from jaxlrm.files import visible
 
 if TYPE_CHECKING:  # brings in all verifiers
-    from jaxlrm.solution import Progress
+    from jaxlrm.engine.solution import Progress
 
 
 class LiveLine:

@@ -86,7 +86,8 @@ def main(argv: list[str]) -> int:
 
 def _evaluate() -> None:
     with console.interruptible():
-        from jaxlrm import files, summary
+        from jaxlrm import files
+        from jaxlrm.evaluate import summary
 
     _LOAD.extend()  # the dataset may be of their families
     examples = _read()
@@ -119,7 +120,7 @@ def _evaluate() -> None:
 def _run(live, name: str, title: str, examples, configs, output):
     """The summaries of one model, by strategy and verifiers."""
     with console.interruptible():
-        from jaxlrm import evaluate
+        from jaxlrm.evaluate import run
 
     summaries = {}
     live.show(f"loading {title}")
@@ -129,7 +130,7 @@ def _run(live, name: str, title: str, examples, configs, output):
             run = "-".join(pair)
             folder = output if len(configs) == 1 else output / run
             line = _Line(live, f"{title} {run}", len(examples))
-            summaries[pair] = evaluate.evaluate(
+            summaries[pair] = run.evaluate(
                 engine,
                 examples,
                 config,
@@ -143,7 +144,7 @@ def _run(live, name: str, title: str, examples, configs, output):
 def _read():
     """The examples that the flags name."""
     with console.interruptible():
-        from jaxlrm import datasets
+        from jaxlrm.evaluate import datasets
 
     kind, colon, names = _DATASET.value.partition(":")
     if kind == "tasks" and colon:

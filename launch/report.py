@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from jaxlrm import view
+from jaxlrm.engine.solution import Solution
+from jaxlrm.evaluate import view
 from jaxlrm.files import visible
-from jaxlrm.solution import Solution
 from jaxlrm.verify.verdict import Verdict
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW = "1", "2", "31", "32", "33"

@@ -120,7 +120,8 @@ def _check_modes() -> None:
 def _sample() -> tuple[int, dict[str, float]]:
     """The number of chains; of next steps also what share is right."""
     with console.interruptible():
-        from jaxlrm import loading, tasks
+        from jaxlrm import tasks
+        from jaxlrm.engine import loading
         from jaxlrm.train import corrupt, next_step, rollouts
 
     names = _TASKS.value

@@ -18,7 +18,7 @@ from jaxlrm.config import CHOICES, SearchConfig
 from . import console, environment
 
 if TYPE_CHECKING:
-    from jaxlrm.engine import Engine
+    from jaxlrm.engine.engine import Engine
 
 # Flags defined here belong to the program that asks for them.
 flags.disclaim_key_flags()
@@ -135,7 +135,7 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
     def find() -> None:
         rewards = _weights(reward.value)
         with console.interruptible():
-            from jaxlrm import loading
+            from jaxlrm.engine import loading
         rewards.pop(loading.OWN, None)
         for name in [*(names() or [""]), *rewards]:
             loading.find(name)
@@ -144,7 +144,8 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
         ways = _mesh(mesh.value)
         rewards = _weights(reward.value)
         with console.interruptible():
-            from jaxlrm import loading, sharding
+            from jaxlrm.engine import loading
+            from jaxlrm.models import sharding
 
             environment.require_devices()
             loading.enable_compilation_cache()

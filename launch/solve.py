@@ -76,7 +76,8 @@ def main(argv: list[str]) -> int:
 
 def _solve(argv: list[str]) -> int:
     with console.interruptible():
-        from jaxlrm import files, view
+        from jaxlrm import files
+        from jaxlrm.evaluate import view
 
     # Everything that can be refused is, before the model is loaded.
     _LOAD.extend()  # the problems may be of their families
@@ -127,7 +128,8 @@ def _solve(argv: list[str]) -> int:
 def _read(argv: list[str]):
     """The problems that the flags name."""
     with console.interruptible():
-        from jaxlrm import datasets, files, rows
+        from jaxlrm import files
+        from jaxlrm.evaluate import datasets, rows
 
     named = _PROBLEMS.value is not None
     if bool(_PROBLEM.value) + named + ("-" in argv[1:]) != 1:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxlrm import testing
-from jaxlrm.engine import Engine, Learned
+from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.models import params
 from jaxlrm.text import END, Text, train_tokenizer
 

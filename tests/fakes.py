@@ -14,10 +14,10 @@ import sys
 import time
 import types
 
-from jaxlrm import judging, tasks
+from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
-from jaxlrm.solution import Progress, Solution, Thought, Vote
-from jaxlrm.verify import Verdict
+from jaxlrm.engine.solution import Progress, Solution, Thought, Vote
+from jaxlrm.verify import Verdict, judging
 
 SMALL = "mini-linear"  # the quickest of the shipped models
 
@@ -118,7 +118,7 @@ def load(name="mini", **options):
 
 
 def find(name):
-    """As `jaxlrm.loading.find`."""
+    """As `jaxlrm.engine.loading.find`."""
     if not name.startswith("mini"):
         raise FileNotFoundError(f"{name}/model.safetensors is missing")
 
@@ -318,10 +318,10 @@ def _corrupt(text: str, rng: random.Random) -> str:
 
 def main() -> None:
     """Runs a program with `load` in the place of the package's."""
-    loading = types.ModuleType("jaxlrm.loading")
+    loading = types.ModuleType("jaxlrm.engine.loading")
     loading.load, loading.find, loading.OWN = load, find, "own"
     loading.enable_compilation_cache = lambda: None
-    sys.modules["jaxlrm.loading"] = loading
+    sys.modules["jaxlrm.engine.loading"] = loading
     importlib.import_module(f"launch.{sys.argv.pop(1)}").run()
 
 

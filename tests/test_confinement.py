@@ -8,28 +8,29 @@ import pkgutil
 
 import pytest
 
-from jaxlrm import evaluate, tasks, verify
+from jaxlrm import tasks, verify
 from jaxlrm.config import SearchConfig
-from jaxlrm.datasets import Example
+from jaxlrm.evaluate import run
+from jaxlrm.evaluate.datasets import Example
 from tests import bigrams
 from tests.bigrams import END
 
 # What parses, by the package or module that holds it.
 PARSERS = (
-    "jaxlrm.judging",
-    "jaxlrm.verify.answers",
-    "jaxlrm.verify.deduction",
-    "jaxlrm.verify.equivalence",
-    "jaxlrm.verify.exact",
-    "jaxlrm.verify.extract",
-    "jaxlrm.verify.maths",
-    "jaxlrm.verify.normal",
+    "jaxlrm.verify.judging",
+    "jaxlrm.verify.answers.grading",
+    "jaxlrm.verify.steps.deduction",
+    "jaxlrm.verify.answers.equivalence",
+    "jaxlrm.verify.answers.exact",
+    "jaxlrm.verify.answers.extract",
+    "jaxlrm.verify.answers.maths",
+    "jaxlrm.verify.answers.normal",
     "jaxlrm.verify.rules",
     "jaxlrm.verify.steps",
-    "jaxlrm.verify.syntax",
+    "jaxlrm.verify.answers.syntax",
 )
 # These name a rule, and make lines of a text: they parse nothing.
-HARMLESS = {("jaxlrm.judging", "lines_of")}
+HARMLESS = {("jaxlrm.verify.judging", "lines_of")}
 KNOWN = "What is 2 + 3?"
 UNKNOWN = "How many are left?"
 FOLLOW = {
@@ -110,7 +111,7 @@ def test_evaluate(engine, poisoned, verifiers, tmp_path):
     config = SearchConfig(
         strategy="majority", branches=8, verifiers=verifiers, chain_tokens=32
     )
-    summary = evaluate.evaluate(engine, examples, config, tmp_path)
+    summary = run.evaluate(engine, examples, config, tmp_path)
     assert summary["correct"] == 2
 
 

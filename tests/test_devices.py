@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import jaxlrm
-from jaxlrm import lockstep, sharding, tasks, testing
+from jaxlrm import tasks, testing
 from jaxlrm.config import SearchConfig
+from jaxlrm.engine import binding
 from jaxlrm.models import cache as cache_lib
-from jaxlrm.models import params
+from jaxlrm.models import params, sharding
 from jaxlrm.search import search, strategies
 from tests import fakes
 
@@ -185,11 +186,11 @@ def tiny_search(mesh, *, reward: bool, problems: int = 8):
     """A small beam search on a mesh: weights, first state and programs."""
     strategy = strategies.build(TINY)
     shape = testing.model_config()
-    bound = lockstep.bind(
+    bound = binding.bind(
         shape,
-        [lockstep.Judge(shape if reward else None)],
+        [binding.Judge(shape if reward else None)],
         strategy,
-        lockstep.Sizes(problems, prompt=16, trunk=64, stem=32),
+        binding.Sizes(problems, prompt=16, trunk=64, stem=32),
         counted=problems % mesh.shape["data"] == 0,
     )
     with testing.engine(mesh=mesh) as engine:
@@ -197,7 +198,7 @@ def tiny_search(mesh, *, reward: bool, problems: int = 8):
     if reward:
         weights = weights._replace(rewards=(weights.generator,))
     blank = functools.partial(search.initial, bound, strategy, problems)
-    places = lockstep.placements(mesh, jax.eval_shape(blank))
+    places = binding.placements(mesh, jax.eval_shape(blank))
     state = jax.jit(blank, out_shardings=places)()
     return weights, state, search.compile_rounds(bound, strategy, places)
 
@@ -212,7 +213,7 @@ def searched(data: int = 4, model: int = 2, problems: int = 8):
     """The state after two rounds on a mesh."""
     mesh = sharding.make_mesh(data, model)
     weights, state, programs = tiny_search(mesh, reward=True, problems=problems)
-    prompts = lockstep.Prompts(
+    prompts = binding.Prompts(
         np.tile(np.arange(3, 19, dtype=np.int32), (problems, 1)),
         np.arange(9, 9 + problems, dtype=np.int32),
     )
@@ -297,7 +298,7 @@ def test_devices_exchange_what_is_stored(monkeypatch):
 def test_a_cache_that_grew_is_still_shared():
     mesh, state = searched()
     with jax.set_mesh(mesh):
-        memory = lockstep.grow(state.cache, trunk=128, stem=32)
+        memory = binding.grow(state.cache, trunk=128, stem=32)
     for path, leaf in jax.tree.leaves_with_path(memory):
         assert_shared(jax.tree_util.keystr(path), leaf, mesh, 0, "data")
     for cache in (memory.generator, *memory.rewards):

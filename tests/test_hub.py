@@ -11,7 +11,8 @@ import sys
 
 import pytest
 
-from jaxlrm import hub, loading
+from jaxlrm import hub
+from jaxlrm.engine import loading
 from tests import fakes
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -34,103 +34,101 @@ LAYERS = """
     verify.verdict       jax
     verify.inputs        jax
     verify.blocks        jax
-    verify.exact         jax
-    verify.primes        jax
-    verify.spellings     jax
-    verify.printed       jax
-    verify.normal        jax
-    verify.qualifiers    jax
-    verify.units         jax
-    verify.syntax.*      jax
-    verify.syntax        jax
-    verify.rational      jax
-    verify.modular       jax
-    verify.balls         jax
-    verify.floats        jax
-    verify.phrases       jax
-    verify.boxes         jax
-    verify.completion    jax
-    verify.sentences     jax
-    verify.extract       jax
-    verify.scalars       jax
-    verify.regions       jax
-    verify.equivalence.* jax
-    verify.equivalence   jax
     verify.wire          jax
     verify.zygotes       jax
     verify.workers.*     jax
     verify.workers       jax
-    verify.algebra       jax
-    verify.maths         jax
-    verify.answers       jax
+    verify.answers.exact        jax
+    verify.answers.primes       jax
+    verify.answers.spellings    jax
+    verify.answers.printed      jax
+    verify.answers.normal       jax
+    verify.answers.qualifiers   jax
+    verify.answers.units        jax
+    verify.answers.syntax.*     jax
+    verify.answers.syntax       jax
+    verify.answers.rational     jax
+    verify.answers.modular      jax
+    verify.answers.balls        jax
+    verify.answers.floats       jax
+    verify.answers.phrases      jax
+    verify.answers.boxes        jax
+    verify.answers.completion   jax
+    verify.answers.sentences    jax
+    verify.answers.extract      jax
+    verify.answers.scalars      jax
+    verify.answers.regions      jax
+    verify.answers.equivalence.* jax
+    verify.answers.equivalence  jax
+    verify.answers.algebra      jax
+    verify.answers.maths        jax
+    verify.answers.grading      jax
+    verify.answers              jax
     verify.__main__      jax
     verify.rules.*       jax
     verify.rules         jax
-    verify.malformed     jax
-    verify.deduction.*   jax
-    verify.deduction     jax
+    verify.steps.malformed      jax
+    verify.steps.deduction.*    jax
+    verify.steps.deduction      jax
     verify.steps.*       jax
     verify.steps         jax
-    verify.sandbox.*     jax
-    verify.sandbox       jax
-    verify.tools         jax
+    verify.programs.*    jax
+    verify.programs      jax
     verify               jax
-    verify.bridge
     tasks.*              jax
     tasks                jax
-    judging              jax
-    sharding
+    verify.judging       jax
+    models.sharding
     models.params
     models.fingerprint
-    models.quant
     models.cache
     models.kernels
     models.attention
     models.products
     models.transformer
     models.reward
-    models.lora
     models.hf_config     jax absl
     models.hf_tensors    jax absl
     models.hf
+    models.checkpoint
     models
-    checkpoint
     limits
-    sampling
-    allowance
-    generate
+    decode.sampling
+    decode.allowance
+    decode.write
+    decode
     search.tree
     search.aggregate
     search.select
     search.backup
     search.vote
-    search.budget
     search.strategies
     search.search
     search
-    calibrate            jax
-    lockstep
-    capacity
-    callback
-    solution             jax
-    ballot
-    page                 jax
-    programs             jax
-    inquiry              jax
-    remarks              jax
-    journal
+    engine.calibrate     jax
+    engine.binding
+    engine.plan
+    engine.bridge
+    engine.callback
+    engine.solution      jax
+    engine.voting
+    engine.page          jax
+    engine.programs      jax
+    engine.inquiry       jax
+    engine.remarks       jax
+    engine.journal
+    engine.engine
+    engine.loading
     engine
-    loading
-    plan
     train.*
     train
-    rows                 jax absl
-    datasets             jax
-    records              jax absl
-    summary              jax
+    evaluate.rows        jax absl
+    evaluate.datasets    jax
+    evaluate.records     jax absl
+    evaluate.summary     jax
+    evaluate.run
+    evaluate.view
     evaluate
-    plots
-    view
     testing
     jaxlrm
 """
@@ -138,10 +136,12 @@ LAYERS = """
 # Search sees callables and arrays only: of what stands above it, just this.
 SEARCH_MAY_IMPORT = (
     "config",
-    "allowance",
+    "decode",
+    "decode.allowance",
     "limits",
-    "sampling",
-    "sharding",
+    "decode.sampling",
+    "models",
+    "models.sharding",
     "verify.verdict",
 )
 # Nothing in the package reaches for what is built on it.
@@ -277,15 +277,15 @@ def test_imports_only_what_stands_above(module):
         ("text", "def f():\n    from flax import struct", False),
         ("config", "from jaxlrm.tasks import task", False),
         ("config", "import jaxlrm.tasks", False),
-        ("tasks.linear", "from jaxlrm import sharding", False),
-        ("tasks", "from . import testing, task; from .. import plan", True),
-        ("tasks.linear", "from .. import jaxlrm, sharding", False),
+        ("tasks.linear", "from jaxlrm.models import sharding", False),
+        ("tasks", "from . import testing, task; from .. import engine", True),
+        ("tasks.linear", "from .. import jaxlrm, models", False),
         ("testing", "import launch.solve", False),
-        ("sharding", "from configs import mini", False),
+        ("models.sharding", "from configs import mini", False),
         ("config", "import jaxlrm", False),
         ("search.vote", "from jaxlrm.models import transformer", False),
         ("search.vote", "import jaxlrm.text", False),
-        ("config", "importlib.import_module('jaxlrm.sharding')", False),
+        ("config", "importlib.import_module('jaxlrm.models.sharding')", False),
     ],
 )
 def test_a_breach_is_seen(module, source, is_package):
@@ -296,15 +296,15 @@ def test_a_breach_is_seen(module, source, is_package):
     ("module", "source", "is_package"),
     [
         (
-            "sharding",
+            "models.sharding",
             "import jax\nfrom jaxlrm.config import ModelConfig",
             False,
         ),
         ("tasks.linear", "from jaxlrm.tasks import task", False),
         ("tasks", "from . import task\nfrom .. import config", True),
-        ("verify.bridge", "import jax", False),
+        ("engine.bridge", "import jax", False),
         ("search.vote", "import jax\nfrom jaxlrm import config", False),
-        ("jaxlrm", "importlib.import_module('.sharding')", True),
+        ("jaxlrm", "importlib.import_module('.models')", True),
     ],
 )
 def test_a_lawful_import_is_not(module, source, is_package):

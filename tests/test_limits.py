@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlrm import limits, lockstep, testing
+from jaxlrm import limits, testing
 from jaxlrm.config import SearchConfig
+from jaxlrm.engine import binding
 from jaxlrm.limits import UNLIMITED, Limits
 from jaxlrm.search import search, strategies, tree
 from jaxlrm.testing import answer, cut, run_scripts, step
@@ -127,11 +128,11 @@ def bound():
     """Weights, first state and programs of a search by a random model."""
     with testing.engine() as engine:
         weights = engine._weights
-    model = lockstep.bind(
+    model = binding.bind(
         testing.model_config(),
-        [lockstep.Judge(None)],
+        [binding.Judge(None)],
         WRITTEN,
-        lockstep.Sizes(SLOTS, PROMPT, trunk=96, stem=0),
+        binding.Sizes(SLOTS, PROMPT, trunk=96, stem=0),
     )
     start = jax.jit(functools.partial(search.initial, model, WRITTEN, SLOTS))
     return weights, start, search.compile_rounds(model, WRITTEN)
@@ -145,11 +146,11 @@ def trees_of(problems) -> dict[int, dict[str, list]]:
         rng = np.random.default_rng(number)
         return rng.integers(3, 100, 3 + number).tolist()
 
-    def stack(rows) -> lockstep.Prompts:
+    def stack(rows) -> binding.Prompts:
         tokens = np.zeros((len(rows), PROMPT), np.int32)
         for row, ids in zip(tokens, rows, strict=True):
             row[: len(ids)] = ids
-        return lockstep.Prompts(
+        return binding.Prompts(
             tokens, np.array([len(ids) for ids in rows], np.int32)
         )
 

@@ -20,7 +20,7 @@ import torch
 import transformers
 
 import jaxlrm
-from jaxlrm import journal, page
+from jaxlrm.engine import journal, page
 from jaxlrm.models import hf
 from jaxlrm.models.transformer import forward, unembed
 from jaxlrm.text import Text

@@ -100,10 +100,10 @@ def lower(
     import jax.numpy as jnp
     from jax.experimental import topologies
 
-    from jaxlrm import lockstep, sharding
     from jaxlrm.config import SearchConfig
-    from jaxlrm.generate import Tables
-    from jaxlrm.models import params
+    from jaxlrm.decode.write import Tables
+    from jaxlrm.engine import binding
+    from jaxlrm.models import params, sharding
     from jaxlrm.search import search, strategies
 
     topology = topologies.get_topology_desc(
@@ -116,11 +116,11 @@ def lower(
             branches=BRANCHES, width=WIDTH, step_tokens=STEPS, chain_tokens=1024
         )
     )
-    model = lockstep.bind(
+    model = binding.bind(
         config,
-        [lockstep.Judge(None)],
+        [binding.Judge(None)],
         strategy,
-        lockstep.Sizes(problems, PROMPT, TRUNK, stem),
+        binding.Sizes(problems, PROMPT, TRUNK, stem),
         dtype=jnp.bfloat16,
     )
 
@@ -133,7 +133,7 @@ def lower(
 
     blank = functools.partial(search.initial, model, strategy, problems)
     state = jax.eval_shape(blank)
-    places = lockstep.placements(mesh, state)
+    places = binding.placements(mesh, state)
     values = jax.tree.map(
         lambda spec: jax.ShapeDtypeStruct(spec.shape, jnp.bfloat16),
         params.specs(config),
@@ -146,7 +146,7 @@ def lower(
             jnp.zeros((16, config.vocab_size), bool),
         )
     )
-    weights = lockstep.Weights(
+    weights = binding.Weights(
         jax.tree.map(place, values, params.shardings(config, mesh)),
         (),
         jax.tree.map(everywhere, tables),
@@ -211,8 +211,7 @@ def lower_attention(case: str, kernel: bool):
     import jax.numpy as jnp
     from jax.experimental import topologies
 
-    from jaxlrm import sharding
-    from jaxlrm.models import attention, kernels
+    from jaxlrm.models import attention, kernels, sharding
     from jaxlrm.models.cache import Part
 
     name, grid, problems, branches, tokens = ATTENTION[case]

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 from flax import struct
 from jax.experimental.layout import Layout, with_layout_constraint
 
-from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
+from jaxlrm.models import sharding
 
 _BLOCK = 256  # slots of the trunk that a commit rewrites at a time
 _LAYERS = 3  # layers that it goes through at a time

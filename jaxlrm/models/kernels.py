@@ -18,7 +18,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxlrm import sharding
+from jaxlrm.models import sharding
 from jaxlrm.models.cache import Part
 
 BLOCK = 512  # slots that are read at a time

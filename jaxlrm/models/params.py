@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from flax import struct
 from jax.sharding import Mesh, NamedSharding
 
-from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
+from jaxlrm.models import sharding
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
+from jaxlrm.models import sharding
 from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.transformer import forward, unembed

@@ -17,7 +17,7 @@ from jaxlrm.models.attention import attend
 from jaxlrm.models.cache import Context, Part, Segment
 from jaxlrm.models.params import Layers, Transformer, unstack
 from jaxlrm.models.products import product
-from jaxlrm.sharding import constrain
+from jaxlrm.models.sharding import constrain
 
 # Queries and segments in, mixed values out: the contract is `attend`'s.
 Attention = Callable[[jax.Array, Sequence[Part]], jax.Array]

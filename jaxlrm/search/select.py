@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxlrm.allowance import affordable
+from jaxlrm.decode.allowance import affordable
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.tree import Tree, at
 
@@ -286,7 +286,7 @@ def _visit(visits: jax.Array, node: jax.Array) -> jax.Array:
 
 
 def narrow(tree: Tree, leaf: jax.Array) -> jax.Array:
-    """Leaves that the tokens left suffice for, see `jaxlrm.allowance`.
+    """Leaves that the tokens left suffice for, see `jaxlrm.decode.allowance`.
 
     A quarter of the longest step stands for a chain that has not begun, unless
     others have ended: then their mean does.

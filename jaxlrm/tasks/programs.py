@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jaxlrm.tasks import task
-from jaxlrm.verify.primes import is_prime
+from jaxlrm.verify.answers.primes import is_prime
 from jaxlrm.verify.rules.programs import ANSWER, PROMPT
 
 _LENGTH = 600  # characters of a question

@@ -7,8 +7,8 @@ import random
 import re
 from typing import NamedTuple, Protocol
 
-from jaxlrm.verify.exact import ungroup
-from jaxlrm.verify.maths import is_equivalent, normal_form
+from jaxlrm.verify.answers.exact import ungroup
+from jaxlrm.verify.answers.maths import is_equivalent, normal_form
 from jaxlrm.verify.rules.sums import is_same
 
 

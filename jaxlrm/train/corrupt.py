@@ -13,13 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from jaxlrm import tasks
-from jaxlrm.train.rollouts import (
-    Chain,
-    judge,
-    open_to_append,
-    workers,
-    write,
-)
+from jaxlrm.train.rollouts import Chain, judge, open_to_append, workers, write
 
 _BLOCK = 2048  # problems that are judged together
 _SIGNS = {"+": "-", "-": "+", "*": "+", "/": "*"}

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
-from jaxlrm.engine import Engine
-from jaxlrm.solution import Solution
+from jaxlrm.engine.engine import Engine
+from jaxlrm.engine.solution import Solution
 from jaxlrm.train import rollouts
 
 _BLOCK = 2048  # problems that are drawn together

@@ -25,10 +25,11 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TextIO, TypeVar
 
-from jaxlrm import files, judging, tasks
+from jaxlrm import files, tasks
 from jaxlrm.config import WHOLE, SearchConfig
-from jaxlrm.engine import Engine
-from jaxlrm.solution import Solution, Thought, steps_of
+from jaxlrm.engine.engine import Engine
+from jaxlrm.engine.solution import Solution, Thought, steps_of
+from jaxlrm.verify import judging
 from jaxlrm.verify.steps import check_answer, check_chain
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool

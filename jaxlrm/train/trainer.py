@@ -25,10 +25,10 @@ import optax
 from flax import struct
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxlrm import files, sharding
-from jaxlrm.checkpoint import Checkpoints
+from jaxlrm import files
 from jaxlrm.config import TrainConfig, to_json
-from jaxlrm.models import attention, hf, params
+from jaxlrm.models import attention, hf, params, sharding
+from jaxlrm.models.checkpoint import Checkpoints
 from jaxlrm.text import Text
 from jaxlrm.train import data, losses, optimiser
 

@@ -1,9 +1,9 @@
 """Symbolic verifiers: host only, no JAX. Text that they read is hostile."""
 
-from jaxlrm.verify.answers import grade
-from jaxlrm.verify.extract import extract_answer
-from jaxlrm.verify.maths import is_equivalent
-from jaxlrm.verify.sandbox import Run, Sandbox, Session, Status, run_python
+from jaxlrm.verify.answers.extract import extract_answer
+from jaxlrm.verify.answers.grading import grade
+from jaxlrm.verify.answers.maths import is_equivalent
+from jaxlrm.verify.programs import Run, Sandbox, Session, Status, run_python
 from jaxlrm.verify.steps import check_step
 from jaxlrm.verify.verdict import Verdict
 

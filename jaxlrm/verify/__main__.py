@@ -14,10 +14,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from jaxlrm.verify.answers import gold_answer
-from jaxlrm.verify.extract import extract_answer
-from jaxlrm.verify.maths import Comparison, compare
-from jaxlrm.verify.scalars import TIERS
+from jaxlrm.verify.answers.extract import extract_answer
+from jaxlrm.verify.answers.grading import gold_answer
+from jaxlrm.verify.answers.maths import Comparison, compare
+from jaxlrm.verify.answers.scalars import TIERS
 from jaxlrm.verify.verdict import Verdict
 
 DEADLINE = 1.0  # seconds of computer algebra
@@ -69,7 +69,7 @@ def _compare(prediction: str, gold: str, deadline: float) -> Comparison:
     if comparison.verdict is not Verdict.UNKNOWN or not deadline:
         return comparison
     # Not at the top: it takes longer than most comparisons.
-    from jaxlrm.verify import algebra
+    from jaxlrm.verify.answers import algebra
 
     try:
         with algebra.pool(deadline=deadline) as pool:

@@ -11,7 +11,8 @@ import zlib
 import numpy as np
 import pytest
 
-from jaxlrm import calibrate, loading, testing
+from jaxlrm import testing
+from jaxlrm.engine import calibrate, loading
 from jaxlrm.models import hf
 from tests import fakes
 

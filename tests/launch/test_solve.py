@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from jaxlrm.solution import Vote
+from jaxlrm.engine.solution import Vote
 from jaxlrm.verify import Verdict
 from launch import report
 from tests import fakes

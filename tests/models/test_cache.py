@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxlrm import lockstep, testing
+from jaxlrm import testing
 from jaxlrm.config import SearchConfig
-from jaxlrm.generate import Tables
+from jaxlrm.decode.sampling import sample
+from jaxlrm.decode.write import Tables
+from jaxlrm.engine import binding
+from jaxlrm.engine.binding import Prompts, Sizes, Weights
 from jaxlrm.limits import Limits
-from jaxlrm.lockstep import Prompts, Sizes, Weights
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
-from jaxlrm.sampling import sample
 from jaxlrm.search import search, strategies, tree
 
 G, B, S, Q = 2, 8, 5, 12
@@ -80,15 +81,15 @@ class Snapshot(NamedTuple):
     problems: list[int]
     trees: tree.Tree
     twigs: tree.Twigs
-    cache: lockstep.Memory
+    cache: binding.Memory
 
 
 @functools.cache
 def programs(setting: Setting):
     strategy = strategies.build(BEAM)
-    model = lockstep.bind(
+    model = binding.bind(
         GENERATOR.config,
-        [lockstep.Judge(REWARD.config if setting.reward else None)],
+        [binding.Judge(REWARD.config if setting.reward else None)],
         strategy,
         Sizes(G, Q, TRUNK, setting.stem),
     )
@@ -128,7 +129,7 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
             limits = Limits(temperature=TEMPERATURE, step_tokens=S).spread(G)
             state = compiled.load(weights, state, prompts, keys, limits, mask)
         if number == grow_before:
-            cache = lockstep.grow(
+            cache = binding.grow(
                 state.cache,
                 trunk=TRUNK + 24,
                 stem=setting.stem and setting.stem + 16,
@@ -559,7 +560,7 @@ def test_size_is_that_of_all_keys_and_values():
 
 
 def test_the_cache_is_of_the_dtype_asked_for():
-    model = lockstep.bind(
+    model = binding.bind(
         GENERATOR.config,
         [],
         strategies.build(BEAM),

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlrm import sharding
-from jaxlrm.models import attention, kernels
+from jaxlrm.models import attention, kernels, sharding
 from jaxlrm.models.cache import Part
 
 D = 16

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
-from jaxlrm import sharding
 from jaxlrm.config import ModelConfig
-from jaxlrm.models import params
+from jaxlrm.models import params, sharding
 
 SMALL = {
     "vocab_size": 64,

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlrm import sharding, testing
-from jaxlrm.models import hf, params, transformer
+from jaxlrm import testing
+from jaxlrm.models import hf, params, sharding, transformer
 from jaxlrm.models.attention import row_by_row
 from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.transformer import unembed

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlrm.config import STRATEGIES, SearchConfig
-from jaxlrm.lockstep import Prompts
+from jaxlrm.engine.binding import Prompts
 from jaxlrm.search import search, strategies
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.testing import (

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from jaxlrm.tasks.polynomials import Expand, _Solver
-from jaxlrm.verify.exact import equal, parse
+from jaxlrm.verify.answers.exact import equal, parse
 from jaxlrm.verify.rules import polynomials
 from jaxlrm.verify.verdict import Verdict
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from jaxlrm import tasks
 from jaxlrm.tasks import programs
+from jaxlrm.verify.programs.tools import Interpreter
 from jaxlrm.verify.rules.programs import ANSWER, PROMPT, reads
-from jaxlrm.verify.tools import Interpreter
 
 FAMILY = tasks.get("programs")
 KINDS = programs._KINDS

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from jaxlrm import loading, tasks
+from jaxlrm import tasks
+from jaxlrm.engine import loading
 from jaxlrm.train import next_step
 from jaxlrm.verify import Verdict
 from jaxlrm.verify.steps import check_answer, check_chain

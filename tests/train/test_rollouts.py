@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from jaxlrm import loading
-from jaxlrm.solution import Solution, Thought
+from jaxlrm.engine import loading
+from jaxlrm.engine.solution import Solution, Thought
 from jaxlrm.tasks import Problem
 from jaxlrm.text import Text
 from jaxlrm.train import data, rollouts

@@ -15,10 +15,9 @@ import jax
 import numpy as np
 import pytest
 
-from jaxlrm import sharding
-from jaxlrm.checkpoint import Checkpoints
 from jaxlrm.config import OptimiserConfig, TrainConfig
-from jaxlrm.models import hf, params
+from jaxlrm.models import hf, params, sharding
+from jaxlrm.models.checkpoint import Checkpoints
 from jaxlrm.testing import learned, model_config, text
 from jaxlrm.text import Text
 from jaxlrm.train import data, trainer

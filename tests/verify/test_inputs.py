@@ -1,11 +1,6 @@
 import pytest
 
-from jaxlrm.verify import (
-    check_step,
-    extract_answer,
-    is_equivalent,
-    run_python,
-)
+from jaxlrm.verify import check_step, extract_answer, is_equivalent, run_python
 
 
 @pytest.mark.parametrize(

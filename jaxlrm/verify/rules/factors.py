@@ -6,8 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from jaxlrm.verify.answers.primes import is_prime
 from jaxlrm.verify.inputs import splits_numbers
-from jaxlrm.verify.primes import is_prime
 from jaxlrm.verify.verdict import Verdict
 
 COMPLETE = True  # see `steps.Rule`

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from jaxlrm.verify.exact import Number
+from jaxlrm.verify.answers.exact import Number
 from jaxlrm.verify.rules.coefficients import digits
 from jaxlrm.verify.verdict import Verdict
 

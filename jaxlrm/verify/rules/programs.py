@@ -14,8 +14,8 @@ import enum
 import re
 from collections.abc import Sequence
 
+from jaxlrm.verify.answers.extract import extract_answer
 from jaxlrm.verify.blocks import PROMPT
-from jaxlrm.verify.extract import extract_answer
 from jaxlrm.verify.verdict import Verdict
 
 ANSWER = "answer: "

@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from jaxlrm.verify.exact import (
+from jaxlrm.verify.answers.exact import (
     NotParsed,
     Number,
     Ratio,

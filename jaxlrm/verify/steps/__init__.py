@@ -16,12 +16,7 @@ from jaxlrm.verify.steps.chains import (
 )
 from jaxlrm.verify.steps.judgement import Judgement, check_step, judge_step
 from jaxlrm.verify.steps.relations import Relation, relate
-from jaxlrm.verify.steps.rules import (
-    Rule,
-    is_complete,
-    register,
-    rule_for,
-)
+from jaxlrm.verify.steps.rules import Rule, is_complete, register, rule_for
 
 __all__ = [
     "Judgement",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from jaxlrm.verify.deduction import sort_of
-from jaxlrm.verify.exact import (
+from jaxlrm.verify.answers.exact import (
     Line,
     NotParsed,
     Number,
@@ -14,9 +13,10 @@ from jaxlrm.verify.exact import (
     parse,
     substitute,
 )
-from jaxlrm.verify.extract import bare_answer, extract_answer
-from jaxlrm.verify.malformed import is_malformed
+from jaxlrm.verify.answers.extract import bare_answer, extract_answer
 from jaxlrm.verify.rules import arithmetic
+from jaxlrm.verify.steps.deduction import sort_of
+from jaxlrm.verify.steps.malformed import is_malformed
 from jaxlrm.verify.steps.relations import (
     NUMBERS,
     PLAIN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from fractions import Fraction
 
-from jaxlrm.verify import units
+from jaxlrm.verify.answers import units
 from jaxlrm.verify.steps.claims import Side
 
 _CALENDAR = {

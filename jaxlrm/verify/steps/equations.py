@@ -12,12 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxlrm.verify import balls
-from jaxlrm.verify.deduction import compare_lines
-from jaxlrm.verify.deduction.equations import Equation, compare_equations
-from jaxlrm.verify.deduction.injective import has_one_solution
-from jaxlrm.verify.deduction.systems import EQUATIONS, compare_systems
-from jaxlrm.verify.exact import (
+from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers.exact import (
     Line,
     NotParsed,
     Number,
@@ -29,13 +25,17 @@ from jaxlrm.verify.exact import (
     proportional,
     substitute,
 )
-from jaxlrm.verify.scalars import Judge, renamed
+from jaxlrm.verify.answers.scalars import Judge, renamed
+from jaxlrm.verify.answers.syntax import parse_answer
 from jaxlrm.verify.steps.claims import Claim, Side, claims_of
+from jaxlrm.verify.steps.deduction import compare_lines
+from jaxlrm.verify.steps.deduction.equations import Equation, compare_equations
+from jaxlrm.verify.steps.deduction.injective import has_one_solution
+from jaxlrm.verify.steps.deduction.systems import EQUATIONS, compare_systems
 from jaxlrm.verify.steps.relations import single
 from jaxlrm.verify.steps.tokens import tokenize
 from jaxlrm.verify.steps.values import value_of
 from jaxlrm.verify.steps.words import CASES, REWRITES
-from jaxlrm.verify.syntax import parse_answer
 from jaxlrm.verify.verdict import Verdict
 
 RECENT = 4  # lines of the chain whose solution may be stated

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from jaxlrm.verify import balls
-from jaxlrm.verify.exact import NotParsed
+from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.steps.claims import Side
 from jaxlrm.verify.steps.conversions import conversions, is_rate, mixes
 from jaxlrm.verify.steps.series import closed_series

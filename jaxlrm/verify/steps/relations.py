@@ -6,9 +6,7 @@ import enum
 import itertools
 import re
 
-from jaxlrm.verify.deduction import compare_lines, takes_derivative
-from jaxlrm.verify.deduction.equations import Equation, compare_equations
-from jaxlrm.verify.exact import (
+from jaxlrm.verify.answers.exact import (
     ONE,
     Line,
     NotParsed,
@@ -20,6 +18,8 @@ from jaxlrm.verify.exact import (
     parse,
     proportional,
 )
+from jaxlrm.verify.steps.deduction import compare_lines, takes_derivative
+from jaxlrm.verify.steps.deduction.equations import Equation, compare_equations
 from jaxlrm.verify.verdict import Verdict
 
 # No unknowns; what is true of pi as of a variable is true of it.

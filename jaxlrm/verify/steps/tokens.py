@@ -12,7 +12,8 @@ import functools
 import re
 from typing import NamedTuple
 
-from jaxlrm.verify import units
+from jaxlrm.verify.answers import units
+from jaxlrm.verify.answers.syntax.names import FUNCTIONS, GREEK, SHORT_WORDS
 from jaxlrm.verify.steps.latex import (
     ARROWS,
     DROPPED,
@@ -28,7 +29,6 @@ from jaxlrm.verify.steps.latex import (
 )
 from jaxlrm.verify.steps.marks import LENGTH, parts, plain
 from jaxlrm.verify.steps.words import OPERATORS
-from jaxlrm.verify.syntax.names import FUNCTIONS, GREEK, SHORT_WORDS
 
 TOKENS = 3000
 

@@ -6,10 +6,10 @@ import functools
 from fractions import Fraction
 from typing import NamedTuple
 
-from jaxlrm.verify import balls
-from jaxlrm.verify.exact import NotParsed
-from jaxlrm.verify.rational import rational
-from jaxlrm.verify.syntax import Tree, parse_answer
+from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers.exact import NotParsed
+from jaxlrm.verify.answers.rational import rational
+from jaxlrm.verify.answers.syntax import Tree, parse_answer
 
 
 class Value(NamedTuple):

@@ -1,0 +1,1 @@
+"""Decoding: a token from its logits, and a step in every row."""

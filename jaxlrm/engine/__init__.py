@@ -1,0 +1,1 @@
+"""The engine: models bound to the loop, its sizes, and the host's side."""

@@ -1,0 +1,218 @@
+"""The sizes that a search is compiled for, and when its caches grow.
+
+Each size of an array is a program to compile, so all of them come from one
+table: see `bucket`. What is no size is data, see `limits`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from jaxlrm.config import SCORED, ModelConfig, SearchConfig
+from jaxlrm.engine import binding
+from jaxlrm.models.cache import Cache
+from jaxlrm.search import search, tree
+from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.tree import Tree, Twigs
+
+# Operations a byte that a device keeps up with: when sharing keys pays.
+_BALANCE = {"cpu": 13.0, "gpu": 300.0, "tpu": 240.0}
+# Powers of two, and halfway between them: at most a third is never used.
+BUCKETS = tuple(sorted(n << k for k in range(24) for n in (2, 3)))
+_SLOTS = 64  # at least, of any segment of a cache
+_STEP = 8  # at least, `S`
+_ROUNDS = 8  # at least, for which a tree has nodes
+_STEM = 128  # slots of the first stems
+_STEPS = 4  # as long as this many steps of every leaf is the first trunk
+
+
+def bucket(size: int, least: int = 1) -> int:
+    """The size that an array gets which needs `size`, and `least` or more."""
+    size = max(size, least)
+    return size if size <= 1 else BUCKETS[bisect.bisect_left(BUCKETS, size)]
+
+
+def bucket_below(size: int) -> int:
+    """The largest size of an array that is no more than `size`."""
+    return 1 if size <= 1 else BUCKETS[bisect.bisect_right(BUCKETS, size) - 1]
+
+
+def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
+    """What of a configuration is in its programs: equal ones share them.
+
+    Args:
+        config: with nothing left open.
+        strategy: that of the configuration.
+
+    Returns:
+        A configuration whose strategy has the sizes of `bucket`, and whose
+        limits mean nothing.
+    """
+    if ":" in config.strategy:  # from outside: it may read anything
+        return dataclasses.replace(
+            config,
+            prompt="auto",
+            system="",
+            thinking="auto",
+            seed=0,
+            batch=1,
+            adaptive=False,
+            seconds=0.0,
+            confidence=0.0,
+            vote="auto",
+            trunk=0,
+        )
+    common = {"branches": strategy.branches, "execution": config.execution}
+    if strategy.whole:  # they differ in their votes alone
+        return SearchConfig(
+            strategy="majority",
+            verifiers="learned" if config.verifiers in SCORED else "none",
+            chain_tokens=bucket(config.chain_tokens, _STEP),
+            step_tokens=1,
+            **common,
+        )
+    step = bucket(config.step_tokens, _STEP)
+    return SearchConfig(
+        strategy=config.strategy,
+        width=config.width,
+        chain_tokens=step,
+        step_tokens=step,
+        rounds=bucket(config.rounds, _ROUNDS),
+        tools=config.tools,
+        output_tokens=strategy.output_tokens,
+        lookahead=config.lookahead,
+        verifiers=config.verifiers,
+        aggregate=config.aggregate,
+        backup=config.backup,
+        **common,
+    )
+
+
+def plan(
+    generator: ModelConfig,
+    config: SearchConfig,
+    strategy: Strategy,
+    *,
+    problems: int,
+    prompt: int,
+) -> binding.Sizes:
+    """The sizes that a search begins with.
+
+    Args:
+        generator: shape of the generator.
+        config: of the search.
+        strategy: of `compiled_for`.
+        problems: `G`.
+        prompt: tokens of the longest prompt.
+    """
+    prompt = bucket(prompt, _SLOTS)
+    if strategy.whole:
+        return binding.Sizes(problems, prompt, trunk=0, stem=0)
+    fused = config.execution == "fused"  # then it cannot grow
+    chain = bucket(config.chain_tokens)
+    stem = bucket(chain if fused else min(chain, _STEM), _SLOTS)
+    coming = chain if fused else min(chain, _STEPS * strategy.step_tokens)
+    coming *= strategy.groups
+    if fused:
+        # A tree search keeps what it does not extend.
+        most = (strategy.nodes - 1) * strategy.step_tokens
+        coming = most if strategy.keeps_all else min(coming, most)
+    trunk = _limit(config, bucket(coming, _SLOTS))
+    gather = binding.prefers_stem(
+        generator,
+        branches=strategy.branches,
+        groups=strategy.groups,
+        trunk=trunk,
+        stem=stem,
+        balance=_BALANCE.get(jax.default_backend(), 240.0),
+    )
+    return binding.Sizes(problems, prompt, trunk, stem if gather else 0)
+
+
+@jax.jit
+def needed(
+    trees: Tree, nodes: jax.Array, twigs: Twigs, owner: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Slots of the trunk and of a stem that the next round needs.
+
+    Args:
+        trees: after `search.keep`.
+        nodes: `[G, B] int32` of `search.keep`.
+        twigs: of the last round.
+        owner: `[G, P] int32`, whose the slots of the trunk are.
+    """
+    alive = tree.has_live_descendant(trees)
+    kept = (owner >= 0) & tree.at(alive, owner)
+    new = jnp.where((nodes >= 0) & tree.at(alive, nodes), nodes, -1)
+    new = jnp.where(new < 0, 0, twigs.length)
+    path = jnp.where(trees.live, trees.end - trees.end[:, :1], 0)
+    return (kept.sum(1) + new.sum(1)).max(), path.max()
+
+
+def make_room(
+    strategy: Strategy,
+    config: SearchConfig,
+    rooms: set[tuple[int, int]],
+    before: search.State,
+    state: search.State,
+) -> search.State:
+    """Grows the trunk or the stems if the next round would not fit.
+
+    Args:
+        strategy: of `compiled_for`.
+        config: of the search.
+        rooms: slots of trunk and stem that there are programs for; those that
+            this one grows to are added. One of them is taken rather than one
+            of half its size that is yet to be compiled.
+        before: after the last round. Where the most that it may add fits,
+            nobody waits for what `search.keep` makes of it.
+        state: the same with the trees and nodes of `search.keep`.
+    """
+    cache = state.cache.generator
+    trunk, stem = of(cache)
+    if not trunk:
+        return state
+    used = int((cache.owner >= 0).sum(1).max())
+    longest = int((before.tree.end - before.tree.end[:, :1]).max())
+    step = strategy.step_tokens
+    fits = used + strategy.branches * step <= trunk
+    if fits and (not stem or longest + step <= stem):
+        return state
+    wanted_trunk, wanted_stem = map(
+        int, needed(state.tree, state.nodes, state.twigs, cache.owner)
+    )
+    needs = max(_limit(config, wanted_trunk), trunk), max(wanted_stem, stem)
+    if wanted_trunk > trunk:
+        slots = bucket(max(2 * trunk, wanted_trunk), _SLOTS)
+        trunk = max(_limit(config, slots), trunk)
+    if wanted_stem > stem > 0:
+        most = max(config.chain_tokens, wanted_stem)
+        stem = bucket(min(max(2 * stem, wanted_stem), most), _SLOTS)
+    if (trunk, stem) == of(cache):
+        return state
+    known = [
+        (slots, longest)
+        for slots, longest in rooms
+        if needs[0] <= slots <= 2 * trunk
+        and slots <= _limit(config, slots)
+        and (not stem or needs[1] <= longest <= 2 * stem)
+    ]
+    trunk, stem = min(known, default=(trunk, stem))
+    rooms.add((trunk, stem))
+    memory = binding.grow(state.cache, trunk=trunk, stem=stem)
+    return state.replace(cache=memory)
+
+
+def of(cache: Cache) -> tuple[int, int]:
+    """Slots of its trunk and of its stem."""
+    return cache.trunk.slots, cache.stem.slots if cache.stem else 0
+
+
+def _limit(config: SearchConfig, slots: int) -> int:
+    """Slots of the trunk, as many as the configuration allows."""
+    whole = -(-config.trunk // _SLOTS) * _SLOTS
+    return min(slots, whole) if config.trunk else slots

@@ -1,0 +1,1 @@
+"""Datasets in, records, tables and pages out."""

@@ -1,0 +1,63 @@
+"""A place among the tokens of an answer, and how to refuse it."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from jaxlrm.verify.answers.exact import NotParsed
+from jaxlrm.verify.answers.syntax.tokens import tokenize
+
+# Budgets.
+DEPTH = 48  # of brackets, signs and exponents
+ITEMS = 64  # of a list or matrix
+
+
+class Cursor:
+    """The next token, for all that read tokens.
+
+    Attributes:
+        tokens: of the text; the last one is empty.
+        starts: the index in the text of each.
+        index: of the next token.
+        depth: how deep the reader is in brackets, signs and exponents.
+        bars: how many `|` are open here.
+    """
+
+    def __init__(self, text: str):
+        self.tokens, self.starts = tokenize(text)
+        self.index = 0
+        self.depth = 0
+        self.bars = 0
+
+    def refuse(self) -> NoReturn:
+        """Says that the next token does not fit."""
+        token = self.tokens[min(self.index, len(self.tokens) - 1)]
+        raise NotParsed(
+            f"unexpected {token[:80]!r} as token {self.index + 1}"
+            if token
+            else "the text ends too early"
+        )
+
+    def deeper(self) -> None:
+        """Enters a bracket, sign or exponent; the reader leaves it itself."""
+        self.depth += 1
+        if self.depth > DEPTH:
+            raise NotParsed(f"nested deeper than {DEPTH}")
+
+    def close(self, closing: str) -> None:
+        """Reads a closing bracket."""
+        if self.tokens[self.index] != closing:
+            self.refuse()
+        self.index += 1
+
+    def is_unit(self) -> bool:
+        """Is it the `sec` of `5 sec`, not of `5 sec x`?"""
+        following = self.tokens[self.index + 1 : self.index + 2]
+        return self.after_number() and (
+            not following or following[0] in ("", ",", "/", "^", ";", "and")
+        )
+
+    def after_number(self) -> bool:
+        """Is the token before this one the end of a number?"""
+        before = self.tokens[self.index - 1] if self.index else ""
+        return before[-1:].isdigit() or before in ("}", ")", r"\pi")
