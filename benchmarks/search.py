@@ -46,7 +46,7 @@ import transformers
 from jaxlrm.config import ModelConfig, SearchConfig
 from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.models import hf, params, sharding
-from jaxlrm.search import search, strategies, tree
+from jaxlrm.search import loop, strategies, tree
 from jaxlrm.testing import Prompts
 from jaxlrm.text import Text, train_tokenizer
 
@@ -517,7 +517,7 @@ def value_of(places: jax.Array) -> jax.Array:
     return (mixed >> 8).astype(jnp.float32) / 2**24 * 0.9 + 0.05
 
 
-def stub(problems: int, actions: int) -> search.Model:
+def stub(problems: int, actions: int) -> loop.Model:
     """A model whose memory is the place of each node, as in a heap."""
 
     def allocate(nodes: int):
@@ -554,7 +554,7 @@ def stub(problems: int, actions: int) -> search.Model:
         target = jnp.where(nodes < 0, places.shape[1], nodes)
         return (tree.put(places, target, child), child), trees
 
-    return search.Model(allocate, prefill, start, extend, commit)
+    return loop.Model(allocate, prefill, start, extend, commit)
 
 
 def our_search(problems: int, simulations: int, actions: int):
@@ -571,10 +571,10 @@ def our_search(problems: int, simulations: int, actions: int):
         )
     )
     model = stub(problems, actions)
-    silence = jax.tree.map(jnp.asarray, search.no_reply(problems, strategy))
-    programs = search.compile_rounds(model, strategy, ask=lambda _: silence)
+    silence = jax.tree.map(jnp.asarray, loop.no_reply(problems, strategy))
+    programs = loop.compile_rounds(model, strategy, ask=lambda _: silence)
     start = jax.jit(
-        functools.partial(search.initial, model, strategy, problems)
+        functools.partial(loop.initial, model, strategy, problems)
     )
     prompts = Prompts(
         np.zeros((problems, 1), np.int32), np.ones(problems, np.int32)

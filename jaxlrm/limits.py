@@ -36,8 +36,6 @@ class Limits:
         step_tokens: `int32`, most tokens that a branch writes in a round,
             a tool's before them not counted.
         think_tokens: `int32`, tokens of a chain after which thinking is ended.
-        min_tokens: `int32`, tokens of a chain of `sequential` below which its
-            branch begins another one.
     """
 
     temperature: Any = 1.0
@@ -49,33 +47,18 @@ class Limits:
     chain_tokens: Any = UNLIMITED
     step_tokens: Any = UNLIMITED
     think_tokens: Any = UNLIMITED
-    min_tokens: Any = 0
+
+    def typed(self) -> Limits:
+        """As arrays."""
+        return _typed(self, jnp.asarray)
 
     def spread(self, problems: int) -> Limits:
         """Arrays `[G]` for `G` problems with these same limits."""
-        return jax.tree.map(
-            lambda x: jnp.full(problems, x), _typed(self, jnp.asarray)
-        )
+        return jax.tree.map(lambda x: jnp.full(problems, x), self.typed())
 
     def columns(self) -> Limits:
         """Arrays `[G, 1]`, to go with `[G, B]`."""
         return jax.tree.map(lambda x: x[:, None], self)
-
-    def likeliest(self, steps: int) -> Limits:
-        """The same search looking ahead: its likeliest tokens, `steps` steps.
-
-        It is free to think for as long as that takes, and to go on beyond the
-        tokens of a chain.
-        """
-        return self.replace(
-            temperature=jnp.zeros_like(self.temperature),
-            top_k=jnp.zeros_like(self.top_k),
-            top_p=jnp.ones_like(self.top_p),
-            min_p=jnp.zeros_like(self.min_p),
-            step_tokens=steps * self.step_tokens,
-            think_tokens=jnp.full_like(self.think_tokens, UNLIMITED),
-            chain_tokens=jnp.full_like(self.chain_tokens, UNLIMITED),
-        )
 
 
 def of(config: SearchConfig, *, whole: bool = False) -> Limits:
@@ -101,7 +84,6 @@ def of(config: SearchConfig, *, whole: bool = False) -> Limits:
         chain_tokens=_limit(config.chain_tokens),
         step_tokens=_limit(step),
         think_tokens=_limit(config.think_tokens),
-        min_tokens=min(config.min_tokens, UNLIMITED),
     )
 
 

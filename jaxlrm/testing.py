@@ -33,7 +33,7 @@ from jaxlrm.engine.callback import Callback
 from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.limits import Limits
 from jaxlrm.models import params, sharding
-from jaxlrm.search import search, tree
+from jaxlrm.search import loop, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.text import Text, train_tokenizer
 from jaxlrm.verify.verdict import Verdict
@@ -233,20 +233,25 @@ def compile_scripts(scripts: Sequence[Script], step_tokens: int) -> Lines:
 
 
 def scripted_model(
-    slots: int, branches: int, *, sampled: bool = False
-) -> search.Model:
+    slots: int,
+    branches: int,
+    *,
+    sampled: bool = False,
+    chunk: int = 0,
+) -> loop.Model:
     """A fake that writes scripts; its weights are those of `compile_scripts`.
 
-    What it writes depends on the leaf's path and on the branch's number among
-    the leaf's children: child `i` writes what the script has at place `i`,
-    from the start again after the last. It knows the number from the branch's
-    key, so it checks the keys as well: one that is no child's of the leaf
-    writes nothing. So does a branch that extends a node which was let go.
+    What it writes depends on the leaf's path and on the row's number among the
+    leaf's children: child `i` writes what the script has at place `i`, from the
+    start again after the last. It knows the number from the row's key, so it
+    checks the keys as well: one that is no child's of the leaf writes nothing.
+    So does a row that extends a node which was let go.
 
     Args:
         slots: `G`.
-        branches: `B`.
-        sampled: draw what to write from the branch's key instead.
+        branches: `R`.
+        sampled: draw what to write from the row's key instead.
+        chunk: tokens that a row writes in a round; 0 is any number.
     """
 
     def allocate(nodes: int) -> Memory:
@@ -263,37 +268,40 @@ def scripted_model(
         fresh = jnp.where(mask[:, None], _FREED, memory.node)
         return memory.replace(node=fresh.at[:, 0].set(root))
 
-    def extend(weights: Lines, memory: Memory, trees: tree.Tree, leaf, keys):
-        place = tree.at(memory.node, leaf)
+    def write(weights: Lines, memory: Memory, trees, twigs, seen):
+        place = _at(memory.node, twigs.leaf)
         number = weights.number[place]
         if sampled:
             draw = jax.vmap(jax.vmap(lambda key: jax.random.bits(key)))
-            known = jnp.ones(leaf.shape, bool)
-            chosen = (draw(keys) % number.astype(jnp.uint32)).astype(jnp.int32)
+            known = jnp.ones(twigs.leaf.shape, bool)
+            drawn = draw(twigs.key) % number.astype(jnp.uint32)
+            chosen = drawn.astype(jnp.int32)
         else:
-            ordinal, known = _ordinals(tree.at(trees.key, leaf), keys)
+            parents = _at(trees.key, twigs.leaf)
+            ordinal, known = _ordinals(parents, twigs.key)
             chosen = ordinal % number
         place = jnp.where(
             (place != _FREED) & known, weights.follow[place, chosen], _FREED
         )
-        written = jnp.where(
-            (place == _FREED) | (leaf < 0), 0, weights.length[place]
+        whole = jnp.where(place == _FREED, 0, weights.length[place])
+        active = twigs.writing
+        length = whole
+        if chunk:
+            length = jnp.minimum(twigs.length + chunk, whole)
+        ended = active & (length >= whole)
+        twigs = twigs.replace(
+            tokens=jnp.where(
+                active[..., None], weights.tokens[place], twigs.tokens
+            ),
+            length=jnp.where(active, length, twigs.length),
+            kind=jnp.where(ended, weights.kind[place], twigs.kind),
         )
-        steps = weights.tokens.shape[-1]
-        twigs = tree.Twigs(
-            leaf=leaf,
-            key=keys,
-            tokens=weights.tokens[place],
-            valid=jnp.arange(steps) < written[..., None],
-            kind=weights.kind[place],
-            score=weights.score[place],
-            partial=jnp.zeros(leaf.shape, jnp.float32),
-            logp=jnp.zeros(leaf.shape, jnp.float32),
-            ahead=jnp.zeros(leaf.shape, jnp.int32),
-            forced=jnp.zeros(leaf.shape, jnp.int32),
-            reading=jnp.zeros(leaf.shape, jnp.int32),
-        )
-        return memory.replace(twig=place), twigs
+        twig = jnp.where(active, place, memory.twig)
+        return memory.replace(twig=twig), twigs
+
+    def score(weights: Lines, memory: Memory, trees, twigs, which):
+        value = weights.score[memory.twig]
+        return memory, jax.scipy.special.logit(value), jnp.zeros_like(value)
 
     def commit(memory: Memory, trees: tree.Tree, twigs, nodes):
         del twigs
@@ -301,7 +309,7 @@ def scripted_model(
         rows = jnp.arange(slots)[:, None]
         target = jnp.where(nodes >= 0, nodes, size)
         node = memory.node.at[rows, target].set(memory.twig, mode="drop")
-        alive = tree.has_live_descendant(trees)
+        alive = jax.vmap(tree.has_live_descendant)(trees)
         return memory.replace(node=jnp.where(alive, node, _FREED)), trees
 
     def _ordinals(parents, keys):
@@ -312,7 +320,12 @@ def scripted_model(
         same = (data(children) == data(keys)[:, :, None]).all(-1)
         return same.argmax(-1), same.any(-1)
 
-    return search.Model(allocate, prefill, start, extend, commit)
+    return loop.Model(
+        allocate, prefill, start, commit, write, score, branches
+    )
+
+
+_at = jax.vmap(tree.at)
 
 
 class Found(NamedTuple):
@@ -324,7 +337,7 @@ class Found(NamedTuple):
     """
 
     trees: list[str]
-    rounds: list[search.Round]
+    rounds: list[loop.Round]
 
 
 def run_scripts(
@@ -335,16 +348,18 @@ def run_scripts(
     seed: int = 0,
     keys: Sequence[jax.Array] | None = None,
     sampled: bool = False,
-    verify: Callable[[search.Round], np.ndarray] | None = None,
+    verify: Callable[[loop.Round], np.ndarray] | None = None,
     fused: bool = False,
     lanes: int = 1,
     limits: Sequence[Limits] | None = None,
     shares: int = 1,
+    rows: int = 0,
+    chunk: int = 0,
 ) -> Found:
     """Searches scripts as the engine searches problems.
 
     Args:
-        strategy: the search.
+        strategy: the loop.
         scripts: one a problem.
         slots: `G`; by default one for each problem.
         seed: of the root keys.
@@ -355,15 +370,20 @@ def run_scripts(
         lanes: groups of slots that take turns.
         limits: of each problem; by default the strategy's.
         shares: parts of the slots whose prompts are read together.
+        rows: `R`; by default one for each branch.
+        chunk: tokens that a row writes in a round; 0 is any number.
     """
     slots = slots or len(scripts)
-    start, programs, callback = _programs(strategy, slots, sampled, fused)
+    start, programs, callback = _programs(
+        strategy, slots, sampled, fused, rows or strategy.branches, chunk
+    )
     verify = verify or verdicts_of(scripts)
     asked = []
 
-    def ask(happened: search.Round) -> search.Reply:
+    def ask(happened: loop.Round) -> loop.Reply:
         asked.append(happened)
-        reply = search.no_reply(slots, strategy)
+        rows = happened.twigs.leaf.shape[1]
+        reply = loop.no_reply(slots, rows, strategy.output_tokens)
         return reply._replace(verdict=verify(happened))
 
     callback.serve(ask)
@@ -379,10 +399,10 @@ def run_scripts(
         tokens = np.array(rows, np.int32)[:, None]
         return Prompts(tokens, np.ones(len(rows), np.int32))
 
-    rounds = search.run(
+    rounds = loop.run(
         programs,
         compile_scripts(scripts, strategy.step_tokens),
-        search.begin([start() for _ in range(lanes)], strategy),
+        loop.begin([start() for _ in range(lanes)], strategy),
         list(zip(range(len(scripts)), keys, limits, strict=True)),
         stack,
         ask,
@@ -400,11 +420,18 @@ def run_scripts(
 
 
 @functools.lru_cache(maxsize=64)
-def _programs(strategy: Strategy, slots: int, sampled: bool, fused: bool):
-    model = scripted_model(slots, strategy.branches, sampled=sampled)
-    start = functools.partial(search.initial, model, strategy, slots)
+def _programs(
+    strategy: Strategy,
+    slots: int,
+    sampled: bool,
+    fused: bool,
+    rows: int,
+    chunk: int,
+):
+    model = scripted_model(slots, rows, sampled=sampled, chunk=chunk)
+    start = functools.partial(loop.initial, model, strategy, slots)
     callback = Callback(sharding.make_mesh(), strategy)
-    programs = search.compile_rounds(
+    programs = loop.compile_rounds(
         model, strategy, ask=callback if fused else None
     )
     return jax.jit(start), programs, callback
@@ -412,7 +439,7 @@ def _programs(strategy: Strategy, slots: int, sampled: bool, fused: bool):
 
 def verdicts_of(
     scripts: Sequence[Script],
-) -> Callable[[search.Round], np.ndarray]:
+) -> Callable[[loop.Round], np.ndarray]:
     """The symbolic verifier of scripts: it knows the verdict of each text.
 
     Raises:
@@ -429,11 +456,13 @@ def verdicts_of(
                 f"{known[found.text].name}; one text has one"
             )
 
-    def verify(seen: search.Round) -> np.ndarray:
+    def verify(seen: loop.Round) -> np.ndarray:
         twigs = seen.twigs
         verdicts = np.zeros(twigs.leaf.shape, np.int32)
-        for row, branch in np.argwhere(twigs.leaf >= 0):
-            tokens = twigs.tokens[row, branch][twigs.valid[row, branch]]
+        ended = (twigs.leaf >= 0) & (twigs.kind != tree.WRITING)
+        for row, branch in np.argwhere(ended):
+            length = int(twigs.length[row, branch])
+            tokens = twigs.tokens[row, branch, :length]
             verdicts[row, branch] = known[text().decode_step(tokens)]
         return verdicts
 

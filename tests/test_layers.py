@@ -103,7 +103,7 @@ LAYERS = """
     search.backup
     search.vote
     search.strategies
-    search.search
+    search.loop
     search
     engine.calibrate     jax
     engine.binding

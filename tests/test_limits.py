@@ -13,7 +13,7 @@ from jaxlrm import limits, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.limits import UNLIMITED, Limits
-from jaxlrm.search import search, strategies, tree
+from jaxlrm.search import loop, strategies, tree
 from jaxlrm.testing import answer, cut, run_scripts, step
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -134,8 +134,8 @@ def bound():
         WRITTEN,
         binding.Sizes(SLOTS, PROMPT, trunk=96, stem=0),
     )
-    start = jax.jit(functools.partial(search.initial, model, WRITTEN, SLOTS))
-    return weights, start, search.compile_rounds(model, WRITTEN)
+    start = jax.jit(functools.partial(loop.initial, model, WRITTEN, SLOTS))
+    return weights, start, loop.compile_rounds(model, WRITTEN)
 
 
 def trees_of(problems) -> dict[int, dict[str, list]]:
@@ -158,11 +158,11 @@ def trees_of(problems) -> dict[int, dict[str, list]]:
         (prompt(n), jax.random.key(n), WRITTEN.limits.replace(**CHANGES[n]))
         for n in problems
     ]
-    silence = search.no_reply(SLOTS, WRITTEN)
-    rounds = search.run(
+    silence = loop.no_reply(SLOTS, WRITTEN)
+    rounds = loop.run(
         programs,
         weights,
-        search.begin([start()], WRITTEN),
+        loop.begin([start()], WRITTEN),
         queue,
         stack,
         lambda seen: silence,

@@ -104,7 +104,7 @@ def lower(
     from jaxlrm.decode.write import Tables
     from jaxlrm.engine import binding
     from jaxlrm.models import params, sharding
-    from jaxlrm.search import search, strategies
+    from jaxlrm.search import loop, strategies
 
     topology = topologies.get_topology_desc(
         platform="tpu", topology_name="v5e:2x4"
@@ -131,7 +131,7 @@ def lower(
         whole = jax.sharding.PartitionSpec()
         return place(x, jax.sharding.NamedSharding(mesh, whole))
 
-    blank = functools.partial(search.initial, model, strategy, problems)
+    blank = functools.partial(loop.initial, model, strategy, problems)
     state = jax.eval_shape(blank)
     places = binding.placements(mesh, state)
     values = jax.tree.map(
@@ -151,7 +151,7 @@ def lower(
         (),
         jax.tree.map(everywhere, tables),
     )
-    programs = search.compile_rounds(model, strategy, places)
+    programs = loop.compile_rounds(model, strategy, places)
     placed = jax.tree.map(place, state, places)
     chosen = placed.nodes, placed.twigs.key
     with jax.set_mesh(mesh):

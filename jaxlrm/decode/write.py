@@ -1,8 +1,7 @@
-"""Decodes one step in every branch, in lockstep, to the step delimiter."""
+"""Writes tokens in every row, in lockstep, up to the end of its step."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -10,18 +9,12 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxlrm.config import ModelConfig
-from jaxlrm.decode.allowance import affordable
 from jaxlrm.decode.sampling import sample
 from jaxlrm.limits import Limits
 from jaxlrm.models import sharding
 from jaxlrm.models.cache import Context, Segment
-from jaxlrm.models.params import Transformer, join
+from jaxlrm.models.params import Transformer
 from jaxlrm.models.transformer import forward, rotary_angles, unembed
-
-# On a CPU the twig grows in up to so many blocks, each of so many slots or
-# more: more of them take longer to compile, smaller ones to read.
-_BLOCKS, _BLOCK = 2, 64
-
 
 @struct.dataclass
 class Tables:
@@ -76,12 +69,12 @@ class Tables:
     def read(
         self, reading: jax.Array, token: jax.Array, told: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """The reading after a token, and whether it ended a step, `[G, B]`.
+        """The reading after a token, and whether it ended a step, `[G, R]`.
 
         Args:
-            reading: `[G, B] int32`, of before.
-            token: `[G, B] int32`.
-            told: `[G, B] bool`, tokens of a tool's output, which end nothing:
+            reading: `[G, R] int32`, of before.
+            token: `[G, R] int32`.
+            told: `[G, R] bool`, tokens of a tool's output, which end nothing:
                 behind them a step begins.
         """
         states = len(self.following)
@@ -95,12 +88,12 @@ class Tables:
     def think(
         self, reading: jax.Array, token: jax.Array, over: jax.Array
     ) -> jax.Array:
-        """`token [G, B]`, or the next one of `enough` for spent thinking.
+        """`token [G, R]`, or the next one of `enough` for spent thinking.
 
         Args:
-            reading: `[G, B] int32`, before the token.
-            token: `[G, B] int32`, sampled.
-            over: `[G, B] int32`, tokens of the chain beyond its budget for
+            reading: `[G, R] int32`, before the token.
+            token: `[G, R] int32`, sampled.
+            over: `[G, R] int32`, tokens of the chain beyond its budget for
                 thinking; negative below.
         """
         thinking = reading // len(self.following)
@@ -109,254 +102,203 @@ class Tables:
 
 
 @struct.dataclass
-class Written:
-    """What the branches wrote.
+class Rows:
+    """The rows at the start of a chunk of `C` tokens, `[G, R]`.
 
     Attributes:
-        tokens: `[G, B, S] int32`.
-        valid: `[G, B, S] bool`.
-        ended: `[G, B] bool`, with the step delimiter or the answer's end.
-        answered: `[G, B] bool`, with the answer's end.
-        hidden: `[G, B, E]`, of the last token.
-        logp: `[G, B] float32`, log-probability of the sampled tokens, before
+        active: `[G, R] bool`, rows that are to write at all.
+        keys: `[G, R]` PRNG keys of their steps; a token's folds in its
+            position.
+        hidden: `[G, R, E]`, of the last token before.
+        reading: `[G, R] int32`, after it, see `Tables`.
+        position: `[G, R] int32`, of the first token.
+        before: `[G, R] int32`, tokens of the chain so far.
+        most: `[G, R] int32`, tokens that a row may write; no more than `C`.
+        told: `[G, R, C] int32`, what a tool wrote: first tokens of the chunk,
+            of which the model is not asked.
+        forced: `[G, R] int32`, how many of them there are.
+    """
+
+    active: jax.Array
+    keys: jax.Array
+    hidden: jax.Array
+    reading: jax.Array
+    position: jax.Array
+    before: jax.Array
+    most: jax.Array
+    told: jax.Array
+    forced: jax.Array
+
+
+@struct.dataclass
+class Written:
+    """What the rows wrote.
+
+    Attributes:
+        tokens: `[G, R, C] int32`.
+        length: `[G, R] int32`, how many.
+        ended: `[G, R] bool`, with the step delimiter or the answer's end.
+        answered: `[G, R] bool`, with the answer's end.
+        stopped: `[G, R] bool`, for the tokens that a problem may write were
+            spent.
+        hidden: `[G, R, E]`, of the last token.
+        logp: `[G, R] float32`, log-probability of the sampled tokens, before
             the temperature.
-        reading: `[G, B] int32`, after the last token, see `Tables`.
+        reading: `[G, R] int32`, after the last token, see `Tables`.
         twig: keys and values of the tokens.
     """
 
     tokens: jax.Array
-    valid: jax.Array
+    length: jax.Array
     ended: jax.Array
     answered: jax.Array
+    stopped: jax.Array
     hidden: jax.Array
     logp: jax.Array
     reading: jax.Array
     twig: Segment
 
 
-def write_step(
+def write(
     config: ModelConfig,
     params: Transformer,
     limits: Limits,
     tables: Tables,
     context: Sequence[Context],
     twig: Segment,
-    hidden: jax.Array,
-    start: jax.Array,
-    keys: jax.Array,
-    active: jax.Array,
-    reading: jax.Array,
-    written: jax.Array,
-    number: int = 1,
+    rows: Rows,
     allowance: jax.Array | None = None,
-    output: jax.Array | None = None,
-    forced: jax.Array | None = None,
-    narrow: bool = False,
 ) -> Written:
-    """Samples until every branch has ended its step or written its tokens.
+    """Samples until every row has ended its step or written its tokens.
 
     Each token goes through the model once: its keys and values are then in
     the twig and its hidden state tells the next token, so the last state is
     both the start of the next step and what a value head reads. Devices that
-    share the branches of a problem write theirs without waiting for each
-    other, unless there is an `allowance`, which all of them draw on.
+    share the rows of a problem write theirs without waiting for each other,
+    unless there is an `allowance`, which all of them draw on.
 
     Args:
         config: shape of the model.
         params: its parameters.
-        limits: `[G]`, how tokens are sampled, and how many of them.
+        limits: `[G]`, how tokens are sampled.
         tables: which tokens end a step.
-        context: segments that the branches read.
-        twig: `[G, B, ...]` with `S` slots, to be overwritten.
-        hidden: `[G, B, E]`, of the last token of each branch's leaf.
-        start: `[G, B] int32`, position of the first token.
-        keys: `[G, B]` PRNG keys; a token's folds in its position.
-        active: `[G, B] bool`, rows that are to write at all.
-        reading: `[G, B] int32`, at the last token, see `Tables`.
-        written: `[G, B] int32`, tokens of the chain so far.
-        number: steps to write, one after another.
-        allowance: `[G] int32`, tokens that the branches of a problem may
-            write together: when the next one of each would be too many, all
-            of them stop.
-        narrow: whether branches stop before, the last ones first, as soon as
-            the tokens left would not let all become half as long again.
-        output: `[G, B, O] int32`, what a tool wrote after the leaf: the first
-            tokens of the step, of which the model is not asked.
-        forced: `[G, B] int32`, how many of them there are; each branch then
-            samples `S - O` tokens at most, no more than `limits.step_tokens`,
-            and none beyond `limits.chain_tokens` of the chain.
+        context: segments that the rows read.
+        twig: `[G, R, ...]` with `C` slots, to be overwritten.
+        rows: what is to be written.
+        allowance: `[G] int32`, tokens that the rows of a problem may write
+            together: when the next one of each would be too many, all of them
+            stop.
     """
-    if output is None:
-        output = jnp.zeros((*active.shape, 0), jnp.int32)
-        forced = jnp.zeros(active.shape, jnp.int32)
-    write = functools.partial(
-        _write,
-        config,
-        allowance=allowance,
-        narrow=narrow,
-        number=number,
-    )
-
-    def on_platform(whole, *rows):
-        # Measured on two CPU cores, 5M parameters, 64 branches of 128 tokens:
-        # 0.72 s in blocks, 0.90 s without. A TPU has no memory to spare for a
-        # second copy of the twig and the weights.
-        return jax.lax.platform_dependent(
-            *whole,
-            *rows,
-            cpu=functools.partial(write, blocks=_BLOCKS),
-            default=functools.partial(write, blocks=1),
-        )
-
-    whole = (params, tables)
-    rows = (tuple(context), twig, hidden, start, keys, active, reading, written)
-    rows += (output, forced, limits.columns())
+    whole = (params, tables, config, allowance)
+    limits = limits.columns()
     if allowance is not None:
-        return on_platform(whole, *rows)
-    return sharding.on_branches(on_platform, whole, *rows)
+        return _write(whole, limits, tuple(context), twig, rows)
+    plain = (params, tables)
+
+    def apart(plain, *arguments):
+        return _write((*plain, config, None), *arguments)
+
+    return sharding.on_branches(
+        apart, plain, limits, tuple(context), twig, rows
+    )
 
 
 def _write(
-    config: ModelConfig,
-    params: Transformer,
-    tables: Tables,
-    context: tuple[Context, ...],
-    twig: Segment,
-    hidden: jax.Array,
-    start: jax.Array,
-    keys: jax.Array,
-    active: jax.Array,
-    reading: jax.Array,
-    before: jax.Array,
-    output: jax.Array,
-    forced: jax.Array,
-    limits: Limits,
-    *,
-    number: int,
-    allowance: jax.Array | None,
-    narrow: bool,
-    blocks: int,
+    whole, limits: Limits, context: tuple[Context, ...], twig: Segment, rows
 ) -> Written:
-    """`write_step` in up to `blocks` loops, one after another.
-
-    Each writes a block of the twig's slots. What the loops before it have
-    written is an array apart, so that a token reads few empty slots.
-    """
-    if blocks > 1:  # here, or each token would copy them out of the stack
-        params = params.replace(layers=join(params.layers))
-    steps, given = twig.slots, output.shape[-1]
+    """`write` of rows whose limits are `[G, 1]`."""
+    params, tables, config, allowance = whole
+    size = twig.slots
     # Made ahead: the generator's rounds are slow inside the loop, and each
     # layer would compute its cosines and sines anew.
-    uniform = _uniform(keys, start, steps)
-    positions = start + jnp.arange(steps)[:, None, None]
+    uniform = _uniform(rows.keys, rows.position, size)
+    positions = rows.position + jnp.arange(size)[:, None, None]
     angles = rotary_angles(config, positions[..., None])
-    output = jnp.pad(output, ((0, 0), (0, 0), (0, steps - given)))
-    longest = forced + jnp.minimum(limits.step_tokens, steps - given)
-    longest = jnp.minimum(longest, limits.chain_tokens - before)
+    slot = jnp.arange(size)
 
-    def write_block(first: int, end: int, filled: Segment | None, carry):
-        # What is overwritten need not be copied: an empty block does as well.
-        whole = end - first == steps
-        own = twig if whole else twig.blank(end - first)
-        slot = jnp.arange(first, end)
-        seen = list(context)
-        if filled is not None:
-            seen.append(Context(filled, jnp.ones((), bool)))
+    def choose(index, written: Written):
+        """The next token `[G, R]`, its log-probability, whether it is free."""
+        logits = unembed(params, written.hidden)
+        logits = jnp.where(tables.known, logits, -jnp.inf)
+        sampled = sample(
+            logits,
+            uniform[index],
+            limits.temperature,
+            limits.top_k,
+            limits.top_p,
+            limits.min_p,
+        )
+        over = rows.before + index - limits.think_tokens
+        token = tables.think(written.reading, sampled, over)
+        told = index < rows.forced
+        free = ~told & (token == sampled)
+        token = jnp.where(told, rows.told[..., index], token)
+        # A masked sum instead of a gather: see `sampling.sample`.
+        chosen = jnp.arange(logits.shape[-1]) == token[..., None]
+        logp = jnp.where(chosen, logits, 0).sum(-1)
+        return token, logp - jax.nn.logsumexp(logits, -1), free
 
-        def unfinished(carry):
-            index, active, *_ = carry
-            return (index < end) & active.any()
+    def body(carry):
+        index, active, written = carry
+        told = index < rows.forced
+        stopped = written.stopped
+        if allowance is not None:
+            sampled = jnp.maximum(written.length - rows.forced, 0).sum(1)
+            coming = sampled + (active & ~told).sum(1)
+            over = (coming > allowance)[:, None] & ~told & active
+            active, stopped = active & ~over, stopped | over
+        token, logp, free = choose(index, written)
+        answered = active & ~told & tables.ends_answer[token]
+        reading, ended = tables.read(written.reading, token, told)
+        ended = answered | (active & ended)
+        new, own = forward(
+            config,
+            params,
+            token[..., None],
+            positions[index][..., None],
+            slot <= index,
+            context,
+            written.twig.unsqueeze(twig),
+            index,
+            angles=jax.tree.map(lambda x: x[index], angles),
+        )
+        written = Written(
+            tokens=written.tokens.at[..., index].set(token),
+            length=written.length + active,
+            ended=written.ended | ended,
+            answered=written.answered | answered,
+            stopped=stopped,
+            hidden=jnp.where(active[..., None], new[:, :, 0], written.hidden),
+            logp=written.logp + jnp.where(active & free, logp, 0.0),
+            reading=jnp.where(active, reading, written.reading),
+            twig=own.squeeze(),
+        )
+        return index + 1, active & ~ended & (index + 1 < rows.most), written
 
-        def body(carry):
-            index, active, reading, left, written = carry
-            told = index < forced
-            if allowance is not None:
-                sampled = jnp.maximum(written.valid.sum(-1) - forced, 0)
-                if narrow:
-                    spare = allowance - sampled.sum(1)
-                    active = affordable(active, sampled // 2 + 1, spare)
-                coming = sampled.sum(1) + (active & ~told).sum(1)
-                active &= told | (coming <= allowance)[:, None]
-            logits = unembed(params, written.hidden)
-            logits = jnp.where(tables.known, logits, -jnp.inf)
-            token = sample(
-                logits,
-                uniform[index],
-                limits.temperature,
-                limits.top_k,
-                limits.top_p,
-                limits.min_p,
-            )
-            free = token
-            over = before + index - limits.think_tokens
-            token = tables.think(reading, free, over)
-            forced_here = told | (token != free)
-            token = jnp.where(told, output[..., index], token)
-            # A masked sum instead of a gather: see `sampling.sample`.
-            chosen = jnp.arange(logits.shape[-1]) == token[..., None]
-            logp = jnp.where(chosen, logits, 0).sum(-1)
-            logp -= jax.nn.logsumexp(logits, -1)
-            answered = active & ~told & tables.ends_answer[token]
-            after, step = tables.read(reading, token, told)
-            reading = jnp.where(active, after, reading)
-            left = left - (active & step)
-            ended = answered | (active & (left == 0))
-            new, block = forward(
-                config,
-                params,
-                token[..., None],
-                positions[index][..., None],
-                slot <= index,
-                seen,
-                written.twig.unsqueeze(own),
-                index - first,
-                angles=jax.tree.map(lambda x: x[index], angles),
-            )
-            hidden = jnp.where(active[..., None], new[:, :, 0], written.hidden)
-            written = Written(
-                tokens=written.tokens.at[..., index].set(token),
-                valid=written.valid.at[..., index].set(active),
-                ended=written.ended | ended,
-                answered=written.answered | answered,
-                hidden=hidden,
-                logp=written.logp + jnp.where(active & ~forced_here, logp, 0.0),
-                reading=reading,
-                twig=block.squeeze(),
-            )
-            active &= ~ended & (index + 1 < longest)
-            return index + 1, active, reading, left, written
+    def unfinished(carry):
+        index, active, _ = carry
+        return (index < size) & active.any()
 
-        *carry, written = carry
-        carry = (*carry, written.replace(twig=own.squeeze()))
-        *carry, written = jax.lax.while_loop(unfinished, body, carry)
-        block = written.twig.unsqueeze(own)
-        joined = block if filled is None else filled.join(block)
-        return (*carry, written.replace(twig=joined))
-
-    shape = (*active.shape, steps)
+    active = rows.active & (rows.most > 0)
     nothing = jnp.zeros_like(active)
     written = Written(
-        tokens=jnp.zeros(shape, jnp.int32),
-        valid=jnp.zeros(shape, bool),
+        tokens=jnp.zeros((*active.shape, size), jnp.int32),
+        length=jnp.zeros(active.shape, jnp.int32),
         ended=nothing,
         answered=nothing,
-        hidden=hidden,
+        stopped=nothing,
+        hidden=rows.hidden,
         logp=jnp.zeros(active.shape, jnp.float32),
-        reading=reading,
-        twig=twig,
+        reading=rows.reading,
+        twig=twig.squeeze(),
     )
-    left = jnp.full(active.shape, number, jnp.int32)
-    carry = (jnp.zeros((), jnp.int32), active, reading, left, written)
-    size = max(-(-steps // blocks), _BLOCK)
-    for first in range(0, steps, size):
-        end = min(first + size, steps)
-        filled = carry[-1].twig if first else None
-        carry = write_block(first, end, filled, carry)
-    return carry[-1]
+    carry = (jnp.zeros((), jnp.int32), active, written)
+    written = jax.lax.while_loop(unfinished, body, carry)[-1]
+    return written.replace(twig=written.twig.unsqueeze(twig))
 
 
 def _uniform(keys: jax.Array, start: jax.Array, steps: int) -> jax.Array:
-    """`[S, G, B] float32` in [0, 1), each of its key and position alone."""
+    """`[C, G, R] float32` in [0, 1), each of its key and position alone."""
 
     def draw(key, start):
         positions = start + jnp.arange(steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,16 +13,20 @@ from flax import struct
 from jax.sharding import NamedSharding
 
 from jaxlrm.config import ModelConfig
-from jaxlrm.decode.write import Tables, Written, write_step
+from jaxlrm.decode import write as decode
+from jaxlrm.decode.write import Rows, Tables, Written
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import sharding, transformer
 from jaxlrm.models.cache import Cache, Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.reward import read_step, value_logit
 from jaxlrm.models.sharding import constrain
-from jaxlrm.search import search, tree
+from jaxlrm.search import loop, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
+
+
+_LEAST_SEEN = 128  # slots of a tail for which there is a program
 
 
 class Prompts(NamedTuple):
@@ -86,62 +91,106 @@ class Sizes(NamedTuple):
 
     Attributes:
         problems: `G`.
+        rows: `R`.
         prompt: `Q`.
         trunk: `P`.
         stem: `T`; 0 attends to the trunk by mask.
+        chunk: `C`, tokens that a row writes in a round, at most.
+        tail: slots for a step that takes several rounds; 0 if none does.
     """
 
     problems: int
+    rows: int
     prompt: int
     trunk: int
     stem: int
+    chunk: int
+    tail: int = 0
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Slots of the tail that a program may look back to."""
+        sizes = [self.tail]
+        while sizes[-1] > _LEAST_SEEN:
+            sizes.append(sizes[-1] // 2)
+        return tuple(sorted({0, *sizes}))
 
 
-def bind(
-    generator: ModelConfig,
-    judges: Sequence[Judge],
-    strategy: Strategy,
-    sizes: Sizes,
-    *,
-    lookahead: int = 0,
-    counted: bool = True,
-    dtype: jax.typing.DTypeLike = jnp.float32,
-) -> search.Model:
-    """The model side of the loop.
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """Models bound to the loop.
 
-    Args:
+    Attributes:
         generator: shape of the generator.
         judges: who scores the steps; those of separate reward models in the
             order of `Weights.rewards`. Without any, all scores are 1/2.
         strategy: the search to be run.
         sizes: of the caches at the start; they may grow between rounds.
-        lookahead: likeliest steps that are written after a step, for its
-            score only: it is read at the end of the last of them.
-        counted: whether the branches of a problem stop where together they
-            have written its tokens. Not for devices that share the branches
-            of one problem: they would wait for each other at each token.
+        counted: whether the rows of a problem stop where together they have
+            written its tokens. Not for devices that share the rows of one
+            problem: they would wait for each other at each token.
         dtype: of the caches; that of the parameters.
     """
-    rewards = [judge.config for judge in judges if judge.config is not None]
 
-    def allocate(nodes: int) -> Memory:
-        def one(config: ModelConfig) -> Cache:
+    generator: ModelConfig
+    judges: tuple[Judge, ...]
+    strategy: Strategy
+    sizes: Sizes
+    counted: bool = True
+    dtype: jax.typing.DTypeLike = jnp.float32
+
+    @property
+    def readers(self) -> tuple[ModelConfig, ...]:
+        """Shapes of the separate reward models."""
+        return tuple(judge.config for judge in self.judges if judge.config)
+
+    def model(self) -> loop.Model:
+        """What the loop is given."""
+        return loop.Model(
+            allocate=self.allocate,
+            prefill=functools.partial(prefill, self.models),
+            start=self.start,
+            commit=self.commit,
+            write=self.write,
+            score=self.score,
+            rows=self.sizes.rows,
+            seen=self.sizes.seen,
+        )
+
+    @property
+    def models(self) -> tuple[ModelConfig, ...]:
+        """Shapes of the generator and the reward models."""
+        return (self.generator, *self.readers)
+
+    def allocate(self, nodes: int) -> Memory:
+        """Empty caches, for trees of so many nodes."""
+        sizes, step = self.sizes, self.strategy.step_tokens
+
+        def one(config: ModelConfig, twig: int, tail: int) -> Cache:
             return cache_lib.allocate(
                 config,
                 sizes.problems,
                 prompt=sizes.prompt,
                 trunk=sizes.trunk,
                 stem=sizes.stem,
-                twig=strategy.step_tokens,
-                branches=strategy.branches,
-                groups=strategy.groups,
+                tail=tail,
+                twig=twig,
+                branches=sizes.rows,
+                groups=self.strategy.groups,
                 nodes=nodes,
-                dtype=dtype,
+                dtype=self.dtype,
             )
 
-        return Memory(one(generator), tuple(one(config) for config in rewards))
+        # A reward model reads a step as a whole, once it has ended.
+        return Memory(
+            one(self.generator, sizes.chunk, sizes.tail),
+            tuple(one(config, step, 0) for config in self.readers),
+        )
 
-    def start(memory: Memory, prefilled, prompts: Prompts, mask) -> Memory:
+    def start(
+        self, memory: Memory, prefilled, prompts: Prompts, mask: jax.Array
+    ) -> Memory:
+        """Gives the problems of `mask [G] bool` their new prompts."""
         caches = [
             cache_lib.start(cache, mask, segment, prompts.length, hidden)
             for cache, (segment, hidden) in zip(
@@ -150,165 +199,140 @@ def bind(
         ]
         return Memory(caches[0], tuple(caches[1:]))
 
-    def extend(weights: Weights, memory: Memory, trees: Tree, leaf, keys):
-        start = tree.at(trees.end, leaf) + 1
-        cache, context = _context(memory.generator, trees, leaf)
-        forced, output = jnp.zeros(leaf.shape, jnp.int32), {}
-        if strategy.output_tokens:
-            forced = jnp.where(leaf < 0, 0, tree.at(trees.output_length, leaf))
-            output = {"output": tree.at(trees.output, leaf), "forced": forced}
-        written = write_step(
-            generator,
+    def write(
+        self,
+        weights: Weights,
+        memory: Memory,
+        trees: Tree,
+        twigs: Twigs,
+        seen: int,
+    ) -> tuple[Memory, Twigs]:
+        """Writes a chunk in each row that is in a step."""
+        cache, context = _context(memory.generator, trees, twigs.leaf)
+        if seen:
+            mask = jnp.arange(seen) < twigs.length[..., None, None]
+            context.append(Context(cache.tail.cut(0, seen), mask))
+        rows, twigs = self._rows(weights, cache, trees, twigs)
+        written = decode.write(
+            self.generator,
             weights.generator,
             trees.limits,
             weights.tables,
             context,
             cache.twig,
-            tree.at(cache.hidden, leaf),
-            start,
-            keys,
-            leaf >= 0,
-            reading(weights, trees, leaf),
-            start - trees.end[:, :1] - 1,
-            allowance=_left(trees),
-            narrow=strategy.whole,
-            **output,
+            rows,
+            trees.limits.tokens - trees.spent if self.counted else None,
         )
-        if not strategy.whole:  # else nothing will read what was written
-            cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
-        memory = memory.replace(generator=cache)
-        seen = written
-        ahead = jnp.zeros(leaf.shape, jnp.int32)
-        if judges and lookahead:
-            seen = look_ahead(
-                weights, context, written, start, keys, trees, leaf, forced
-            )
-            ahead = seen.valid.sum(-1) - written.valid.sum(-1)
-        memory, logit, partial = judge(
-            weights, memory, trees, leaf, start, seen, written, forced
-        )
-        ended = jnp.where(written.answered, tree.ANSWER, tree.STEP)
-        kind = jnp.where(written.ended, ended, tree.OPEN)
-        twigs = Twigs(
-            leaf=leaf,
-            key=keys,
-            tokens=written.tokens,
-            valid=written.valid,
-            kind=kind.astype(jnp.int32),  # weakly typed it compiles twice
-            score=jax.nn.sigmoid(logit),
-            partial=jnp.where(written.ended, 0.0, partial),
-            logp=written.logp,
-            ahead=ahead.astype(jnp.int32),
-            forced=forced,
+        cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
+        if cache.tail is not None:
+            cache = cache_lib.append(cache, twigs.length, rows.active)
+        left = _longest(self.strategy, trees, twigs) - twigs.length
+        over = written.stopped | (written.length >= left)
+        kind = jnp.where(written.answered, tree.ANSWER, tree.STEP)
+        kind = jnp.where(written.ended, kind, tree.OPEN)
+        ended = rows.active & (written.ended | over)
+        twigs = twigs.replace(
+            tokens=_behind(twigs, written),
+            length=twigs.length + written.length,
+            kind=jnp.where(ended, kind, twigs.kind).astype(jnp.int32),
+            logp=twigs.logp + written.logp,
             reading=written.reading,
         )
-        return memory, twigs
+        return memory.replace(generator=cache), twigs
 
-    def reading(weights, trees: Tree, leaf):
-        return jnp.where(
-            leaf > 0, tree.at(trees.reading, leaf), weights.tables.start
+    def _rows(
+        self, weights: Weights, cache: Cache, trees: Tree, twigs: Twigs
+    ) -> tuple[Rows, Twigs]:
+        """What the rows are to write, and the twigs as they begin it."""
+        leaf, begins = twigs.leaf, twigs.length == 0
+        read = jnp.where(leaf > 0, _at(trees.reading, leaf), weights.tables.start)
+        told = jnp.zeros((*leaf.shape, self.sizes.chunk), jnp.int32)
+        if self.strategy.output_tokens:
+            forced = jnp.where(leaf < 0, 0, _at(trees.output_length, leaf))
+            twigs = twigs.replace(forced=forced)
+            index = twigs.length[..., None] + jnp.arange(self.sizes.chunk)
+            last = self.strategy.output_tokens - 1
+            told = jnp.take_along_axis(
+                _at(trees.output, leaf), jnp.minimum(index, last), -1
+            )
+        position = _at(trees.end, leaf) + 1 + twigs.length
+        rows = Rows(
+            active=twigs.writing,
+            keys=twigs.key,
+            hidden=jnp.where(
+                begins[..., None], _at(cache.hidden, leaf), cache.twig_hidden
+            ),
+            reading=jnp.where(begins, read, twigs.reading),
+            position=position,
+            before=position - trees.end[:, :1] - 1,
+            most=_longest(self.strategy, trees, twigs) - twigs.length,
+            told=told,
+            forced=twigs.forced - twigs.length,
         )
+        return rows, twigs
 
-    def judge(
-        weights,
+    def score(
+        self,
+        weights: Weights,
         memory: Memory,
         trees: Tree,
-        leaf,
-        start,
-        seen: Written,
-        written: Written,
-        forced,
-    ):
-        """What the learned verifiers make of the steps, read as `seen`.
+        twigs: Twigs,
+        which: jax.Array,
+    ) -> tuple[Memory, jax.Array, jax.Array]:
+        """What the learned verifiers make of the steps `which [G, R] bool`.
 
         Returns:
-            The memory with what the reward models read, the logits `[G, B]` of
+            The memory with what the reward models read, the logits `[G, R]` of
             the scores, and what of each is due to the likelihood of the step.
         """
-        if not judges:
+        leaf = twigs.leaf
+        if not self.judges:
             nothing = jnp.zeros(leaf.shape, jnp.float32)
             return memory, nothing, nothing
-        longer = seen.tokens.shape[-1] != strategy.step_tokens
+        waiting = iter(zip(memory.rewards, weights.rewards, strict=True))
         caches, logits, likely = [], [], []
-        number = 0
-        for config, _, likelihood in judges:
+        for config, _, likelihood in self.judges:
             if config is None:
-                logits.append(value_logit(weights.generator, seen.hidden))
-                likely.append(likelihood * written.logp)
+                hidden = memory.generator.twig_hidden
+                logits.append(value_logit(weights.generator, hidden))
+                likely.append(likelihood * twigs.logp)
                 continue
-            cache, values = memory.rewards[number], weights.rewards[number]
-            number += 1
+            cache, values = next(waiting)
             cache, context = _context(cache, trees, leaf)
-            hidden, end, twig, said = read_step(
+            hidden, twig, said = read_step(
                 config,
                 values,
-                seen.tokens,
-                seen.valid,
-                start,
+                twigs.tokens,
+                twigs.valid & which[..., None],
+                _at(trees.end, leaf) + 1,
                 context,
-                cache.twig.blank(seen.tokens.shape[-1])
-                if longer
-                else cache.twig,
-                strategy.groups,
-                tree.at(cache.hidden, leaf) if likelihood else None,
-                forced if strategy.output_tokens else None,
-                written.valid.sum(-1) if longer else None,
+                cache.twig,
+                self.strategy.groups,
+                _at(cache.hidden, leaf) if likelihood else None,
+                twigs.forced if self.strategy.output_tokens else None,
             )
-            if longer:
-                twig = twig.cut(0, strategy.step_tokens)
-            caches.append(cache.replace(twig=twig, twig_hidden=end))
+            caches.append(cache.replace(twig=twig, twig_hidden=hidden))
             logits.append(value_logit(values, hidden))
             likely.append(likelihood * said)
-        shares = [judge.weight for judge in judges]
+        shares = [judge.weight for judge in self.judges]
 
         def mean(parts):
             pairs = zip(parts, shares, strict=True)
             return sum(part * (share / sum(shares)) for part, share in pairs)
 
-        partial = mean(likely) + tree.at(trees.partial, leaf)
+        partial = mean(likely) + _at(trees.partial, leaf)
         memory = memory.replace(rewards=tuple(caches))
         return memory, mean(logits) + partial, partial
 
-    def _left(trees: Tree):
-        """`[G]` tokens that may still be written, if they are counted."""
-        return trees.limits.tokens - trees.spent if counted else None
-
-    def look_ahead(
-        weights,
-        context,
-        written: Written,
-        start,
-        keys,
-        trees: Tree,
-        leaf,
-        forced,
-    ):
-        """The step and what would follow it, as if it were one step."""
-        slots = lookahead * strategy.step_tokens
-        left = _left(trees)
-        length = written.valid.sum(-1)
-        spent = (length - forced).sum(1)
-        further = write_step(
-            generator,
-            weights.generator,
-            trees.limits.likeliest(lookahead),
-            weights.tables,
-            [*context, Context(written.twig, written.valid[:, :, None])],
-            written.twig.blank(slots),
-            written.hidden,
-            start + length,
-            keys,
-            (leaf >= 0) & ~written.answered,
-            written.reading,
-            start + length - trees.end[:, :1] - 1,
-            lookahead,
-            left - spent if counted else None,
-        )
-        return _join(written, further)
-
-    def commit(memory: Memory, trees: Tree, twigs: Twigs, nodes):
-        trees = _drop_what_does_not_fit(memory.generator, trees, twigs, nodes)
-        alive = tree.has_live_descendant(trees)
+    def commit(
+        self, memory: Memory, trees: Tree, twigs: Twigs, nodes: jax.Array
+    ) -> tuple[Memory, Tree]:
+        """Stores the kept steps, and frees those that lead nowhere."""
+        if self.sizes.trunk:
+            trees = jax.vmap(_drop_what_does_not_fit)(
+                memory.generator.owner, trees, twigs, nodes
+            )
+        alive = jax.vmap(tree.has_live_descendant)(trees)
         held = jnp.where(alive, trees.length, 0).sum(1)
         trees = trees.replace(peak=jnp.maximum(trees.peak, held))
         memory = jax.tree.map(
@@ -317,9 +341,6 @@ def bind(
             is_leaf=lambda x: isinstance(x, Cache),
         )
         return memory, trees
-
-    read = functools.partial(prefill, (generator, *rewards))
-    return search.Model(allocate, read, start, extend, commit)
 
 
 def prefill(
@@ -339,47 +360,52 @@ def prefill(
     ]
 
 
+_at = jax.vmap(tree.at)  # of `[G, N, ...]` and `[G, R]`
+
+
+def _longest(strategy: Strategy, trees: Tree, twigs: Twigs) -> jax.Array:
+    """`[G, R] int32`, most tokens of the step, a tool's among them."""
+    limits = trees.limits.columns()
+    written = strategy.step_tokens - strategy.output_tokens
+    longest = twigs.forced + jnp.minimum(limits.step_tokens, written)
+    before = _at(trees.end, twigs.leaf) - trees.end[:, :1]
+    return jnp.minimum(longest, limits.chain_tokens - before)
+
+
+def _behind(twigs: Twigs, written: Written) -> jax.Array:
+    """`[G, R, S]` tokens of the steps, with what was `written` behind."""
+    slot = jnp.arange(twigs.tokens.shape[-1]) - twigs.length[..., None]
+    last = written.tokens.shape[-1] - 1
+    new = jnp.take_along_axis(written.tokens, jnp.clip(slot, 0, last), -1)
+    here = (slot >= 0) & (slot < written.length[..., None])
+    return jnp.where(here, new, twigs.tokens)
+
+
 def _drop_what_does_not_fit(
-    cache: Cache, trees: Tree, twigs: Twigs, nodes: jax.Array
+    owner: jax.Array, trees: Tree, twigs: Twigs, nodes: jax.Array
 ) -> Tree:
-    """Lets go of new nodes that find no room, those of low scores first."""
-    slots, size = cache.owner.shape[1], trees.parent.shape[1]
-    if not slots:
-        return trees
+    """Lets go of new nodes that find no room, those of low scores first.
+
+    Of one problem; `owner [P] int32` is the node of each slot of the trunk.
+    """
     alive = tree.has_live_descendant(trees)
-    needed = jnp.take_along_axis(alive, jnp.maximum(cache.owner, 0), axis=1)
-    free = slots - ((cache.owner >= 0) & needed).sum(1)
+    free = owner.shape[0] - ((owner >= 0) & tree.at(alive, owner)).sum()
     new = (nodes >= 0) & tree.at(trees.live, nodes)
     length = jnp.where(new, twigs.length, 0)
-    order = jnp.argsort(-jnp.where(new, twigs.score, -1), axis=1, stable=True)
+    order = jnp.argsort(-jnp.where(new, twigs.score, -1), stable=True)
 
-    def place(free, length):  # [G], of one branch after another
+    def place(free, length):
         fits = length <= free
         return free - jnp.where(fits, length, 0), fits
 
-    lengths = jnp.take_along_axis(length, order, 1)
-    _, fits = jax.lax.scan(place, free, lengths.T)
-    rank = jnp.argsort(order, axis=1)
-    dropped = new & ~jnp.take_along_axis(fits.T, rank, 1)
-    target = jnp.where(dropped, nodes, size)
+    fits = jax.lax.scan(place, free, length[order])[1]
+    dropped = new & ~fits[jnp.argsort(order)]
+    gone = jnp.where(dropped, nodes, -1)
     trees = trees.replace(
-        live=tree.put(trees.live, target, jnp.zeros_like(dropped)),
-        dropped=trees.dropped + dropped.sum(1),
+        live=tree.put(trees.live, gone, False),
+        dropped=trees.dropped + dropped.sum(),
     )
-    return tree.refresh(trees, jnp.where(dropped, nodes, -1))
-
-
-def _join(first: Written, second: Written) -> Written:
-    """One after the other; tokens are left-aligned, as in both."""
-    slots = first.tokens.shape[-1] + second.tokens.shape[-1]
-    length = first.valid.sum(-1)[..., None]
-    slot = jnp.arange(slots)
-    tokens = jnp.concatenate([first.tokens, second.tokens], -1)
-    source = jnp.where(slot < length, slot, slot - length)
-    source += jnp.where(slot < length, 0, first.tokens.shape[-1])
-    tokens = jnp.take_along_axis(tokens, jnp.minimum(source, slots - 1), -1)
-    whole = length + second.valid.sum(-1)[..., None]
-    return second.replace(tokens=tokens, valid=slot < whole)
+    return tree.refresh(trees, gone)
 
 
 def _prefill(
@@ -397,20 +423,21 @@ def _prefill(
 def _context(
     cache: Cache, trees: Tree, leaf: jax.Array
 ) -> tuple[Cache, list[Context]]:
-    """What branches that extend `leaf [G, B]` read beside their twig."""
+    """What rows that extend `leaf [G, R]` read beside their own step."""
     slot = jnp.arange(cache.prompt.slots)
     written = slot < cache.prompt_length[:, None]
     context = [Context(cache.prompt, written[:, None, None])]
     if cache.trunk.slots == 0:
         return cache, context
+    ancestors = jax.vmap(tree.ancestors)
     if cache.stem is None:
-        path = cache_lib.on_path(cache, tree.ancestors(trees, leaf))
+        path = cache_lib.on_path(cache, ancestors(trees, leaf))
         context.append(Context(cache.trunk, path[:, :, None]))
         return cache, context
     groups = cache.stem.keys[0].shape[1]
     members = leaf.shape[1] // groups
-    leaders = leaf[:, ::members]  # branches of a group share their leaf
-    path = cache_lib.on_path(cache, tree.ancestors(trees, leaders))
+    leaders = leaf[:, ::members]  # rows of a group share their leaf
+    path = cache_lib.on_path(cache, ancestors(trees, leaders))
     cache, length = cache_lib.gather_stem(cache, path)
     length = jnp.repeat(length, members, axis=1)[..., None, None]
     mask = jnp.arange(cache.stem.slots) < length

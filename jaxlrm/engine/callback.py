@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxlrm.engine import bridge
-from jaxlrm.search import search
-from jaxlrm.search.search import Ask, Reply, Round
+from jaxlrm.search import loop
+from jaxlrm.search.loop import Ask, Reply, Round
 from jaxlrm.search.strategies import Strategy
 
 
@@ -42,7 +42,7 @@ class Callback:
 
     def __call__(self, seen: Round) -> Reply:
         """Asks from inside a program, about traced arrays."""
-        silence = search.no_reply(seen.problems.shape[0], self._strategy)
+        silence = self._silence(seen.nodes)
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, jnp.int32), silence
         )
@@ -52,10 +52,13 @@ class Callback:
             doubt=reply.doubt.astype(bool), stop=reply.stop.astype(bool)
         )
 
-    def _give_up(self, first, problems, *rows) -> Reply:
+    def _silence(self, nodes) -> Reply:
+        return loop.no_reply(*nodes.shape, self._strategy.output_tokens)
+
+    def _give_up(self, first, problems, nodes, *rows) -> Reply:
         """Ends all problems."""
-        del first, rows
-        silence = search.no_reply(len(problems), self._strategy)
+        del first, problems, rows
+        silence = self._silence(nodes)
         return _integers(silence._replace(stop=~silence.stop))
 
 

@@ -36,7 +36,7 @@ from jaxlrm.engine.solution import ProgressCallback, Solution
 from jaxlrm.models import params, sharding
 from jaxlrm.models.cache import Cache, dense_bytes, size_in_bytes
 from jaxlrm.models.fingerprint import fingerprint
-from jaxlrm.search import search, strategies
+from jaxlrm.search import loop, strategies
 from jaxlrm.text import Text
 from jaxlrm.verify import judging
 from jaxlrm.verify.programs.tools import Interpreter
@@ -90,8 +90,8 @@ class _Compiled(NamedTuple):
     """
 
     strategy: strategies.Strategy
-    start: Callable[[], search.State]
-    programs: search.Programs
+    start: Callable[[], loop.State]
+    programs: loop.Programs
     callback: Callback | None
     rooms: set[tuple[int, int]]
 
@@ -567,23 +567,17 @@ class Engine:
     ) -> _Compiled:
         strategy = self._strategy(config)
         judges = self._judges if config.verifiers in SCORED else ()
-        model = binding.bind(
-            self._generator,
-            judges,
-            strategy,
-            sizes,
-            lookahead=0 if strategy.whole else config.lookahead,
-            counted=counted,
-            dtype=self._dtype,
-        )
+        model = binding.Binding(
+            self._generator, judges, strategy, sizes, counted, self._dtype
+        ).model()
         blank = functools.partial(
-            search.initial, model, strategy, sizes.problems
+            loop.initial, model, strategy, sizes.problems
         )
         places = binding.placements(self._mesh, jax.eval_shape(blank))
         start = jax.jit(
             blank,
             out_shardings=places,
-            compiler_options=search.compile_quickly(),
+            compiler_options=loop.compile_quickly(),
         )
         fused = config.execution == "fused"
         callback = Callback(self._mesh, strategy) if fused else None
@@ -594,7 +588,7 @@ class Engine:
             # What ends a step has another size for each kind of search.
             return read(weights._replace(tables=None), prompts)
 
-        programs = search.compile_rounds(
+        programs = loop.compile_rounds(
             model, strategy, places, ask=callback, prefill=prefill
         )
         rooms = {(sizes.trunk, sizes.stem)}
@@ -628,7 +622,7 @@ class Engine:
         )
         compiled = self._programs(static, sizes, counted=not shared)
         callback = compiled.callback
-        lanes = search.begin(
+        lanes = loop.begin(
             [compiled.start() for _ in range(turns)], compiled.strategy
         )
         if callback is not None:
@@ -667,7 +661,7 @@ class Engine:
             opening="<think>" if self._opens_thinking(config) else "",
         )
         del caches  # or they would be held beside those to come
-        rounds = search.run(
+        rounds = loop.run(
             compiled.programs,
             weights,
             lanes,
@@ -805,7 +799,7 @@ def _turns(config: SearchConfig) -> int:
     return 2 if asks and not alone else 1
 
 
-def _caches(state: search.State) -> list[Cache]:
+def _caches(state: loop.State) -> list[Cache]:
     """Those of all models."""
     return [state.cache.generator, *state.cache.rewards]
 

@@ -26,8 +26,8 @@ from jaxlrm.engine.solution import (
     Thought,
     Vote,
 )
-from jaxlrm.search import search, tree
-from jaxlrm.search.search import Reply, Round
+from jaxlrm.search import loop, tree
+from jaxlrm.search.loop import Reply, Round
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.text import Text
 from jaxlrm.verify.programs.tools import Interpreter
@@ -135,7 +135,7 @@ class Journal:
 
     def ask(self, seen: Round) -> Reply:
         """Takes note of a round, judges what it wrote, and runs its tools."""
-        reply = search.no_reply(len(seen.problems), self._strategy)
+        reply = loop.no_reply(len(seen.problems), self._strategy)
         with self._lock:
             written = time.monotonic()
             # Shards of a fused search ask about parts of one round.
@@ -245,7 +245,7 @@ class Journal:
     def _judge(self, page: Page, index: int, found: inquiry.Finding) -> None:
         """Writes down what was found; a first doubt lowers the chain's score.
 
-        The search lowers it likewise, see `search.keep`.
+        The search lowers it likewise, see `loop.keep`.
         """
         entry = page.entries[index]
         score = entry.thought.score
@@ -269,7 +269,7 @@ class Journal:
         entries = [page.entries[i] for i in chains]
         groups, names = self._ask.group([entry.answer for entry in entries])
         voters = [voting.Candidate(e.thought, e.doubtful) for e in entries]
-        votes, best = voting.count(voters, groups, names, self._strategy.vote)
+        votes, best = voting.count(voters, groups, names, self._strategy.weigh)
         return votes, best, voters
 
     def _is_enough(self, page: Page) -> bool:
@@ -298,7 +298,7 @@ class Journal:
             if sure >= config.confidence:
                 return True
         return not self._checked and voting.is_decided(
-            voters, votes, self._strategy.vote, self._strategy.votes
+            voters, votes, self._strategy.weigh, self._strategy.weighs
         )
 
     def _share(self, seen: Round, reply: Reply, ended: Sequence[int]) -> None:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxlrm.config import SCORED, ModelConfig, SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.models.cache import Cache
-from jaxlrm.search import search, tree
+from jaxlrm.search import loop, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
@@ -26,6 +26,7 @@ BUCKETS = tuple(sorted(n << k for k in range(24) for n in (2, 3)))
 _SLOTS = 64  # at least, of any segment of a cache
 _STEP = 8  # at least, `S`
 _ROUNDS = 8  # at least, for which a tree has nodes
+_CHUNK = 32  # tokens that a row writes in a round, of steps longer than two
 _STEM = 128  # slots of the first stems
 _STEPS = 4  # as long as this many steps of every leaf is the first trunk
 
@@ -39,6 +40,17 @@ def bucket(size: int, least: int = 1) -> int:
 def bucket_below(size: int) -> int:
     """The largest size of an array that is no more than `size`."""
     return 1 if size <= 1 else BUCKETS[bisect.bisect_right(BUCKETS, size) - 1]
+
+
+def chunk(step: int) -> tuple[int, int]:
+    """Tokens that a row writes in a round, and the slots of a tail.
+
+    Args:
+        step: `S`. Steps of up to two chunks are written in one round.
+    """
+    if step <= 2 * _CHUNK:
+        return step, 0
+    return _CHUNK, -(-step // _CHUNK) * _CHUNK
 
 
 def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
@@ -60,7 +72,6 @@ def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
             thinking="auto",
             seed=0,
             batch=1,
-            adaptive=False,
             seconds=0.0,
             confidence=0.0,
             vote="auto",
@@ -84,10 +95,8 @@ def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
         rounds=bucket(config.rounds, _ROUNDS),
         tools=config.tools,
         output_tokens=strategy.output_tokens,
-        lookahead=config.lookahead,
         verifiers=config.verifiers,
         aggregate=config.aggregate,
-        backup=config.backup,
         **common,
     )
 
@@ -99,6 +108,7 @@ def plan(
     *,
     problems: int,
     prompt: int,
+    rows: int = 0,
 ) -> binding.Sizes:
     """The sizes that a search begins with.
 
@@ -108,10 +118,21 @@ def plan(
         strategy: of `compiled_for`.
         problems: `G`.
         prompt: tokens of the longest prompt.
+        rows: `R`; 0 is one for each branch.
     """
     prompt = bucket(prompt, _SLOTS)
+    size, tail = chunk(strategy.step_tokens)
+    sizes = binding.Sizes(
+        problems=problems,
+        rows=rows or strategy.branches,
+        prompt=prompt,
+        trunk=0,
+        stem=0,
+        chunk=size,
+        tail=tail,
+    )
     if strategy.whole:
-        return binding.Sizes(problems, prompt, trunk=0, stem=0)
+        return sizes
     fused = config.execution == "fused"  # then it cannot grow
     chain = bucket(config.chain_tokens)
     stem = bucket(chain if fused else min(chain, _STEM), _SLOTS)
@@ -130,7 +151,7 @@ def plan(
         stem=stem,
         balance=_BALANCE.get(jax.default_backend(), 240.0),
     )
-    return binding.Sizes(problems, prompt, trunk, stem if gather else 0)
+    return sizes._replace(trunk=trunk, stem=stem if gather else 0)
 
 
 @jax.jit
@@ -140,26 +161,30 @@ def needed(
     """Slots of the trunk and of a stem that the next round needs.
 
     Args:
-        trees: after `search.keep`.
-        nodes: `[G, B] int32` of `search.keep`.
+        trees: after `loop.update`.
+        nodes: `[G, B] int32` of `loop.update`.
         twigs: of the last round.
         owner: `[G, P] int32`, whose the slots of the trunk are.
     """
-    alive = tree.has_live_descendant(trees)
-    kept = (owner >= 0) & tree.at(alive, owner)
-    new = jnp.where((nodes >= 0) & tree.at(alive, nodes), nodes, -1)
-    new = jnp.where(new < 0, 0, twigs.length)
-    path = jnp.where(trees.live, trees.end - trees.end[:, :1], 0)
-    return (kept.sum(1) + new.sum(1)).max(), path.max()
+
+    def one(trees, nodes, twigs, owner):
+        alive = tree.has_live_descendant(trees)
+        kept = (owner >= 0) & tree.at(alive, owner)
+        new = (nodes >= 0) & tree.at(alive, nodes)
+        slots = kept.sum() + jnp.where(new, twigs.length, 0).sum()
+        return slots, jnp.where(trees.live, trees.written, 0).max()
+
+    slots, path = jax.vmap(one)(trees, nodes, twigs, owner)
+    return slots.max(), path.max()
 
 
 def make_room(
     strategy: Strategy,
     config: SearchConfig,
     rooms: set[tuple[int, int]],
-    before: search.State,
-    state: search.State,
-) -> search.State:
+    before: loop.State,
+    state: loop.State,
+) -> loop.State:
     """Grows the trunk or the stems if the next round would not fit.
 
     Args:
@@ -169,8 +194,8 @@ def make_room(
             this one grows to are added. One of them is taken rather than one
             of half its size that is yet to be compiled.
         before: after the last round. Where the most that it may add fits,
-            nobody waits for what `search.keep` makes of it.
-        state: the same with the trees and nodes of `search.keep`.
+            nobody waits for what `loop.update` makes of it.
+        state: the same with the trees and nodes of `loop.update`.
     """
     cache = state.cache.generator
     trunk, stem = of(cache)

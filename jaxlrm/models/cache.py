@@ -5,7 +5,10 @@
 | prompt  | 1                    | its length                     |
 | trunk   | 1                    | slots owned by its ancestors   |
 | stem    | one a selected leaf  | its length                     |
-| twig    | one a branch         | what it has written            |
+| tail    | one a branch         | its step, of earlier rounds    |
+| twig    | one a branch         | what it writes in this round   |
+
+Steps that are written in one round have no tail.
 """
 
 from __future__ import annotations
@@ -77,14 +80,6 @@ class Segment:
         """Up to `size` of its layers, from `first` on."""
         some = slice(first, first + size)
         return Segment(self.keys[some], self.values[some])
-
-    def join(self, other: Segment) -> Segment:
-        """The slots of both, one after the other."""
-
-        def pair(one, two, axis: int):
-            return jnp.concatenate((one, two), axis)
-
-        return _each_layer(pair, self, other)
 
     def squeeze(self) -> Segment:
         """Without the axes of length one.
@@ -167,7 +162,9 @@ class Cache:
         owner: `[G, P] int32`, the node that a slot belongs to; -1 is free.
         stem: `[G, W, ...]` paths of this round's leaves; None if branches
             attend to the trunk directly.
-        twig: `[G, B, ...]` what the branches are writing.
+        tail: `[G, B, ...]` of each branch's step what earlier rounds wrote, and
+            after a round that as well; None if no step takes two.
+        twig: `[G, B, ...]` what the branches write in a round.
         hidden: `[G, N, E]`, final hidden state of each node's last token.
         twig_hidden: `[G, B, E]`, the same of each branch.
     """
@@ -177,6 +174,7 @@ class Cache:
     trunk: Segment
     owner: jax.Array
     stem: Segment | None
+    tail: Segment | None
     twig: Segment
     hidden: jax.Array
     twig_hidden: jax.Array
@@ -189,13 +187,17 @@ def allocate(
     prompt: int,
     trunk: int,
     stem: int,
+    tail: int,
     twig: int,
     branches: int,
     groups: int,
     nodes: int,
     dtype=jnp.float32,
 ) -> Cache:
-    """An empty cache; sizes in slots, `stem=0` to attend to the trunk."""
+    """An empty cache; sizes in slots.
+
+    `stem=0` is to attend to the trunk, `tail=0` for steps of one round.
+    """
 
     def segment(sharers: int, slots: int) -> Segment:
         keys = (problems, sharers, config.num_kv_heads, config.head_dim, slots)
@@ -215,6 +217,7 @@ def allocate(
         trunk=segment(1, trunk),
         owner=jnp.full((problems, trunk), -1, jnp.int32),
         stem=segment(groups, stem) if stem else None,
+        tail=segment(branches, tail) if tail else None,
         twig=segment(branches, twig),
         hidden=jnp.zeros((problems, nodes, size), dtype),
         twig_hidden=jnp.zeros((problems, branches, size), dtype),
@@ -304,6 +307,31 @@ def _gather(slots: int, trunk: Segment, path: jax.Array) -> Segment:
     return Segment(tuple(keys), tuple(values))
 
 
+def append(cache: Cache, length: jax.Array, active: jax.Array) -> Cache:
+    """Puts the twigs behind the tails of the rows that wrote.
+
+    Args:
+        cache: the cache, with tails.
+        length: `[G, B] int32`, tokens of each tail: whole twigs, as many as
+            rounds went before.
+        active: `[G, B] bool`, rows that wrote.
+    """
+    size = cache.twig.slots
+    times = cache.tail.slots // size
+    # Selected, not scattered: it is sharded as it is, and once a round.
+    here = jnp.arange(cache.tail.slots) // size == length[..., None] // size
+    here &= active[..., None]
+
+    def put(tail, twig, axis):
+        copies = [1] * twig.ndim
+        copies[axis] = times
+        shape = [1] * twig.ndim
+        shape[:2], shape[axis] = here.shape[:2], here.shape[2]
+        return jnp.where(here.reshape(shape), jnp.tile(twig, copies), tail)
+
+    return cache.replace(tail=_each_layer(put, cache.tail, cache.twig))
+
+
 def commit(
     cache: Cache, nodes: jax.Array, valid: jax.Array, alive: jax.Array
 ) -> Cache:
@@ -315,7 +343,7 @@ def commit(
     Args:
         cache: the cache.
         nodes: `[G, B] int32`, the node that each twig became, or -1.
-        valid: `[G, B, S] bool`, the twig's slots that hold a token.
+        valid: `[G, B, S] bool`, the slots of the step that hold a token.
         alive: `[G, N] bool`, nodes that may still be extended, or those below
             them (`search.tree.has_live_descendant`).
     """
@@ -332,7 +360,8 @@ def commit(
     stored &= nodes >= 0
     stored = (valid & stored[..., None]).reshape(nodes.shape[0], -1)
 
-    if owner.shape[1] == 0:  # a search of one round keeps only prompts
+    step = cache.twig if cache.tail is None else cache.tail
+    if owner.shape[1] == 0:  # a search of whole chains keeps only prompts
         return cache.replace(hidden=hidden)
     # The first token to store goes into the first free slot, and so on.
     tokens = stored.shape[1]
@@ -342,7 +371,7 @@ def commit(
     source = jnp.take_along_axis(order, jnp.clip(rank, 0, tokens - 1), axis=1)
     source = jnp.where(free & (rank < tokens), source, -1)  # [G, P]
     writer = jnp.take_along_axis(
-        nodes, jnp.maximum(source, 0) // cache.twig.slots, axis=1
+        nodes, jnp.maximum(source, 0) // step.slots, axis=1
     )
     owner = jnp.where(source < 0, owner, writer)
     heads = ("problems", "branches", "kv_heads")
@@ -350,7 +379,7 @@ def commit(
         functools.partial(_store, nodes.shape[1]),
         (heads, heads, ("problems",)),
         cache.trunk,
-        cache.twig,
+        step,
         source,
     )
     return cache.replace(trunk=trunk, owner=owner, hidden=hidden)
@@ -469,7 +498,13 @@ def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:
 
 def size_in_bytes(cache: Cache) -> int:
     """Bytes of all keys and values, all problems together."""
-    segments = (cache.prompt, cache.trunk, cache.stem, cache.twig)
+    segments = (
+        cache.prompt,
+        cache.trunk,
+        cache.stem,
+        cache.tail,
+        cache.twig,
+    )
     return sum(leaf.nbytes for leaf in jax.tree.leaves(segments))
 
 

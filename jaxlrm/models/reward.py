@@ -46,8 +46,7 @@ def read_step(
     groups: int,
     before: jax.Array | None = None,
     given: jax.Array | None = None,
-    own: jax.Array | None = None,
-) -> tuple[jax.Array, jax.Array, Segment, jax.Array]:
+) -> tuple[jax.Array, Segment, jax.Array]:
     """A reward model's pass over the new tokens of each branch.
 
     The prefix is not read again: it is in `context`. The tokens of a step are
@@ -68,23 +67,19 @@ def read_step(
             asks for no likelihood.
         given: `[G, B] int32`, first tokens that nobody was free to choose,
             such as those of a tool: the likelihood leaves them out. None is 0.
-        own: `[G, B] int32`, tokens of the step itself, where others follow
-            that are only looked ahead at, which the likelihood leaves out
-            too; None is all of them.
 
     Returns:
-        `(hidden, end, twig, likelihood)`: the hidden states `[G, B, E]` of the
-        last token and of the step's last, the keys and values of the tokens,
-        and the log-likelihood `[G, B] float32` of the step, or 0. Those of a
-        branch without a token mean nothing.
+        `(hidden, twig, likelihood)`: the hidden state `[G, B, E]` of the last
+        token, the keys and values of the tokens, and the log-likelihood `[G, B]
+        float32` of the step, or 0. Those of a branch without a token mean
+        nothing.
     """
     length = valid.sum(-1)
-    own = length if own is None else own
-    chosen = jnp.arange(tokens.shape[-1]) < own[..., None]
+    chosen = valid
     if given is not None:
         chosen &= jnp.arange(tokens.shape[-1]) >= given[..., None]
     read = functools.partial(_read, config, tokens.shape[1] // groups)
-    rows = (tokens, chosen, start, length, own, tuple(context), twig, before)
+    rows = (tokens, chosen, start, length, tuple(context), twig, before)
     return sharding.on_branches(read, params, *rows)
 
 
@@ -96,11 +91,10 @@ def _read(
     chosen: jax.Array,
     start: jax.Array,
     length: jax.Array,
-    own: jax.Array,
     context: Sequence[Context],
     twig: Segment,
     before: jax.Array | None,
-) -> tuple[jax.Array, jax.Array, Segment, jax.Array]:
+) -> tuple[jax.Array, Segment, jax.Array]:
     """`read_step` of branches of which `members` share a group."""
     problems, branches, steps = tokens.shape
     most = _TOKENS.get(jax.default_backend(), 512)
@@ -132,26 +126,21 @@ def _read(
             jnp.tri(steps, dtype=bool),
             [part.branches(first, size, branches) for part in context],
         )
-        last, end = (
-            jnp.take_along_axis(
-                hidden,
-                jnp.maximum(cut(number) - 1, 0)[..., None, None],
-                axis=2,
-            )[:, :, 0]
-            for number in (length, own)
-        )
+        last = jnp.take_along_axis(
+            hidden, jnp.maximum(cut(length) - 1, 0)[..., None, None], axis=2
+        )[:, :, 0]
         said = jnp.zeros(last.shape[:2], jnp.float32)
         if before is not None:
             said = _likelihood(
                 params, cut(before), hidden, cut(tokens), cut(chosen)
             )
-        return jax.tree.map(put, carry, (last, end, segment, said))
+        return jax.tree.map(put, carry, (last, segment, said))
 
     hidden = jnp.zeros(
         (problems, branches, config.hidden_size), params.embedding.dtype
     )
     said = jnp.zeros((problems, branches), jnp.float32)
-    carry = (hidden, hidden, twig, said)
+    carry = (hidden, twig, said)
     return jax.lax.fori_loop(0, busy.sum(), read, carry)
 
 

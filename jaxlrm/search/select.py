@@ -1,4 +1,7 @@
-"""Which nodes the next round extends."""
+"""Which nodes the rows extend next: functions of one problem's tree.
+
+Each gives `leaf [R] int32`, the node for each row or -1.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,18 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxlrm.decode.allowance import affordable
 from jaxlrm.search import tree as tree_lib
-from jaxlrm.search.tree import Tree, at
+from jaxlrm.search.tree import Tree, Twigs, at, put
 
 # AlphaZero's (Silver et al. 2018).
 _C_BASE, _C_INIT = 19652.0, 1.25
 
 
 def places(count: jax.Array, width: int) -> jax.Array:
-    """Places in the beam of a step that `count` branches wrote.
+    """Places in the beam of a step that `count` rows wrote.
 
-    A place is `width` branches of the next round: a step that many branches
-    agree on keeps its weight though its duplicates are merged.
+    A place is `width` rows of the next round: a step that many rows agree on
+    keeps its weight though its duplicates are merged.
     """
     return -(-count // width)
 
@@ -35,43 +37,6 @@ def worth(score: jax.Array, count: jax.Array | int) -> jax.Array:
     return jnp.log(p) - jnp.log1p(-p) + jnp.log(count)
 
 
-def spread_over_live(
-    tree: Tree, branches: int, groups: int
-) -> tuple[jax.Array, jax.Array]:
-    """Shares the branches among the live nodes, in groups of `B / groups`.
-
-    Nodes are served by `worth`, then by count, then by number, each with its
-    `places`; when the groups outnumber the places they go round again, so the
-    branch count stays `B` when few nodes are left.
-
-    Returns:
-        `leaf [G, B] int32` (-1 if nothing is live) and `ordinal [G, B]
-        int32`, the branch's number among all children of its leaf.
-    """
-    members = branches // groups
-    value = worth(tree.score, jnp.maximum(tree.count, 1))
-    order = jnp.lexsort((-tree.count, -value, ~tree.live), axis=1)
-    live = jnp.take_along_axis(tree.live, order, 1)
-    counts = jnp.take_along_axis(tree.count, order, 1)
-    ends = jnp.cumsum(jnp.where(live, places(counts, members), 0), 1)
-    total = jnp.clip(ends[:, -1:], 1, groups)
-    turn = jnp.arange(groups) % total
-    found = jax.vmap(lambda e, t: jnp.searchsorted(e, t, side="right"))(
-        ends, turn
-    )
-    nodes = jnp.take_along_axis(
-        order, jnp.minimum(found, order.shape[1] - 1), 1
-    )
-    nodes = jnp.where(live[:, :1], nodes, -1).astype(jnp.int32)
-    before = (nodes[:, :, None] == nodes[:, None, :]) & jnp.tri(
-        groups, k=-1, dtype=bool
-    )
-    first = at(tree.children, nodes) + before.sum(-1) * members
-    leaf = jnp.repeat(nodes, members, 1)
-    ordinal = jnp.repeat(first, members, 1)
-    return leaf, (ordinal + jnp.arange(branches) % members).astype(jnp.int32)
-
-
 def best(
     mask: jax.Array,
     value: jax.Array,
@@ -83,124 +48,102 @@ def best(
     """Those among `mask` that get one of the first `number` places.
 
     Args:
-        mask: `[G, B] bool`.
-        value: `[G, B]`, the highest is served first.
-        second: `[G, B]`, decides between equal values; then `count` does,
-            then the lower branch.
-        count: `[G, B] int32`, branches that each stands for.
+        mask: `[R] bool`.
+        value: `[R]`, the highest is served first.
+        second: `[R]`, decides between equal values; then `count` does, then
+            the lower row.
+        count: `[R] int32`, rows that each stands for.
         number: places in all.
         width: see `places`.
 
     Returns:
-        `[G, B] bool`; the last one served may want more places than are left.
+        `[R] bool`; the last one served may want more places than are left.
     """
-    order = jnp.lexsort((-count, -second, -value, ~mask), axis=1)
-    wanted = jnp.where(mask, places(count, width), 0)
-    wanted = jnp.take_along_axis(wanted, order, 1)
-    taken = jnp.cumsum(wanted, 1) - wanted
+    order = jnp.lexsort((-count, -second, -value, ~mask))
+    wanted = jnp.where(mask, places(count, width), 0)[order]
+    taken = jnp.cumsum(wanted) - wanted
     served = (taken < number) & (wanted > 0)
-    rank = jnp.argsort(order, axis=1)
-    return jnp.take_along_axis(served, rank, 1)
+    return served[jnp.argsort(order)]
 
 
-def by_group(tree: Tree, branches: int, groups: int):
-    """Each of `groups` subtrees extends its live node with its own branches.
+def spread_over_live(tree: Tree, rows: int, groups: int) -> jax.Array:
+    """Shares the rows among the live nodes, in groups of `R / groups`.
 
-    One without a node extends the root, as long as that is live; else a subtree
-    without a live node leaves its rows idle.
-
-    Returns:
-        `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
+    Nodes are served by `worth`, then by count, then by number, each with its
+    `places`; when the groups outnumber the places they go round again, so all
+    rows are busy when few nodes are left.
     """
-    members = branches // groups
-    size = tree.live.shape[1]
-    number = jnp.arange(size)
-    own = tree.group[:, None] == jnp.arange(groups)[:, None]
-    own &= (number > 0) & (number < tree.size[:, None])[:, None]
-    begins = jnp.where(~own.any(-1) & tree.live[:, :1], 0, -1)
-    own &= tree.live[:, None]
+    members = rows // groups
+    value = worth(tree.score, jnp.maximum(tree.count, 1))
+    order = jnp.lexsort((-tree.count, -value, ~tree.live))
+    wanted = jnp.where(tree.live, places(tree.count, members), 0)
+    ends = jnp.cumsum(wanted[order])
+    turn = jnp.arange(groups) % jnp.clip(ends[-1], 1, groups)
+    found = jnp.searchsorted(ends, turn, side="right")
+    nodes = order[jnp.minimum(found, order.size - 1)]
+    return jnp.repeat(jnp.where(tree.live.any(), nodes, -1), members)
+
+
+def by_group(tree: Tree, rows: int, groups: int) -> jax.Array:
+    """Each of `groups` subtrees extends its live node with its own rows.
+
+    One without a node extends the root, as long as that is live.
+    """
+    number = jnp.arange(tree.live.shape[0])
+    own = tree.group == jnp.arange(groups)[:, None]
+    own &= (number > 0) & (number < tree.size)
+    begins = jnp.where(~own.any(-1) & tree.live[0], 0, -1)
+    own &= tree.live
     found = jnp.where(own.any(-1), own.argmax(-1), begins)
-    leaf = jnp.repeat(found, members, 1).astype(jnp.int32)
-    within = jnp.where(
-        leaf == 0, jnp.cumsum(leaf == 0, 1) - 1, jnp.arange(branches) % members
-    )
-    return leaf, (at(tree.children, leaf) + within).astype(jnp.int32)
+    return jnp.repeat(found, rows // groups)
 
 
-def by_chain(tree: Tree, branches: int) -> tuple[jax.Array, jax.Array]:
-    """Each branch goes on with its own chain, the newest node of its group.
+def by_chain(tree: Tree, rows: int) -> jax.Array:
+    """Each row goes on with its own chain, the newest node of its group.
 
-    A branch without a node starts from the root; one whose newest node is not
-    live does so too if it has written fewer tokens than `limits.min_tokens`,
-    else it is idle.
-
-    Returns:
-        `leaf [G, B] int32` and `ordinal [G, B] int32`, as `spread_over_live`.
+    A row without a node starts from the root.
     """
-    size = tree.live.shape[1]
-    number = jnp.arange(size)
-    own = tree.group[:, None] == jnp.arange(branches)[:, None]
-    own &= (number > 0) & (number < tree.size[:, None])[:, None]
+    number = jnp.arange(tree.live.shape[0])
+    own = tree.group == jnp.arange(rows)[:, None]
+    own &= (number > 0) & (number < tree.size)
     newest = jnp.where(own, number, 0).max(-1)
-    written = jnp.where(own, tree.length[:, None], 0).sum(-1)
-    least = tree.limits.min_tokens[:, None]
-    again = ~at(tree.live, newest) & (written < least)
-    newest = jnp.where(again, 0, newest)
-    leaf = jnp.where(at(tree.live, newest), newest, -1).astype(jnp.int32)
-    within = jnp.cumsum(leaf == 0, 1) - 1  # several may start at the root
-    ordinal = at(tree.children, leaf) + jnp.where(leaf == 0, within, 0)
-    return leaf, ordinal.astype(jnp.int32)
+    return jnp.where(tree.live[newest], newest, -1)
 
 
 def by_softmax(
-    tree: Tree, branches: int, budget: jax.Array, temperature: float
-) -> tuple[jax.Array, jax.Array]:
-    """Shares `budget [G]` branches by the softmax of the live nodes' scores.
+    tree: Tree, rows: int, budget: jax.Array, temperature: float
+) -> jax.Array:
+    """Shares `budget` rows by the softmax of the live nodes' scores.
 
     A node that stands for several equal steps weighs as much as they would.
     The rounding of REBASE (Wu et al. 2024, section 3): nodes in the order of
     their weights get `ceil(left * w / sum of the weights left)`, so that the
-    sum is exact.
-
-    Returns:
-        `leaf [G, B] int32` and `ordinal [G, B] int32`; rows over the budget
-        are idle.
+    sum is exact. Rows over the budget are idle.
     """
     logits = tree.score / temperature + jnp.log(jnp.maximum(tree.count, 1))
     logits = jnp.where(tree.live, logits, -jnp.inf)
-    order = jnp.argsort(-logits, axis=1, stable=True)
-    weights = jnp.take_along_axis(jax.nn.softmax(logits, axis=1), order, 1)
-    weights = jnp.where(jnp.take_along_axis(tree.live, order, 1), weights, 0.0)
-
+    order = jnp.argsort(-logits, stable=True)
+    weights = jnp.where(tree.live, jax.nn.softmax(logits), 0.0)[order]
     # The weight left at each node, from the end, so that the last gets all.
-    whole = jnp.cumsum(weights[:, ::-1], 1)[:, ::-1]
+    whole = jnp.cumsum(weights[::-1])[::-1]
 
-    def deal(weights, whole, budget):
-        def give(left, pair):
-            weight, rest = pair
-            share = weight / jnp.maximum(rest, 1e-30)
-            given = jnp.where(weight > 0, jnp.ceil(left * share - 1e-4), 0.0)
-            given = jnp.minimum(given, left)
-            return left - given, given
+    def give(left, pair):
+        weight, rest = pair
+        share = weight / jnp.maximum(rest, 1e-30)
+        given = jnp.where(weight > 0, jnp.ceil(left * share - 1e-4), 0.0)
+        given = jnp.minimum(given, left)
+        return left - given, given
 
-        start = budget.astype(jnp.float32)
-        return jax.lax.scan(give, start, (weights, whole))[1]
-
-    given = jax.vmap(deal)(weights, whole, budget)
-    ends = jnp.cumsum(given, 1)
-    number = jnp.arange(branches, dtype=jnp.float32)
-    place = jax.vmap(lambda e: jnp.searchsorted(e, number, side="right"))(ends)
-    known = number < ends[:, -1:]
-    place = jnp.minimum(place, order.shape[1] - 1)
-    leaf = jnp.where(known, jnp.take_along_axis(order, place, 1), -1)
-    starts = jnp.take_along_axis(ends - given, place, 1)
-    within = (number - starts).astype(jnp.int32)
-    leaf = leaf.astype(jnp.int32)
-    return leaf, at(tree.children, leaf) + jnp.where(known, within, 0)
+    left = budget.astype(jnp.float32)
+    ends = jnp.cumsum(jax.lax.scan(give, left, (weights, whole))[1])
+    number = jnp.arange(rows, dtype=jnp.float32)
+    place = jnp.searchsorted(ends, number, side="right")
+    place = jnp.minimum(place, order.size - 1)
+    return jnp.where(number < ends[-1], order[place], -1)
 
 
-# (value, visits, prior, visits of the parent) -> what the search prefers, all
-# [G, B] for the children of a node, but [G, 1] for the parent.
+# (value, visits, prior, visits of the parent) -> what the search prefers,
+# `[R]` for the children of a node, of which the parent is one.
 Rule = Callable[..., jax.Array]
 
 
@@ -221,7 +164,7 @@ def uct(value, visits, prior, parent, c: float = 2.0):
     return jnp.where(visits > 0, value + bonus, 1e6 + prior)
 
 
-def descend(tree: Tree, branches: int, groups: int, rule: Rule):
+def descend(tree: Tree, rows: int, groups: int, rule: Rule) -> jax.Array:
     """Selects `groups` leaves, one after another, each by walking down.
 
     A walk goes to the child that `rule` prefers until no child is alive. A
@@ -232,81 +175,86 @@ def descend(tree: Tree, branches: int, groups: int, rule: Rule):
 
     The search keeps all children of a node in one round, and calls
     `tree.refresh` for nodes whose `live` it changes.
-
-    Returns:
-        `leaf [G, B] int32` and `ordinal [G, B] int32`, each leaf `B / groups`
-        times in a row.
     """
-    members = branches // groups
-
-    def children(node):
-        number, mine = tree_lib.children_of(tree, node, branches)
-        return number[:, 0], mine[:, 0]
 
     def down(carry):
-        node, visits, number, mine = carry  # node [G, 1], number [G, B]
-        seen = at(visits, number)
-        logits = at(tree.prior, number) + jnp.log(at(tree.count, number))
+        node, visits, number, mine = carry  # number, mine [R]
+        seen = visits[number]
+        logits = tree.prior[number] + jnp.log(tree.count[number])
         prior = jax.nn.softmax(jnp.where(mine, logits, -jnp.inf))
-        found = at(tree.visits, number) > 0
-        mean = jnp.where(found, at(tree.value, number), at(tree.score, number))
+        found = tree.visits[number] > 0
+        mean = jnp.where(found, tree.value[number], tree.score[number])
         mean = mean / jnp.maximum(seen, 1)
-        wanted = rule(mean, seen, prior, at(visits, node))
-        best = jnp.where(mine, wanted, -jnp.inf).argmax(1)[:, None]
-        child = jnp.take_along_axis(number, best, 1)
-        on = mine.any(1, keepdims=True)
-        visits = _visit(visits, jnp.where(on, node, size))
+        wanted = rule(mean, seen, prior, visits[node])
+        on = mine.any()
+        visits = visits.at[node].add(jnp.where(on, 1.0, 0.0))
+        child = number[jnp.where(mine, wanted, -jnp.inf).argmax()]
         node = jnp.where(on, child, node)
-        return node, visits, *children(node)
+        return node, visits, *tree_lib.children_of(tree, node, rows)
 
     def walk(visits, _):
-        carry = (root, visits, *children(root))
+        carry = (root, visits, *tree_lib.children_of(tree, root, rows))
         leaf, visits, *_ = jax.lax.while_loop(
             lambda carry: carry[-1].any(), down, carry
         )
-        return _visit(visits, leaf), leaf[:, 0]
+        return visits.at[leaf].add(1.0), leaf
 
-    size = tree.parent.shape[1]
-    root = jnp.zeros((len(tree.size), 1), jnp.int32)
+    root = jnp.zeros((), jnp.int32)
     visits = tree.visits.astype(jnp.float32)
-    leaves = jax.lax.scan(walk, visits, length=groups)[1].T
-    leaves = jnp.where(at(tree.live, leaves), leaves, -1)
-    before = (leaves[:, :, None] == leaves[:, None, :]) & jnp.tri(
-        groups, k=-1, dtype=bool
-    )
-    first = at(tree.children, leaves) + before.sum(-1) * members
-    leaf = jnp.repeat(leaves, members, 1)
-    ordinal = jnp.repeat(first, members, 1) + jnp.arange(branches) % members
-    return leaf, ordinal.astype(jnp.int32)
+    leaves = jax.lax.scan(walk, visits, length=groups)[1]
+    leaves = jnp.where(tree.live[leaves], leaves, -1)
+    return jnp.repeat(leaves, rows // groups)
 
 
-def _visit(visits: jax.Array, node: jax.Array) -> jax.Array:
-    """`visits [G, N]` with one more for each `node [G, 1]`."""
-    return jax.vmap(lambda v, n: v.at[n].add(1.0, mode="drop"))(visits, node)
+def ordinals(tree: Tree, leaf: jax.Array) -> jax.Array:
+    """`[R] int32`, each row's number among all children of its leaf."""
+    rows = leaf.shape[0]
+    before = tree_lib.pairs(leaf) & tree_lib.earlier(rows)
+    return at(tree.children, leaf) + before.sum(-1, dtype=jnp.int32)
 
 
-def narrow(tree: Tree, leaf: jax.Array) -> jax.Array:
-    """Leaves that the tokens left suffice for, see `jaxlrm.decode.allowance`.
-
-    A quarter of the longest step stands for a chain that has not begun, unless
-    others have ended: then their mean does.
+def affordable(
+    active: jax.Array, cost: jax.Array, left: jax.Array
+) -> jax.Array:
+    """`[R] bool`: the first active rows whose costs `left` suffices for.
 
     Args:
-        tree: the trees.
-        leaf: `[G, B] int32` of a strategy, those it prefers first; -1 for an
-            idle row.
-
-    Returns:
-        `[G, B] int32`: the others are idle. One row goes on in any case.
+        active: `[R] bool`.
+        cost: `[R] int32`, tokens.
+        left: `int32`, tokens. The first active row is affordable.
     """
-    written = tree.end - tree.end[:, :1]
-    ended = jnp.where(tree.kind == tree_lib.ANSWER, tree.count, 0)
-    number = jnp.maximum(ended.sum(1), 1)
-    mean = (ended * written).sum(1) // number
-    guess = -(-tree.step_tokens // 4)
-    begins = jnp.where(ended.any(1), mean, guess)[:, None]
-    guess = guess[:, None]
-    cost = jnp.maximum(at(written, leaf), jnp.where(leaf > 0, guess, begins))
-    return jnp.where(
-        affordable(leaf >= 0, cost, tree.limits.tokens - tree.spent), leaf, -1
+    total = jnp.cumsum(jnp.where(active, cost, 0))
+    first = jnp.cumsum(active) == 1
+    return active & (first | (total <= left))
+
+
+def narrow(tree: Tree, twigs: Twigs, leaf: jax.Array) -> jax.Array:
+    """Which rows the tokens left suffice for, `[R] bool`.
+
+    A chain goes on only if the tokens left would let all that go on become
+    longer by what they cost: what is to come is about what has been written,
+    if nothing else is known. So a search begins as wide as it may be, and as
+    its tokens run out it narrows to its best chain, instead of ending with
+    many that say nothing. A quarter of the longest step stands for a chain
+    that has not begun, unless others have ended: then their mean does.
+
+    Args:
+        tree: the tree.
+        twigs: of rows that are in the middle of a step, which come first.
+        leaf: `[R] int32`, what other rows are to extend, those that a strategy
+            prefers first; -1 for the rest. One row goes on in any case.
+    """
+    limit = tree.limits.step_tokens + tree.output.shape[-1]
+    ended = jnp.where(tree.answers, tree.count, 0)
+    mean = (ended * tree.written).sum() // jnp.maximum(ended.sum(), 1)
+    guess = -(-limit // 4)
+    begins = jnp.where(ended.any(), mean, guess)
+    new = jnp.maximum(at(tree.written, leaf), jnp.where(leaf > 0, guess, begins))
+    half = (twigs.length - twigs.forced) // 2 + 1
+    cost = jnp.where(twigs.writing, half, new)
+    active = twigs.writing | (leaf >= 0)
+    order = jnp.argsort(~twigs.writing, stable=True)
+    fits = affordable(
+        active[order], cost[order], tree.limits.tokens - tree.spent
     )
+    return put(jnp.zeros_like(fits), order, fits)

@@ -1,10 +1,13 @@
-"""The tree of kept steps, as arrays, for `G` problems at once.
+"""The tree of kept steps of one problem, as arrays.
 
 Node 0 is the prompt. Nodes are numbered in the order they are kept, so a
-parent's number is always smaller than its children's.
+parent's number is always smaller than its children's. All functions are of one
+problem; the loop maps them over `G` (`jax.vmap`).
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +15,8 @@ from flax import struct
 
 from jaxlrm.limits import Limits
 
-# Kinds of nodes and of the steps that branches write.
-FREE, STEP, OPEN, ANSWER = 0, 1, 2, 3
+# Kinds of nodes, and of what a row has written so far.
+FREE, STEP, OPEN, ANSWER, WRITING = 0, 1, 2, 3, 4
 
 # Verdicts, as `jaxlrm.verify.verdict.Verdict` numbers them.
 UNKNOWN, VALID, INVALID = 0, 1, 2
@@ -21,48 +24,49 @@ UNKNOWN, VALID, INVALID = 0, 1, 2
 
 @struct.dataclass
 class Tree:
-    """Nodes `[G, N]`.
+    """Nodes `[N]`.
 
     Attributes:
-        size: `[G] int32`, nodes in use.
-        rounds: `[G] int32`, rounds so far.
-        spent: `[G] int32`, tokens that the generator wrote.
-        limits: `[G]`, what the search of each problem may do and spend.
-        dropped: `[G] int32`, steps let go because the cache was full.
-        peak: `[G] int32`, most tokens of kept steps that the cache has held.
-        parent: `int32`, -1 for the root.
-        depth: `int32`, nodes since the prompt.
-        steps: `int32`, finished steps since the prompt: OPEN nodes are none.
-        end: `int32`, position of the node's last token.
-        length: `int32`, tokens in the node (0 for the root: the cache has
-            the prompt).
-        kind: `int32`, FREE, STEP, OPEN (cut by the token limit; its next
+        size: `int32`, nodes in use.
+        rounds: `int32`, rounds so far.
+        spent: `int32`, tokens that the generator wrote.
+        limits: what the search may do and spend.
+        dropped: `int32`, steps let go because the cache was full.
+        peak: `int32`, most tokens of kept steps that the cache has held.
+        parent: `[N] int32`, -1 for the root.
+        depth: `[N] int32`, nodes since the prompt.
+        steps: `[N] int32`, finished steps since the prompt: OPEN is none.
+        end: `[N] int32`, position of the node's last token.
+        length: `[N] int32`, tokens in the node (0 for the root: the cache
+            has the prompt).
+        kind: `[N] int32`, FREE, STEP, OPEN (cut by the token limit; its next
             step goes on) or ANSWER.
-        live: `bool`, may be selected for extension.
-        alive: `bool`, it or a node below it is live: kept by `refresh`, for
-            searches that walk down the tree.
-        first: `int32`, the number of its first child in the last round that
-            gave it any; `N` if it has none.
-        children: `int32`, branches grown from the node so far.
-        count: `int32`, branches that wrote it.
-        group: `int32`, subtree of a search that keeps several apart.
-        visits: `int32`, simulations that went through it.
-        value: `float32`, `visits` times what the node is worth, see `backup`.
-        prior: `float32`, mean log-probability of its tokens, without a tool's.
-        score: `float32`, of the chain's finished steps up to the node, in
+        live: `[N] bool`, may be selected for extension.
+        alive: `[N] bool`, it or a node below it is live: kept by `refresh`,
+            for searches that walk down the tree.
+        first: `[N] int32`, the number of its first child in the last round
+            that gave it any; `N` if it has none.
+        children: `[N] int32`, rows that have extended the node so far.
+        count: `[N] int32`, rows that wrote it.
+        group: `[N] int32`, subtree of a search that keeps several apart.
+        visits: `[N] int32`, simulations that went through it.
+        value: `[N] float32`, the sum of what they found, see `backup`.
+        prior: `[N] float32`, mean log-probability of its tokens, without a
+            tool's.
+        score: `[N] float32`, of the chain's finished steps up to the node, in
             (0, 1): see `aggregate`; lowered where the chain is in doubt.
-        doubtful: `bool`, a step of the chain up to the node is in doubt.
-        partial: `float32`, of an OPEN node, what the likelihood of its step so
-            far adds to the logit of the step's score.
-        verdict: `int32`.
-        reading: `int32`, the decoder's state after its last token, see
-            `generate.Tables`; the root's is the decoder's to know.
-        key: `[G, N]` PRNG keys: a child's is folded from its parent's and its
+        doubtful: `[N] bool`, a step of the chain up to the node is in doubt.
+        partial: `[N] float32`, of an OPEN node, what the likelihood of its
+            step so far adds to the logit of the step's score.
+        verdict: `[N] int32`.
+        reading: `[N] int32`, the decoder's state after its last token, see
+            `decode.write.Tables`; the root's is the decoder's to know.
+        key: `[N]` PRNG keys: a child's is folded from its parent's and its
             ordinal, so results do not depend on what else is in the batch.
-        tokens: `[G, N, S] int32`.
-        output: `[G, N, O] int32`, what a tool wrote after the step: its
+        tokens: `[N, S] int32`.
+        output: `[N, O] int32`, what a tool wrote after the step: its
             children begin with it.
-        output_length: `int32`.
+        output_length: `[N] int32`.
     """
 
     size: jax.Array
@@ -97,80 +101,130 @@ class Tree:
     output_length: jax.Array
 
     @property
-    def step_tokens(self) -> jax.Array:
-        """`[G] int32`, most tokens of a step, a tool's before them included."""
-        return self.limits.step_tokens + self.output.shape[-1]
+    def answers(self) -> jax.Array:
+        """`[N] bool`."""
+        return self.kind == ANSWER
+
+    @property
+    def written(self) -> jax.Array:
+        """`[N] int32`, tokens since the prompt."""
+        return self.end - self.end[0]
 
 
 @struct.dataclass
 class Twigs:
-    """What the branches of one round wrote.
+    """What the rows are writing, `[R]`.
+
+    A row that has no leaf is idle. One whose kind is WRITING goes on in the
+    next round; any other has ended its step.
 
     Attributes:
-        leaf: `[G, B] int32`, node each branch extends; -1 for an idle row.
-        key: `[G, B]` PRNG keys.
-        tokens: `[G, B, S] int32`.
-        valid: `[G, B, S] bool`, written.
-        kind: `[G, B] int32`, STEP, OPEN or ANSWER.
-        score: `[G, B] float32`, the learned verifier's, in (0, 1).
-        partial: `[G, B] float32`, see `Tree`; 0 but for OPEN.
-        logp: `[G, B] float32`, log-probability of the tokens.
-        ahead: `[G, B] int32`, tokens written only to be scored.
-        forced: `[G, B] int32`, first tokens, which a tool wrote.
-        reading: `[G, B] int32`, see `Tree`; the host is not shown it.
+        leaf: `[R] int32`, node each row extends; -1 for an idle row.
+        key: `[R]` PRNG keys.
+        tokens: `[R, S] int32`, left-aligned.
+        length: `[R] int32`, how many of them, a tool's among them.
+        forced: `[R] int32`, first tokens, which a tool wrote.
+        kind: `[R] int32`, WRITING, STEP, OPEN or ANSWER.
+        score: `[R] float32`, the learned verifier's, in (0, 1).
+        partial: `[R] float32`, see `Tree`; 0 but for OPEN.
+        logp: `[R] float32`, log-probability of the tokens.
+        reading: `[R] int32`, see `Tree`.
     """
 
     leaf: jax.Array
     key: jax.Array
     tokens: jax.Array
-    valid: jax.Array
+    length: jax.Array
+    forced: jax.Array
     kind: jax.Array
     score: jax.Array
     partial: jax.Array
     logp: jax.Array
-    ahead: jax.Array
-    forced: jax.Array
-    reading: jax.Array | None = None
+    reading: jax.Array
 
     @property
-    def length(self) -> jax.Array:
-        """`[G, B] int32` tokens, a tool's among them."""
-        return self.valid.sum(-1, dtype=jnp.int32)
+    def valid(self) -> jax.Array:
+        """`[R, S] bool`, which tokens are written."""
+        return jnp.arange(self.tokens.shape[-1]) < self.length[..., None]
 
     @property
-    def spent(self) -> jax.Array:
-        """`[G, B] int32` tokens that the generator wrote."""
-        return self.length - self.forced + self.ahead
+    def writing(self) -> jax.Array:
+        """`[R] bool`, rows in the middle of a step."""
+        return (self.leaf >= 0) & (self.kind == WRITING)
+
+    @property
+    def ended(self) -> jax.Array:
+        """`[R] bool`, rows at the end of a step."""
+        return (self.leaf >= 0) & (self.kind != WRITING)
+
+    def begin(self, leaf: jax.Array, key: jax.Array) -> Twigs:
+        """With a new step in the rows of `leaf [R]` that are not -1."""
+        new = leaf >= 0
+
+        def fresh(value, old):
+            return jnp.where(new, value, old)
+
+        return self.replace(
+            leaf=fresh(leaf, self.leaf),
+            key=fresh(key, self.key),
+            length=fresh(0, self.length),
+            forced=fresh(0, self.forced),
+            kind=fresh(WRITING, self.kind),
+            logp=fresh(0.0, self.logp),
+        )
 
 
-def empty(
-    problems: int,
-    nodes: int,
-    step_tokens: int,
-    output_tokens: int = 0,
-    limits: Limits | None = None,
-) -> Tree:
-    """A tree of `G` problems without any node.
+class Steps(NamedTuple):
+    """What the rows of a problem wrote, judged; `[R]` each.
+
+    Attributes:
+        leaf: `int32`, the node that a row has extended; -1 for a row that has
+            not ended a step in this round.
+        kind: `int32`, STEP, OPEN or ANSWER.
+        score: `float32`, the learned verifier's, of the chain.
+        verdict: `int32`, the symbolic verifier's.
+        first: `bool`, no earlier row wrote the same.
+        sound: `bool`, likewise, and it is not INVALID.
+        count: `int32`, rows that wrote the same.
+        known: `bool`, it is a child of the leaf already.
+    """
+
+    leaf: jax.Array
+    kind: jax.Array
+    score: jax.Array
+    verdict: jax.Array
+    first: jax.Array
+    sound: jax.Array
+    count: jax.Array
+    known: jax.Array
+
+    @property
+    def answers(self) -> jax.Array:
+        """`[R] bool`, chains that have ended, whatever the verdict."""
+        return (self.leaf >= 0) & (self.kind == ANSWER)
+
+    @property
+    def valid(self) -> jax.Array:
+        """`[R] bool`."""
+        return self.verdict == VALID
+
+
+def empty(nodes: int, step_tokens: int, output_tokens: int = 0) -> Tree:
+    """A tree without any node.
 
     Args:
-        problems: `G`.
         nodes: `N`.
         step_tokens: `S`.
         output_tokens: `O`.
-        limits: `[G]`; by default none but the sizes of the arrays.
     """
-    if limits is None:
-        written = step_tokens - output_tokens
-        limits = Limits(step_tokens=written).spread(problems)
-    shape = (problems, nodes)
-    nothing = jnp.zeros(problems, jnp.int32)
-    integers = jnp.zeros(shape, jnp.int32)
-    floats = jnp.zeros(shape, jnp.float32)
+    nothing = jnp.zeros((), jnp.int32)
+    integers = jnp.zeros(nodes, jnp.int32)
+    floats = jnp.zeros(nodes, jnp.float32)
     return Tree(
         size=nothing,
         rounds=nothing,
         spent=nothing,
-        limits=limits,
+        limits=Limits().typed(),
         dropped=nothing,
         peak=nothing,
         parent=integers - 1,
@@ -179,8 +233,8 @@ def empty(
         end=integers,
         length=integers,
         kind=integers,
-        live=jnp.zeros(shape, bool),
-        alive=jnp.zeros(shape, bool),
+        live=jnp.zeros(nodes, bool),
+        alive=jnp.zeros(nodes, bool),
         first=integers + nodes,
         children=integers,
         count=integers,
@@ -189,76 +243,56 @@ def empty(
         value=floats,
         prior=floats,
         score=floats,
-        doubtful=jnp.zeros(shape, bool),
+        doubtful=jnp.zeros(nodes, bool),
         partial=floats,
         verdict=integers,
         reading=integers,
-        key=jax.random.split(jax.random.key(0), shape),
-        tokens=jnp.zeros((*shape, step_tokens), jnp.int32),
-        output=jnp.zeros((*shape, output_tokens), jnp.int32),
+        key=jax.random.split(jax.random.key(0), nodes),
+        tokens=jnp.zeros((nodes, step_tokens), jnp.int32),
+        output=jnp.zeros((nodes, output_tokens), jnp.int32),
         output_length=integers,
     )
 
 
 def plant(
-    tree: Tree,
-    mask: jax.Array,
-    keys: jax.Array,
-    prompt_length: jax.Array,
-    limits: Limits | None = None,
+    tree: Tree, key: jax.Array, prompt_length: jax.Array, limits: Limits
 ) -> Tree:
-    """Clears the problems in `mask` to a root each.
+    """A tree of the sizes of `tree` with a root alone.
 
     Args:
-        tree: the trees.
-        mask: `[G] bool`.
-        keys: `[G]` PRNG keys of the roots.
-        prompt_length: `[G] int32`.
-        limits: `[G]`, of their searches; see `empty`.
+        tree: of any problem.
+        key: PRNG key of the root.
+        prompt_length: `int32`.
+        limits: of the search.
     """
-    problems, nodes, steps = tree.tokens.shape
-    outputs = tree.output.shape[-1]
-    fresh = empty(problems, nodes, steps, outputs, limits)
-    fresh = fresh.replace(
+    fresh = empty(*tree.tokens.shape, tree.output.shape[-1])
+    return fresh.replace(
         size=fresh.size + 1,
-        end=fresh.end.at[:, 0].set(prompt_length - 1),
-        kind=fresh.kind.at[:, 0].set(STEP),
-        live=fresh.live.at[:, 0].set(True),
-        alive=fresh.alive.at[:, 0].set(True),
-        count=fresh.count.at[:, 0].set(1),
-        key=fresh.key.at[:, 0].set(keys),
+        limits=limits,
+        end=fresh.end.at[0].set(prompt_length - 1),
+        kind=fresh.kind.at[0].set(STEP),
+        live=fresh.live.at[0].set(True),
+        alive=fresh.alive.at[0].set(True),
+        count=fresh.count.at[0].set(1),
+        key=fresh.key.at[0].set(key),
     )
-    return select_problems(mask, fresh, tree)
-
-
-def select_problems(mask: jax.Array, new, old):
-    """Leaves `[G, ...]` of `new` where `mask [G]`, of `old` elsewhere."""
-
-    def pick(a, b):
-        return jnp.where(mask.reshape(-1, *([1] * (a.ndim - 1))), a, b)
-
-    return jax.tree.map(pick, new, old)
-
-
-# Problems are mapped over, never indexed: so devices that share them need not
-# talk to each other.
 
 
 def at(values: jax.Array, nodes: jax.Array) -> jax.Array:
-    """`values [G, N, ...]` of `nodes [G, B]`; -1 reads node 0."""
-    return jax.vmap(lambda values, nodes: values[nodes])(
-        values, jnp.maximum(nodes, 0)
-    )
+    """`values [N, ...]` of `nodes [R]`; -1 reads node 0."""
+    return values[jnp.maximum(nodes, 0)]
 
 
-def put(values: jax.Array, nodes: jax.Array, new: jax.Array) -> jax.Array:
-    """`values [G, N, ...]` with `new [G, B, ...]` at `nodes [G, B]`.
+def put(values: jax.Array, nodes: jax.Array, new) -> jax.Array:
+    """`values [N, ...]` with `new [R, ...]` at `nodes [R]`; -1 is left out."""
+    target = jnp.where(nodes < 0, values.shape[0], nodes)
+    return values.at[target].set(new, mode="drop")
 
-    A node that is N or more is left out.
-    """
-    return jax.vmap(
-        lambda values, nodes, new: values.at[nodes].set(new, mode="drop")
-    )(values, nodes, new)
+
+def mark(size: int, nodes: jax.Array, where: jax.Array) -> jax.Array:
+    """`[N] bool`, true at those of `nodes [R]` `where [R]` that holds."""
+    nothing = jnp.zeros(size, bool)
+    return put(nothing, jnp.where(where, nodes, -1), True)
 
 
 def add(
@@ -267,104 +301,101 @@ def add(
     keep: jax.Array,
     verdict: jax.Array,
     count: jax.Array,
-    group: jax.Array | int = 0,
+    group: jax.Array,
 ) -> tuple[Tree, jax.Array]:
-    """Adds the twigs in `keep` as nodes, in the order of their branches.
+    """Adds the twigs in `keep` as nodes, in the order of their rows.
 
     What is counted at a node (children, visits, value) is 0 since `plant`.
 
     Args:
-        tree: the trees.
+        tree: the tree.
         twigs: of this round.
-        keep: `[G, B] bool`; what is over the tree's capacity is dropped.
-        verdict: `[G, B] int32`.
-        count: `[G, B] int32`, duplicates each stands for.
-        group: `[G, B] int32`, subtree of each.
+        keep: `[R] bool`; what is over the tree's capacity is dropped.
+        verdict: `[R] int32`.
+        count: `[R] int32`, duplicates each stands for.
+        group: `[R] int32`, subtree of each.
 
     Returns:
-        The trees, and `[G, B] int32` the node of each twig, -1 if not kept.
+        The tree, and `[R] int32` the node of each twig, -1 if not kept.
     """
-    capacity = tree.parent.shape[1]
-    nodes = tree.size[:, None] + jnp.cumsum(keep, 1, dtype=jnp.int32) - 1
-    nodes = jnp.where(keep & (nodes < capacity), nodes, capacity)
-    length = twigs.length
-    chosen = length - twigs.forced
+    capacity = tree.parent.shape[0]
+    nodes = tree.size + jnp.cumsum(keep, dtype=jnp.int32) - 1
+    nodes = jnp.where(keep & (nodes < capacity), nodes, -1)
+    leaf = twigs.leaf
+    parent = jnp.where(nodes < 0, capacity, leaf)
+    first = tree.first.at[parent].set(capacity, mode="drop")
+    first = first.at[parent].min(nodes, mode="drop")
     live = twigs.kind != ANSWER
-    whole = twigs.kind != OPEN
-    parent = jnp.where(nodes < capacity, twigs.leaf, capacity)
+    new = {
+        "parent": leaf,
+        "depth": at(tree.depth, leaf) + 1,
+        "steps": at(tree.steps, leaf) + (twigs.kind != OPEN),
+        "end": at(tree.end, leaf) + twigs.length,
+        "length": twigs.length,
+        "kind": twigs.kind,
+        "live": live,
+        "alive": live,
+        "count": count,
+        "group": group,
+        "prior": twigs.logp / jnp.maximum(twigs.length - twigs.forced, 1),
+        "score": twigs.score,
+        "partial": twigs.partial,
+        "verdict": verdict,
+        "reading": twigs.reading,
+        "key": twigs.key,
+        "tokens": twigs.tokens,
+    }
     tree = tree.replace(
-        size=jnp.minimum(tree.size + keep.sum(1), capacity),
-        parent=put(tree.parent, nodes, twigs.leaf),
-        depth=put(tree.depth, nodes, at(tree.depth, twigs.leaf) + 1),
-        steps=put(tree.steps, nodes, at(tree.steps, twigs.leaf) + whole),
-        end=put(tree.end, nodes, at(tree.end, twigs.leaf) + length),
-        length=put(tree.length, nodes, length),
-        kind=put(tree.kind, nodes, twigs.kind),
-        live=put(tree.live, nodes, live),
-        alive=put(tree.alive, nodes, live),
-        first=jax.vmap(_first_children)(tree.first, parent, nodes),
-        count=put(tree.count, nodes, count),
-        group=put(tree.group, nodes, jnp.broadcast_to(group, nodes.shape)),
-        prior=put(tree.prior, nodes, twigs.logp / jnp.maximum(chosen, 1)),
-        score=put(tree.score, nodes, twigs.score),
-        partial=put(tree.partial, nodes, twigs.partial),
-        verdict=put(tree.verdict, nodes, verdict),
-        reading=put(tree.reading, nodes, twigs.reading),
-        key=put(tree.key, nodes, twigs.key),
-        tokens=put(tree.tokens, nodes, twigs.tokens),
+        size=jnp.minimum(tree.size + keep.sum(), capacity),
+        first=first,
+        **{
+            name: put(getattr(tree, name), nodes, value)
+            for name, value in new.items()
+        },
     )
-    return tree, jnp.where(nodes < capacity, nodes, -1)
-
-
-def _first_children(first: jax.Array, parent: jax.Array, nodes: jax.Array):
-    """`first [N]`, set to the lowest of `nodes [B]` for each `parent [B]`."""
-    size = first.shape[0]
-    first = first.at[parent].set(size, mode="drop")
-    return first.at[parent].min(nodes, mode="drop")
+    return tree, nodes
 
 
 def children_of(
-    tree: Tree, nodes: jax.Array, branches: int
+    tree: Tree, node: jax.Array, rows: int
 ) -> tuple[jax.Array, jax.Array]:
     """Children that are alive, where those of a node are of one round.
 
     Args:
-        tree: the trees.
-        nodes: `[G, W] int32`; -1 has none.
-        branches: `B`: so many numbers from the first child on, at most, are
-            those of its siblings.
+        tree: the tree.
+        node: `int32`; -1 has none.
+        rows: `R`: so many numbers from the first child on, at most, are those
+            of its siblings.
 
     Returns:
-        `[G, W, B] int32` nodes, and `[G, W, B] bool`, which are children.
+        `[R] int32` nodes, and `[R] bool`, which are children.
     """
-    number = at(tree.first, nodes)[..., None] + jnp.arange(branches)
-    inside = jnp.minimum(number, tree.parent.shape[1] - 1)
-    flat = inside.reshape(len(inside), -1)
-    mine = at(tree.parent, flat).reshape(inside.shape) == nodes[..., None]
-    mine &= at(tree.alive, flat).reshape(inside.shape) & (inside == number)
-    return inside, mine & (nodes >= 0)[..., None]
+    number = at(tree.first, node) + jnp.arange(rows)
+    inside = jnp.minimum(number, tree.parent.shape[0] - 1)
+    mine = (tree.parent[inside] == node) & tree.alive[inside]
+    return inside, mine & (inside == number) & (node >= 0)
 
 
 def refresh(tree: Tree, nodes: jax.Array) -> Tree:
     """Brings `alive` up to date above `nodes`, whose `live` may have changed.
 
     Args:
-        tree: the trees, in which the living children of a node are of one
+        tree: the tree, in which the living children of a node are of one
             round.
-        nodes: `[G, B] int32`, with all that were kept in a round if one of
-            them was; -1 for none.
+        nodes: `[R] int32`, with all that were kept in a round if one of them
+            was; -1 for none.
     """
+    rows = nodes.shape[0]
 
     def step(carry):
         alive, nodes = carry
-        trees = tree.replace(alive=alive)
-        _, children = children_of(trees, nodes, branches)
-        now = at(tree.live, nodes) | children.any(-1)
-        settled = (now & at(alive, nodes)) | (nodes < 0)
-        alive = put(alive, jnp.where(nodes < 0, size, nodes), now)
+        now = tree.replace(alive=alive)
+        _, children = jax.vmap(lambda node: children_of(now, node, rows))(nodes)
+        found = at(tree.live, nodes) | children.any(-1)
+        settled = (found & at(alive, nodes)) | (nodes < 0)
+        alive = put(alive, nodes, found)
         return alive, jnp.where(settled, -1, at(tree.parent, nodes))
 
-    size, branches = tree.parent.shape[1], nodes.shape[1]
     alive, _ = jax.lax.while_loop(
         lambda carry: (carry[1] >= 0).any(), step, (tree.alive, nodes)
     )
@@ -372,15 +403,15 @@ def refresh(tree: Tree, nodes: jax.Array) -> Tree:
 
 
 def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
-    """`[G, W, N] bool`: the path from the root to each of `nodes [G, W]`.
+    """`[R, N] bool`: the path from the root to each of `nodes [R]`.
 
     A node is on its own path; -1 has none.
     """
-    index = jnp.arange(tree.parent.shape[1])
+    index = jnp.arange(tree.parent.shape[0])
 
     def step(_, carry):
         current, path = carry
-        path = path | (index == current[..., None])
+        path = path | (index == current[:, None])
         parent = jnp.where(current < 0, -1, at(tree.parent, current))
         return parent, path
 
@@ -390,68 +421,59 @@ def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:
 
 
 def has_live_descendant(tree: Tree) -> jax.Array:
-    """`[G, N] bool`: the node, or one below it, may still be extended."""
-    parent = jnp.where(tree.parent < 0, tree.parent.shape[1], tree.parent)
+    """`[N] bool`: the node, or one below it, may still be extended."""
+    parent = jnp.where(tree.parent < 0, tree.parent.shape[0], tree.parent)
 
     def step(_, found):
-        return jax.vmap(
-            lambda found, parent: found.at[parent].max(found, mode="drop")
-        )(found, parent)
+        return found.at[parent].max(found, mode="drop")
 
     return jax.lax.fori_loop(0, tree.depth.max(), step, tree.live)
 
 
 def first_of_equals(
-    twigs: Twigs, group: jax.Array | None = None
+    twigs: Twigs, ended: jax.Array, group: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Finds branches that wrote the same step from the same leaf.
+    """Finds rows that wrote the same step from the same leaf.
 
-    Tokens are compared by 64 bits of polynomial hash. Branches of different
-    `group [G, B]` are never equal.
+    Tokens are compared by 64 bits of polynomial hash. Rows of different
+    `group [R]` are never equal.
 
     Returns:
-        `first [G, B] bool`, no earlier branch wrote it (idle rows are not
-        first); `count [G, B] int32`, how many wrote it.
+        `first [R] bool`, no earlier row wrote it (rows that have not `ended
+        [R]` are not first); `count [R] int32`, how many wrote it.
     """
-
-    def pairs(x):
-        return x[:, :, None] == x[:, None, :]
-
     one, other = _digests(twigs.tokens, twigs.length)
     same = pairs(one) & pairs(other)
-    same &= pairs(twigs.leaf) & pairs(twigs.length)
-    same &= (twigs.leaf >= 0)[:, :, None]
-    if group is not None:
-        same &= pairs(jnp.broadcast_to(group, twigs.leaf.shape))
-    branches = same.shape[1]
-    earlier = same & jnp.tri(branches, k=-1, dtype=bool)
-    first = ~earlier.any(-1) & (twigs.leaf >= 0)
+    same &= pairs(twigs.leaf) & pairs(twigs.length) & pairs(group)
+    same &= ended[:, None] & ended[None, :]
+    first = ~(same & earlier(same.shape[0])).any(-1) & ended
     return first, same.sum(-1, dtype=jnp.int32)
 
 
+def pairs(x: jax.Array) -> jax.Array:
+    """`[R, R] bool`: which of `x [R]` are equal."""
+    return x[:, None] == x[None, :]
+
+
+def earlier(rows: int) -> jax.Array:
+    """`[R, R] bool`: the second row comes before the first."""
+    return jnp.tri(rows, k=-1, dtype=bool)
+
+
 def has_child(tree: Tree, twigs: Twigs) -> jax.Array:
-    """`[G, B] bool`: a child of the branch's leaf is the step that it wrote.
+    """`[R] bool`: a child of the row's leaf is the step that it wrote.
 
     Compared as in `first_of_equals`.
     """
-    size = tree.parent.shape[1]
-
-    def compare() -> jax.Array:
-        same = tree.parent[:, None] == twigs.leaf[:, :, None]
-        same &= tree.length[:, None] == twigs.length[:, :, None]
-        for new, old in zip(
-            _digests(twigs.tokens, twigs.length),
-            _digests(tree.tokens, tree.length),
-            strict=True,
-        ):
-            same &= old[:, None] == new[:, :, None]
-        return same.any(-1) & (twigs.leaf >= 0)
-
-    # Seldom is a node extended again that has children.
-    again = (twigs.leaf >= 0) & (at(tree.first, twigs.leaf) < size)
-    return jax.lax.cond(
-        again.any(), compare, lambda: jnp.zeros(twigs.leaf.shape, bool)
-    )
+    same = tree.parent[None] == twigs.leaf[:, None]
+    same &= tree.length[None] == twigs.length[:, None]
+    for new, old in zip(
+        _digests(twigs.tokens, twigs.length),
+        _digests(tree.tokens, tree.length),
+        strict=True,
+    ):
+        same &= old[None] == new[:, None]
+    return same.any(-1) & (twigs.leaf >= 0)
 
 
 def _digests(tokens: jax.Array, length: jax.Array) -> tuple[jax.Array, ...]:

@@ -13,7 +13,7 @@ from jaxlrm.config import SearchConfig
 from jaxlrm.engine import journal
 from jaxlrm.engine.journal import Journal
 from jaxlrm.search import strategies, tree
-from jaxlrm.search.search import Round
+from jaxlrm.search.loop import Round
 from jaxlrm.testing import text
 from jaxlrm.verify import judging
 from jaxlrm.verify.verdict import Verdict

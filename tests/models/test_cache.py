@@ -23,7 +23,7 @@ from jaxlrm.limits import Limits
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
-from jaxlrm.search import search, strategies, tree
+from jaxlrm.search import loop, strategies, tree
 
 G, B, S, Q = 2, 8, 5, 12
 BEAM = SearchConfig(
@@ -93,8 +93,8 @@ def programs(setting: Setting):
         strategy,
         Sizes(G, Q, TRUNK, setting.stem),
     )
-    start = functools.partial(search.initial, model, strategy, G)
-    return jax.jit(start), search.compile_rounds(model, strategy)
+    start = functools.partial(loop.initial, model, strategy, G)
+    return jax.jit(start), loop.compile_rounds(model, strategy)
 
 
 def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
@@ -135,7 +135,7 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
                 stem=setting.stem and setting.stem + 16,
             )
             state = state.replace(cache=cache)
-        reply = search.no_reply(G, strategies.build(BEAM))._replace(
+        reply = loop.no_reply(G, strategies.build(BEAM))._replace(
             verdict=np.stack(
                 [verdicts(p, a) for p, a in zip(problems, age, strict=True)]
             )

@@ -137,7 +137,7 @@ def test_best_of_n_scores_the_steps_of_its_chains(aggregate, score, rest):
         step("b", 0.5, answer("x=2", 0.5), verdict=INVALID),
     )
     strategy = build("best_of_n", branches=2, aggregate=aggregate)
-    assert (strategy.vote, strategy.whole) == (vote.best, False)
+    assert (strategy.weigh, strategy.whole) == (vote.best, False)
     assert grown(strategy, *script) == tree_of(f"""
         1 a 0.25
           3 x=1 END {score}
@@ -154,7 +154,7 @@ def test_whole_chains_without_chance_are_one(name):
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_any_strategy_takes_any_vote(name):
     for how, weigh in vote.BY_NAME.items():
-        assert build(name, vote=how).vote is weigh
+        assert build(name, vote=how).weigh is weigh
 
 
 def test_greedy_takes_one_branch():
@@ -182,7 +182,7 @@ def test_whole_chains_that_are_all_refuted_leave_the_root():
 )
 def test_records(name, weigh, greedy, whole):
     strategy = build(name)
-    assert strategy.vote is weigh
+    assert strategy.weigh is weigh
     assert (strategy.limits.temperature == 0, strategy.whole) == (greedy, whole)
     assert strategy.step_tokens == (40 if whole else 4)
 
@@ -771,27 +771,6 @@ def test_sequential_chains_do_not_meet():
               6 a1 END 0.6
         """)
     ]
-
-
-def test_sequential_thinks_for_a_minimum_of_tokens():
-    """Each chain has five tokens, the names' and the ends'."""
-    script = (
-        step("a", 0.5, answer("a1", 0.6)),
-        step("b", 0.5, answer("b1", 0.7)),
-        step("c", 0.5, answer("c1", 0.8)),
-    )
-    once = build("sequential", branches=1, rounds=9)
-    twice = build("sequential", branches=1, rounds=9, min_tokens=6)
-    assert grown(once, *script) == tree_of("""
-        1 a 0.5
-          2 a1 END 0.6
-    """)
-    assert grown(twice, *script) == tree_of("""
-        1 a 0.5
-          2 a1 END 0.6
-        3 b 0.5
-          4 b1 END 0.7
-    """)
 
 
 def test_sequential_ends_with_its_rounds():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jaxlrm.config import STRATEGIES, SearchConfig
 from jaxlrm.engine.binding import Prompts
-from jaxlrm.search import search, strategies
+from jaxlrm.search import loop, strategies
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.testing import (
     answer,
@@ -152,19 +152,19 @@ def test_slots_are_refilled_from_the_queue_in_order():
 
 def test_a_prompt_is_read_alone_and_once():
     model = scripted_model(2, BEAM.branches)
-    state = jax.jit(functools.partial(search.initial, model, BEAM, 2))()
+    state = jax.jit(functools.partial(loop.initial, model, BEAM, 2))()
     scripts = [chain(n, word) for n, word in zip((3, 1, 1), "abc", strict=True)]
-    silence, verify = search.no_reply(2, BEAM), verdicts_of(scripts)
+    silence, verify = loop.no_reply(2, BEAM.branches), verdicts_of(scripts)
     read = []
 
     def stack(rows):
         read.append(list(rows))
         return Prompts(np.array([rows], np.int32), np.ones(1, np.int32))
 
-    rounds = search.run(
-        search.compile_rounds(model, BEAM),
+    rounds = loop.run(
+        loop.compile_rounds(model, BEAM),
         compile_scripts(scripts, BEAM.step_tokens),
-        search.begin([state], BEAM),
+        loop.begin([state], BEAM),
         [(number, KEYS[number], BEAM.limits) for number in range(3)],
         stack,
         lambda seen: silence._replace(verdict=verify(seen)),
@@ -175,12 +175,12 @@ def test_a_prompt_is_read_alone_and_once():
 
 def test_slots_that_devices_share_are_filled_together():
     """One of each device at a time."""
-    assert list(search._turns([0, 1, 2, 5], 4)) == [
+    assert list(loop._turns([0, 1, 2, 5], 4)) == [
         {0: 0, 1: 5},
         {0: 1},
         {0: 2},
     ]
-    assert list(search._turns([3], 1)) == [{3: 3}]
+    assert list(loop._turns([3], 1)) == [{3: 3}]
     options = {"keys": KEYS, "sampled": True, "slots": 4}
     one = run_scripts(BEAM, SCRIPTS, **options)
     two = run_scripts(BEAM, SCRIPTS, shares=2, **options)
@@ -223,16 +223,16 @@ def test_a_refilled_slot_forgets_the_twigs_of_the_problem_before():
 
 
 def test_no_problems_no_rounds():
-    programs = search.compile_rounds(scripted_model(2, 4), BEAM)
+    programs = loop.compile_rounds(scripted_model(2, 4), BEAM)
     state = jax.jit(
-        functools.partial(search.initial, scripted_model(2, 4), BEAM, 2)
+        functools.partial(loop.initial, scripted_model(2, 4), BEAM, 2)
     )()
-    lanes = search.begin([state], BEAM)
+    lanes = loop.begin([state], BEAM)
 
     def never(*_):
         raise AssertionError
 
-    assert not list(search.run(programs, None, lanes, [], never, never))
+    assert not list(loop.run(programs, None, lanes, [], never, never))
 
 
 def test_room_is_made_before_every_round():
@@ -243,13 +243,13 @@ def test_room_is_made_before_every_round():
         rooms.append((int(before.tree.size[0]), int(after.tree.size[0])))
         return after
 
-    state = jax.jit(functools.partial(search.initial, model, BEAM, 1))()
-    silence = search.no_reply(1, BEAM)
+    state = jax.jit(functools.partial(loop.initial, model, BEAM, 1))()
+    silence = loop.no_reply(1, BEAM.branches)
     verify = verdicts_of([chain(3, "a")])
-    rounds = search.run(
-        search.compile_rounds(model, BEAM),
+    rounds = loop.run(
+        loop.compile_rounds(model, BEAM),
         compile_scripts([chain(3, "a")], BEAM.step_tokens),
-        search.begin([state], BEAM),
+        loop.begin([state], BEAM),
         [(0, KEYS[0], BEAM.limits)],
         lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
         lambda seen: silence._replace(verdict=verify(seen)),
@@ -326,26 +326,26 @@ def replies(strategy, script, change):
         change: `(texts [B], reply) -> reply`, texts "" for idle rows.
     """
     model = scripted_model(1, strategy.branches)
-    start = jax.jit(functools.partial(search.initial, model, strategy, 1))
+    start = jax.jit(functools.partial(loop.initial, model, strategy, 1))
     verify = verdicts_of([script])
 
     def ask(seen):
         texts = [
-            text().decode_step(tokens[valid]) if leaf >= 0 else ""
-            for leaf, tokens, valid in zip(
+            text().decode_step(tokens[:length]) if leaf >= 0 else ""
+            for leaf, tokens, length in zip(
                 seen.twigs.leaf[0],
                 seen.twigs.tokens[0],
-                seen.twigs.valid[0],
+                seen.twigs.length[0],
                 strict=True,
             )
         ]
-        reply = search.no_reply(1, strategy)
+        reply = loop.no_reply(1, strategy.branches, strategy.output_tokens)
         return change(texts, reply._replace(verdict=verify(seen)))
 
-    rounds = search.run(
-        search.compile_rounds(model, strategy),
+    rounds = loop.run(
+        loop.compile_rounds(model, strategy),
         compile_scripts([script], strategy.step_tokens),
-        search.begin([start()], strategy),
+        loop.begin([start()], strategy),
         [(0, KEYS[0], strategy.limits)],
         lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
         ask,
