@@ -120,17 +120,17 @@ def _evaluate() -> None:
 def _run(live, name: str, title: str, examples, configs, output):
     """The summaries of one model, by strategy and verifiers."""
     with console.interruptible():
-        from jaxlrm.evaluate import run
+        from jaxlrm.evaluate.run import evaluate
 
     summaries = {}
     live.show(f"loading {title}")
     with _LOAD(name) as engine:
         console.say_verifiers(live, engine, next(iter(configs.values())))
         for pair, config in configs.items():
-            run = "-".join(pair)
-            folder = output if len(configs) == 1 else output / run
-            line = _Line(live, f"{title} {run}", len(examples))
-            summaries[pair] = run.evaluate(
+            label = "-".join(pair)
+            folder = output if len(configs) == 1 else output / label
+            line = _Line(live, f"{title} {label}", len(examples))
+            summaries[pair] = evaluate(
                 engine,
                 examples,
                 config,
