@@ -123,11 +123,16 @@ LAYERS = """
     train.*
     train
     evaluate.rows        jax absl
+    evaluate.columns     jax absl
     evaluate.datasets    jax
+    evaluate.drawn       jax
     evaluate.records     jax absl
-    evaluate.summary     jax
+    evaluate.summary     jax absl
+    evaluate.tables      jax absl
     evaluate.run
-    evaluate.view
+    evaluate.words       jax absl
+    evaluate.tree        jax
+    evaluate.view        jax
     evaluate
     testing
     jaxlrm
