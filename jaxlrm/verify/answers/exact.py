@@ -390,6 +390,21 @@ def substitute(value: Value, name: str, number: Number) -> Value:
     return _ratio(top, bottom)
 
 
+def evaluate(polynomial: Polynomial, point: dict[str, Number]) -> Number:
+    """The value of a polynomial where each of its names has one.
+
+    Raises:
+        NotParsed: over a budget.
+    """
+    algebra = Algebra()
+    total: Number = 0
+    for monomial, number in polynomial.items():
+        for name, exponent in monomial:
+            number *= algebra.power(point[name], exponent)
+        total += number
+    return total
+
+
 def names_of(value: Value) -> set[str]:
     """The variables that `value` depends on."""
     if not isinstance(value, Ratio):

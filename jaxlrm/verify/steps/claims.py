@@ -77,7 +77,7 @@ class Claim(NamedTuple):
     whole: bool
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=64)
 def claims_of(text: str) -> tuple[Claim, ...]:
     """The claims of a step in order, expressions alone among them."""
     tokens = tokenize(text)

@@ -84,18 +84,18 @@ _GREEK = frozenset(
 )
 
 
-@functools.lru_cache(maxsize=2048)
-def equations_of(text: str) -> tuple[Open, ...]:
+@functools.lru_cache(maxsize=1024)
+def statements_of(text: str) -> tuple[tuple[Claim, Open | None], ...]:
+    """The claims of a step, each with the equation that it states, if any."""
+    return tuple((claim, _open(claim)) for claim in claims_of(text))
+
+
+def equations_of(text: str) -> list[Open]:
     """The equations with unknowns that a step states."""
-    found = []
-    for claim in claims_of(text):
-        equation = open_claim(claim)
-        if equation is not None:
-            found.append(equation)
-    return tuple(found)
+    return [stated for _, stated in statements_of(text) if stated is not None]
 
 
-def open_claim(claim: Claim) -> Open | None:
+def _open(claim: Claim) -> Open | None:
     """A claim as an equation with unknowns; None for others."""
     if not claim.relations or set(claim.relations) - {"="} or claim.loose:
         return None
@@ -165,7 +165,7 @@ def _are_equivalent(old: Open, new: Open) -> bool:
                 return False
     if len(names_of(a)) > 1:
         return False
-    return compare_equations(one, other) is True
+    return compare_equations(one, other, refute=False) is True
 
 
 def _is_implied(new: Open, earlier: Sequence[Open]) -> bool:
@@ -335,7 +335,7 @@ def whole_line_follows(step: str, chain: Sequence[str]) -> bool:
         return False
     if "=" in after and len(set("".join(after.split()).split("="))) == 1:
         return False  # x = x follows from everything
-    return compare_lines(before, after) is Verdict.VALID
+    return compare_lines(before, after, refute=False) is Verdict.VALID
 
 
 def _bare(text: str) -> str:

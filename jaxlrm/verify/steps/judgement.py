@@ -79,11 +79,11 @@ def judge_step(problem: str, chain: Sequence[str], step: str) -> Judgement:
     chain = [line for line in chain if line.strip()][-CONTEXT:]
     notes = _Notes()
     tokens = tokenize(step)
-    claims = claims_of(step)
+    statements = equations.statements_of(step)
     tried = is_tried(chain)
     earlier = None
     texts = (problem, *chain, step)
-    for claim in claims:
+    for claim, new in statements:
         if not claim.relations:
             continue
         claimed, scene = setting(tokens, claim)
@@ -91,7 +91,6 @@ def judge_step(problem: str, chain: Sequence[str], step: str) -> Judgement:
         _judge_closed(notes, claim, claimed, scene, texts)
         if notes.false:
             break
-        new = equations.open_claim(claim)
         if new is not None and claimed:
             if earlier is None:
                 earlier = _earlier(problem, chain)
@@ -102,6 +101,7 @@ def judge_step(problem: str, chain: Sequence[str], step: str) -> Judgement:
     for text in ANNOTATION.findall(step):
         _judge_annotation(notes, text)
     if not notes.false and not notes.shown and not tried:
+        claims = [claim for claim, _ in statements]
         _judge_whole(notes, claims, tokens, chain, step)
     return notes.judgement()
 

@@ -97,7 +97,8 @@ def is_too_long(text: str) -> bool:
     return len(text) > LENGTH
 
 
-@functools.lru_cache(maxsize=1024)
+# Claims are kept longer than the many small tokens they are made of.
+@functools.lru_cache(maxsize=64)
 def tokenize(text: str) -> tuple[Token, ...]:
     """The tokens of a step; none of one that is too long."""
     if is_too_long(text):
