@@ -34,8 +34,6 @@ LAYERS = """
     verify.verdict       jax
     verify.inputs        jax
     verify.blocks        jax
-    verify.wire          jax
-    verify.zygotes       jax
     verify.workers.*     jax
     verify.workers       jax
     verify.answers.exact        jax
