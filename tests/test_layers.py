@@ -47,7 +47,8 @@ LAYERS = """
     verify.answers.syntax       jax
     verify.answers.rational     jax
     verify.answers.modular      jax
-    verify.answers.balls        jax
+    verify.answers.evaluation   jax
+    verify.answers.numerical    jax
     verify.answers.floats       jax
     verify.answers.phrases      jax
     verify.answers.boxes        jax

@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxlrm.verify.answers import balls
 from jaxlrm.verify.answers.exact import (
     Line,
     NotParsed,
@@ -26,13 +25,14 @@ from jaxlrm.verify.answers.exact import (
     substitute,
 )
 from jaxlrm.verify.answers.scalars import Judge, renamed
-from jaxlrm.verify.answers.syntax import parse_answer
-from jaxlrm.verify.steps.claims import Claim, Side, claims_of
+from jaxlrm.verify.answers.syntax import names, parse_answer
+from jaxlrm.verify.steps.claims import Claim, claims_of
 from jaxlrm.verify.steps.deduction import compare_lines
 from jaxlrm.verify.steps.deduction.equations import Equation, compare_equations
 from jaxlrm.verify.steps.deduction.injective import has_one_solution
 from jaxlrm.verify.steps.deduction.systems import EQUATIONS, compare_systems
 from jaxlrm.verify.steps.relations import single
+from jaxlrm.verify.steps.sides import Side
 from jaxlrm.verify.steps.tokens import tokenize
 from jaxlrm.verify.steps.values import value_of
 from jaxlrm.verify.steps.words import CASES, REWRITES
@@ -305,11 +305,11 @@ def _is_solution(old: Claim, name: str, value: str) -> bool:
     try:
         left, right = (parse_answer(side.text) for side in old.sides)
         number = parse_answer(value)
-        if balls.names(number) - {"pi", "e"}:
+        if names(number) - {"pi", "e"}:
             return False
         if not has_one_solution(left, right, name):
             return False
-        if (balls.names(left) | balls.names(right)) - {name, "pi", "e"}:
+        if (names(left) | names(right)) - {name, "pi", "e"}:
             return False
         found = renamed(("+", left, ("-", right)), ("v", name), number)
         return Judge().values(found, ("n", 0, None)) is Verdict.VALID

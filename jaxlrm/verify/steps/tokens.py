@@ -27,7 +27,7 @@ from jaxlrm.verify.steps.latex import (
     clean,
     closing,
 )
-from jaxlrm.verify.steps.marks import LENGTH, parts, plain
+from jaxlrm.verify.steps.markup import LENGTH, parts, plain
 from jaxlrm.verify.steps.words import OPERATORS
 
 TOKENS = 3000

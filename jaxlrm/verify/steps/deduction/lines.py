@@ -11,7 +11,7 @@ from jaxlrm.verify.answers.exact import LENGTH, Algebra, NotParsed
 from jaxlrm.verify.answers.normal import normal_form
 from jaxlrm.verify.answers.rational import rational
 from jaxlrm.verify.answers.scalars import Judge, renamed
-from jaxlrm.verify.answers.syntax import Tree, parse_answer
+from jaxlrm.verify.answers.syntax import CONSTANTS, Tree, parse_answer, unknowns
 from jaxlrm.verify.steps.deduction import derivatives
 from jaxlrm.verify.steps.deduction.equations import (
     Equation,
@@ -20,13 +20,11 @@ from jaxlrm.verify.steps.deduction.equations import (
 from jaxlrm.verify.steps.deduction.roots import real_roots
 from jaxlrm.verify.steps.deduction.systems import compare_systems
 from jaxlrm.verify.steps.deduction.values import (
-    CONSTANTS,
     ZERO,
     difference,
     equation,
     is_equation,
     same,
-    unknowns,
 )
 from jaxlrm.verify.verdict import Verdict, combine, decided
 
