@@ -37,6 +37,7 @@ LAYERS = """
     verify.workers.*     jax
     verify.workers       jax
     verify.answers.exact        jax
+    verify.answers.lines        jax
     verify.answers.primes       jax
     verify.answers.spellings    jax
     verify.answers.printed      jax

@@ -13,17 +13,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxlrm.verify.answers.exact import (
-    Line,
     NotParsed,
     Number,
     Ratio,
     equal,
     is_linear,
     names_of,
-    parse,
     proportional,
     substitute,
 )
+from jaxlrm.verify.answers.lines import Line, parse
 from jaxlrm.verify.answers.scalars import Judge, renamed
 from jaxlrm.verify.answers.syntax import names, parse_answer
 from jaxlrm.verify.steps.claims import Claim, claims_of

@@ -1,6 +1,6 @@
 r"""Syntax trees of answers: a bounded Pratt parser for LaTeX and plain text.
 
-Wider than `exact`, which computes as it reads and serves the rules of steps:
+Wider than `lines`, which computes as it reads and serves the rules of steps:
 this one reads whole answers with functions, tuples, intervals, sets, matrices,
 relations and units. It computes nothing.
 
