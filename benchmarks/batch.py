@@ -15,7 +15,7 @@ import time
 
 import jaxlrm
 from jaxlrm.engine.loading import enable_compilation_cache
-from jaxlrm.evaluate import datasets
+from jaxlrm.evaluate import drawn
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     print("| batch | tokens | tokens/s | tokens a processor second |")
     print("|---|---|---|---|")
     with jaxlrm.load(arguments.model) as engine:
-        examples = datasets.sample_dataset(engine.tasks, arguments.problems)
+        examples = drawn.sample_dataset(engine.tasks, arguments.problems)
         problems = [example.problem for example in examples]
         for batch in map(int, arguments.batches.split(",")):
 

@@ -20,7 +20,7 @@ import jaxlrm
 from jaxlrm import SearchConfig
 from jaxlrm.config import STRATEGIES
 from jaxlrm.engine.loading import enable_compilation_cache
-from jaxlrm.evaluate import datasets, run, summary
+from jaxlrm.evaluate import drawn, run, tables
 
 BUDGETS = {1_000: 16, 4_000: 64, 16_000: 256}  # tokens: branches
 VERIFIERS = ("learned", "symbolic", "both")
@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     enable_compilation_cache()
     with jaxlrm.load(arguments.model) as engine:
-        examples = datasets.sample_dataset(engine.tasks, arguments.limit)
+        examples = drawn.sample_dataset(engine.tasks, arguments.limit)
         for tokens in arguments.budgets:
             table = at_budget(
                 engine, examples, tokens, pathlib.Path(arguments.output)
@@ -63,7 +63,7 @@ def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
     config = SearchConfig(branches=BUDGETS[tokens], tokens=tokens)
     summaries = {}
     with console.LiveLine() as live:
-        for pair in summary.combinations(STRATEGIES, VERIFIERS):
+        for pair in tables.combinations(STRATEGIES, VERIFIERS):
             strategy, verifiers = pair
             name = f"{strategy}-{verifiers}"
             summaries[pair] = run.evaluate(
@@ -77,7 +77,7 @@ def at_budget(engine, examples, tokens: int, output: pathlib.Path) -> str:
                     f"{tokens:,} tokens  {name}  {len(records)}"
                 ),
             )
-    return summary.table(summaries, BUDGETS[tokens])
+    return tables.table(summaries, BUDGETS[tokens])
 
 
 if __name__ == "__main__":

@@ -170,18 +170,18 @@ _UNIT = r"(?: ?[a-z]{3,}(?: [a-z]{3,})?(?:/[a-z]+)?)?"
 _TERM = rf"\(?-?{_NUMBER}\)?"
 _OPERATOR = r"(?:[-+*/]|x(?= ?[\d$.(]))"
 _AFTER = (
-    rf"(?!{_UNIT} ?[-+*/][^a-z])(?![\d%.,]?\d|[%A-Z]| ?[-+*/x^=\\]"
-    r"| ?(?:and|percent|hundred|thousand|million|billion|dozen|more than"
-    r"|less than|times|[a-z]+ and \d))"
+    rf"(?!{_UNIT} ?[-+*/][^a-z])(?![\d%.,]?\d|\.\.| \d{{3}}(?!\d)|[%A-Z]"
+    r"| ?[-+*/x^=\\]| ?(?:and|halves|percent|hundred|thousand|million|billion"
+    r"|dozen|more than|less than|times|[a-z]+ and \d))"
 )
 _PROSE = re.compile(
     rf"(?<![-\w.$%/*+=)^\\,:<])({_TERM}{_UNIT}"
     rf"(?: ?{_OPERATOR} ?{_TERM}{_UNIT}){{1,8}}) ?= ?(-?{_NUMBER}){_AFTER}"
 )
 _BEFORE = re.compile(
-    r"(?:half|third|quarter|twice|double|triple|than|not|percent|if|from|and"
-    r"|by|between|of \d+|\d|week|day|plus|minus|times|every|point|n't true"
-    r" that)(?: of| the)? ?\$?$",
+    r"(?:\d,|[-+*/] ?\.|half|third|quarter|twice|double|triple|than|not"
+    r"|percent|if|from|and|by|between|of \d+|\d|week|day|plus|minus|times"
+    r"|every|point|n't true that)(?: of| the)? ?\$?$",
     re.IGNORECASE,
 )
 # The sum goes on to the left, with words or with what is not read.

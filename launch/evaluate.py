@@ -87,11 +87,11 @@ def main(argv: list[str]) -> int:
 def _evaluate() -> None:
     with console.interruptible():
         from jaxlrm import files
-        from jaxlrm.evaluate import summary
+        from jaxlrm.evaluate import tables
 
     _LOAD.extend()  # the dataset may be of their families
     examples = _read()
-    pairs = summary.combinations(_STRATEGY.value, _VERIFIERS.value)
+    pairs = tables.combinations(_STRATEGY.value, _VERIFIERS.value)
     configs = {pair: _CONFIG(*pair) for pair in pairs}
     names = _LOAD.names()
     titles = [pathlib.Path(name).name for name in names]
@@ -103,34 +103,34 @@ def _evaluate() -> None:
     _LOAD.find()  # all of them, before any is measured
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
-    tables = []
+    printed = []
     with console.LiveLine() as live:
         for name, title in zip(names, titles, strict=True):
             alone = len(names) == 1
             folder = output if alone else output / title
             summaries = _run(live, name, title, examples, configs, folder)
             branches = _CONFIG(*pairs[0]).branches
-            table = summary.table(summaries, branches)
-            tables.append(table if alone else f"Model {title}\n\n{table}")
-    files.write(output / "table.md", "\n".join(tables))
+            table = tables.table(summaries, branches)
+            printed.append(table if alone else f"Model {title}\n\n{table}")
+    files.write(output / "table.md", "\n".join(printed))
     sys.stdout.reconfigure(errors="replace")
-    console.write("\n".join(tables).rstrip())
+    console.write("\n".join(printed).rstrip())
 
 
 def _run(live, name: str, title: str, examples, configs, output):
     """The summaries of one model, by strategy and verifiers."""
     with console.interruptible():
-        from jaxlrm.evaluate import run
+        from jaxlrm.evaluate.run import evaluate
 
     summaries = {}
     live.show(f"loading {title}")
     with _LOAD(name) as engine:
         console.say_verifiers(live, engine, next(iter(configs.values())))
         for pair, config in configs.items():
-            run = "-".join(pair)
-            folder = output if len(configs) == 1 else output / run
-            line = _Line(live, f"{title} {run}", len(examples))
-            summaries[pair] = run.evaluate(
+            label = "-".join(pair)
+            folder = output if len(configs) == 1 else output / label
+            line = _Line(live, f"{title} {label}", len(examples))
+            summaries[pair] = evaluate(
                 engine,
                 examples,
                 config,
@@ -144,12 +144,12 @@ def _run(live, name: str, title: str, examples, configs, output):
 def _read():
     """The examples that the flags name."""
     with console.interruptible():
-        from jaxlrm.evaluate import datasets
+        from jaxlrm.evaluate import datasets, drawn
 
     kind, colon, names = _DATASET.value.partition(":")
     if kind == "tasks" and colon:
         names = [name.strip() for name in names.split(",") if name.strip()]
-        return datasets.sample_dataset(names, _LIMIT.value or _DRAWN)
+        return drawn.sample_dataset(names, _LIMIT.value or _DRAWN)
     found = datasets.read_dataset(_DATASET.value, _COLUMNS.value)
     return found[: _LIMIT.value]
 

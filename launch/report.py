@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jaxlrm.engine.solution import Solution
-from jaxlrm.evaluate import view
+from jaxlrm.evaluate import words
 from jaxlrm.files import visible
 from jaxlrm.verify.verdict import Verdict
 
@@ -84,7 +84,7 @@ def _chain(solution: Solution, paint) -> Iterator[str]:
             continue
         score = "" if thought.score is None else f"{thought.score:.2f}"
         score = f"{paint(f'{score:4}', _DIM)}  " if scored else ""
-        icon, word = view.VERDICTS[thought.verdict]
+        icon, word = words.VERDICTS[thought.verdict]
         if thought.doubt:
             word = f"{word}, in doubt"
         verdict = paint(f"{icon} {word}", _COLOURS.get(thought.verdict, _DIM))
@@ -107,12 +107,12 @@ def _votes(solution: Solution) -> Iterator[tuple[str, str]]:
     width = max((len(vote.answer) for vote in votes), default=0)
     for vote in votes:
         answer = visible(vote.answer, lines=False)
-        chains = view.plural(vote.count, "chain")
+        chains = words.plural(vote.count, "chain")
         share = f"{100 * vote.weight:3.0f} %"
         yield "votes", f"{answer:<{min(width, _WIDEST)}}  {share}  {chains}"
     more = len(solution.votes) - len(votes)
     if more:
-        yield "votes", f"and {view.plural(more, 'other')}"
+        yield "votes", f"and {words.plural(more, 'other')}"
 
 
 def _cost(solution: Solution, programs: int | None) -> Iterator[str]:
@@ -128,17 +128,17 @@ def _cost(solution: Solution, programs: int | None) -> Iterator[str]:
     )
     compiled = ""
     if programs is not None:
-        compiled = f"; {view.plural(programs, 'program')} compiled so far"
+        compiled = f"; {words.plural(programs, 'program')} compiled so far"
     yield f"{seconds.get('total', 0):.2f} s: {phases}{compiled}"
     used, dense = solution.cache.get("bytes", 0), solution.cache.get("dense", 0)
     if used:
         yield (
-            f"cache {view.format_bytes(used)}; a dense one takes "
-            f"{view.format_bytes(dense)}, {dense / used:.1f} times as much"
+            f"cache {words.format_bytes(used)}; a dense one takes "
+            f"{words.format_bytes(dense)}, {dense / used:.1f} times as much"
         )
     tree = solution.tree
     yield (
-        f"{view.plural(tree.get('rounds', 0), 'round')}, "
-        f"{view.plural(tree.get('nodes', 0), 'thought')} kept, "
+        f"{words.plural(tree.get('rounds', 0), 'round')}, "
+        f"{words.plural(tree.get('nodes', 0), 'thought')} kept, "
         f"{tree.get('pruned', 0):,} pruned"
     )

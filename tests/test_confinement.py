@@ -23,6 +23,7 @@ PARSERS = (
     "jaxlrm.verify.answers.equivalence",
     "jaxlrm.verify.answers.exact",
     "jaxlrm.verify.answers.extract",
+    "jaxlrm.verify.answers.lines",
     "jaxlrm.verify.answers.maths",
     "jaxlrm.verify.answers.normal",
     "jaxlrm.verify.rules",

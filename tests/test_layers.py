@@ -34,11 +34,10 @@ LAYERS = """
     verify.verdict       jax
     verify.inputs        jax
     verify.blocks        jax
-    verify.wire          jax
-    verify.zygotes       jax
     verify.workers.*     jax
     verify.workers       jax
     verify.answers.exact        jax
+    verify.answers.lines        jax
     verify.answers.primes       jax
     verify.answers.spellings    jax
     verify.answers.printed      jax
@@ -49,7 +48,8 @@ LAYERS = """
     verify.answers.syntax       jax
     verify.answers.rational     jax
     verify.answers.modular      jax
-    verify.answers.balls        jax
+    verify.answers.evaluation   jax
+    verify.answers.numerical    jax
     verify.answers.floats       jax
     verify.answers.phrases      jax
     verify.answers.boxes        jax
@@ -123,11 +123,16 @@ LAYERS = """
     train.*
     train
     evaluate.rows        jax absl
+    evaluate.columns     jax absl
     evaluate.datasets    jax
+    evaluate.drawn       jax
     evaluate.records     jax absl
-    evaluate.summary     jax
+    evaluate.summary     jax absl
+    evaluate.tables      jax absl
     evaluate.run
-    evaluate.view
+    evaluate.words       jax absl
+    evaluate.tree        jax
+    evaluate.view        jax
     evaluate
     testing
     jaxlrm

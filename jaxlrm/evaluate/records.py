@@ -1,4 +1,4 @@
-"""Records of an evaluation, read back: each checked before it is counted."""
+"""The lines of `records.jsonl`: what they hold, and reading them back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,44 @@ from collections.abc import Sequence
 from typing import Any
 
 from jaxlrm import files
+from jaxlrm.config import SearchConfig
+from jaxlrm.engine.solution import Solution
 from jaxlrm.evaluate.datasets import Example
 from jaxlrm.files import Fields, shown, visible
 
-Record = dict[str, Any]  # a line of records.jsonl, see `evaluate.to_record`
+Record = dict[str, Any]  # a line of records.jsonl, see `to_record`
 
 _LIMIT = 1 << 32  # bytes of a file of records
 _MOST = 1 << 53  # tokens, seconds
 _REMEDY = "delete the line, and its problem is solved again"
+
+
+def to_record(
+    example: Example, solution: Solution, config: SearchConfig, correct: bool
+) -> Record:
+    """The line of `records.jsonl` about one problem.
+
+    `error` says why a problem was not searched at all, and is null where it
+    was: not to find an answer is no error.
+    """
+    failed = solution.answer is None and not solution.thoughts
+    return {
+        "id": example.id,
+        "task": example.task,
+        "level": example.level,
+        "problem": example.problem,
+        "answer": solution.answer,
+        "gold": example.answer,
+        "correct": correct,
+        "verdict": solution.verdict.name,
+        "confidence": round(solution.confidence, 4),
+        "strategy": config.strategy,
+        "branches": 1 if config.strategy == "greedy" else config.branches,
+        "seed": config.seed,
+        "tokens": dict(solution.tokens),
+        "seconds": {k: round(v, 4) for k, v in solution.seconds.items()},
+        "error": (solution.note or "not searched") if failed else None,
+    }
 
 
 def read_records(

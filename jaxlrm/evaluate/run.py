@@ -18,7 +18,7 @@ from jaxlrm import files
 from jaxlrm.config import SearchConfig, to_json
 from jaxlrm.engine.solution import ProgressCallback, Solution
 from jaxlrm.evaluate.datasets import Example
-from jaxlrm.evaluate.records import Record, read_records
+from jaxlrm.evaluate.records import Record, read_records, to_record
 from jaxlrm.evaluate.summary import summarise
 from jaxlrm.files import shown, visible
 
@@ -125,34 +125,6 @@ def resolve(engine: Engine, config: SearchConfig) -> dict[str, Any]:
         "weights": engine.weights_hash,
         "engine": engine.identity(),
         "jaxlrm": version,
-    }
-
-
-def to_record(
-    example: Example, solution: Solution, config: SearchConfig, correct: bool
-) -> Record:
-    """The line of `records.jsonl` about one problem.
-
-    `error` says why a problem was not searched at all, and is null where it
-    was: not to find an answer is no error.
-    """
-    failed = solution.answer is None and not solution.thoughts
-    return {
-        "id": example.id,
-        "task": example.task,
-        "level": example.level,
-        "problem": example.problem,
-        "answer": solution.answer,
-        "gold": example.answer,
-        "correct": correct,
-        "verdict": solution.verdict.name,
-        "confidence": round(solution.confidence, 4),
-        "strategy": config.strategy,
-        "branches": 1 if config.strategy == "greedy" else config.branches,
-        "seed": config.seed,
-        "tokens": dict(solution.tokens),
-        "seconds": {k: round(v, 4) for k, v in solution.seconds.items()},
-        "error": (solution.note or "not searched") if failed else None,
     }
 
 

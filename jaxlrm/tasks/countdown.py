@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxlrm.tasks import task, working
-from jaxlrm.verify.answers.exact import NotParsed, Number, parse
+from jaxlrm.verify.answers.exact import NotParsed, Number
+from jaxlrm.verify.answers.lines import parse
 from jaxlrm.verify.rules import moves as rule
 
 HIGHEST = 13  # number of a hand of the Game of 24

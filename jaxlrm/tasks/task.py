@@ -7,7 +7,7 @@ import random
 import re
 from typing import NamedTuple, Protocol
 
-from jaxlrm.verify.answers.exact import ungroup
+from jaxlrm.verify.answers.lines import ungroup
 from jaxlrm.verify.answers.maths import is_equivalent, normal_form
 from jaxlrm.verify.rules.sums import is_same
 

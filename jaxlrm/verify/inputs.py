@@ -1,10 +1,11 @@
-"""What callers pass: text, and nothing that only looks like it."""
+"""What callers pass: is it text, and small questions about a line of it."""
 
 from __future__ import annotations
 
 import re
 
 _SPLIT = re.compile(r"[0-9.]\s+[0-9.]")
+_OPERATOR = re.compile(r"(?<=[0-9A-Za-z)}])(?:\*\*|[-+*/^])")
 _REMEDIES = {
     type(None): "pass '' where there is none",
     bytes: "decode it first: value.decode()",
@@ -17,6 +18,16 @@ def splits_numbers(text: str) -> bool:
     Who reads without blanks would take them for one.
     """
     return bool(_SPLIT.search(text))
+
+
+def squeeze(line: str) -> str:
+    """A line without its blanks."""
+    return "".join(line.split())
+
+
+def count_operations(line: str) -> int:
+    """How many operators stand between two operands; signs do not count."""
+    return len(_OPERATOR.findall(squeeze(line)))
 
 
 def check_text(**values: object) -> None:

@@ -1,4 +1,4 @@
-"""Statistics of records, and their tables."""
+"""Statistics of records."""
 
 from __future__ import annotations
 
@@ -64,72 +64,3 @@ def test_summarise_by_task_and_in_all():
 def test_summarise_nothing():
     found = summary.summarise([])
     assert (found["n"], found["interval"]) == (0, [0.0, 1.0])
-
-
-def test_combinations_run_the_baselines_once():
-    assert summary.combinations(
-        ["greedy", "majority", "beam", "beam"], ["symbolic", "both"]
-    ) == [
-        ("greedy", "none"),
-        ("majority", "none"),
-        ("majority", "symbolic"),
-        ("beam", "symbolic"),
-        ("beam", "both"),
-    ]
-
-
-def test_a_single_combination_is_run_as_asked():
-    assert summary.combinations(["majority"], ["both"]) == [
-        ("majority", "both")
-    ]
-    with pytest.raises(ValueError):
-        summary.combinations([], ["both"])
-
-
-def test_table_shows_a_dash_where_nothing_was_run():
-    def of(correct):
-        return summary.summarise(
-            [record("linear", i < correct, 1234, 1.0) for i in range(10)]
-        )
-
-    text = summary.table(
-        {
-            ("beam", "both"): of(9),
-            ("greedy", "none"): of(1),
-            ("beam", "learned"): of(5),
-        },
-        branches=64,
-    )
-    title, blank, *rows = text.splitlines()
-    assert "n = 10" in title and blank == ""
-    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows]
-    assert cells[0] == ["strategy", "no verifier", "learned scores", "both"]
-    assert cells[2:] == [
-        ["greedy", "10.0 [1.8, 40.4], 1,234", "–", "–"],
-        [
-            "beam@64",
-            "–",
-            "50.0 [23.7, 76.3], 1,234",
-            "90.0 [59.6, 98.2], 1,234",
-        ],
-    ]
-    assert len({len(row) for row in rows}) == 1
-
-
-def test_table_has_strategies_of_ones_own():
-    found = summary.summarise([record("linear", True, 1, 1.0)])
-    names = ["own:second", "beam", "own:first"]
-    pairs = [(name, v) for name in names for v in ("learned", "both")]
-    text = summary.table(dict.fromkeys(pairs, found), branches=8)
-    rows = [row.split("|")[1].strip() for row in text.splitlines()[4:]]
-    assert rows == ["beam@8", "own:second@8", "own:first@8"]
-
-
-def test_table_of_several_tasks_has_a_part_for_each():
-    found = summary.summarise(
-        [record("linear", True, 1, 1.0), record("arithmetic", False, 1, 1.0)]
-    )
-    text = summary.table({("beam", "both"): found}, branches=8)
-    assert "All problems (n = 2)" in text
-    assert "Task linear (n = 1)" in text
-    assert "Task arithmetic (n = 1)" in text

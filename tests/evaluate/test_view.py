@@ -19,22 +19,6 @@ VOID = {"meta"}
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp;"
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (3_145_728, "3.15 MB"),
-        (999_499, "999 kB"),
-        (999_700, "1 MB"),
-        (999_700_000, "1 GB"),
-        (1.5e12, "1.5 TB"),
-    ],
-)
-def test_bytes_have_no_exponent(number, text):
-    assert view.format_bytes(number) == text
-
-
 class Page(HTMLParser):
     """Elements of a page, with a check that they are nested."""
 

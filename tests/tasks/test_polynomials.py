@@ -3,7 +3,8 @@ import random
 import pytest
 
 from jaxlrm.tasks.polynomials import Expand, _Solver
-from jaxlrm.verify.answers.exact import equal, parse
+from jaxlrm.verify.answers.exact import equal
+from jaxlrm.verify.answers.lines import parse
 from jaxlrm.verify.rules import polynomials
 from jaxlrm.verify.verdict import Verdict
 

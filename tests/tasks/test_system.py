@@ -10,7 +10,8 @@ import pytest
 
 from jaxlrm.tasks.linear import LinearEquation
 from jaxlrm.tasks.system import LinearSystem, _multiply, _scales
-from jaxlrm.verify.answers.exact import difference, parse, substitute
+from jaxlrm.verify.answers.exact import substitute
+from jaxlrm.verify.answers.lines import difference, parse
 from jaxlrm.verify.rules import systems as rule
 from jaxlrm.verify.verdict import Verdict
 

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from jaxlrm.tasks import working
-from jaxlrm.verify.answers.exact import parse
+from jaxlrm.verify.answers.lines import parse
 from jaxlrm.verify.rules import arithmetic as rule
 from jaxlrm.verify.verdict import Verdict
 

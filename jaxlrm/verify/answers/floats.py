@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers import numerical
 from jaxlrm.verify.answers.exact import NotParsed
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 
 DIGITS = 12  # significant ones; sympy prints 15, Python up to 17
 PLACES = 4  # behind the point: 123456789012345.1 is no float of a whole number
@@ -45,17 +45,17 @@ def is_printed(answer: Tree, exact: Tree) -> bool:
         True where this is shown.
     """
     last = unit(answer)
-    if last is None or balls.names(exact) - {"pi", "e"}:
+    if last is None or names(exact) - {"pi", "e"}:
         return False
     value = answer[1] if answer[0] == "n" else -answer[1][1]
     away = last / 2 if value > 0 else -last / 2
     try:
-        spacing = Fraction(math.ulp(balls.nearest(exact)))
+        spacing = Fraction(math.ulp(numerical.nearest(exact)))
         # The printed digits of a neighbour are rounded, too.
         near = max(last / 2 + spacing / 2, spacing * Fraction(5, 4))
         return bool(
-            balls.rounds_to(exact, value, near)
-            or balls.rounds_to(exact, value + away, last / 2)
+            numerical.rounds_to(exact, value, near)
+            or numerical.rounds_to(exact, value + away, last / 2)
         )
     except (NotParsed, ZeroDivisionError, OverflowError):
         return False

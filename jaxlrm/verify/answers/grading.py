@@ -12,13 +12,13 @@ import zlib
 from collections.abc import Sequence
 from fractions import Fraction
 
-from jaxlrm.verify.answers import balls, floats
+from jaxlrm.verify.answers import floats, numerical
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.extract import extract_answer
 from jaxlrm.verify.answers.maths import is_equivalent, normal_form
 from jaxlrm.verify.answers.rational import rational
 from jaxlrm.verify.answers.scalars import renamed
-from jaxlrm.verify.answers.syntax import parse_answer
+from jaxlrm.verify.answers.syntax import names, parse_answer
 from jaxlrm.verify.inputs import check_text
 
 # Comparisons of two answers that one grouping may make.
@@ -170,15 +170,15 @@ def _size(key: str | int | Fraction) -> float | None:
         if len(key) > LENGTH:
             return None
         tree = parse_answer(key)
-        names = balls.names(tree) - {"pi", "e"}
+        unknown = names(tree) - {"pi", "e"}
         if tree[0] not in _VALUES or _AMBIGUOUS.search(repr(tree)):
             return None
-        if any(len(name) > 1 or name in "iIcCkK" for name in names):
+        if any(len(name) > 1 or name in "iIcCkK" for name in unknown):
             return None
-        for name in names:
+        for name in unknown:
             number = Fraction(1000 + zlib.crc32(name.encode()) % 997, 1009)
             tree = renamed(tree, ("v", name), ("n", number, None))
-        return balls.nearest(tree)
+        return numerical.nearest(tree)
     except (NotParsed, ArithmeticError, RecursionError):
         return None
 

@@ -4,7 +4,7 @@ r"""Equivalence of answers, tier by tier, cheapest first.
     containers  lists, tuples, sets: their lengths and brackets
     rational    exact numbers
     modular     identity of expressions modulo a secret prime
-    balls       certified numerics
+    numerical   certified numerics
     algebra     sympy, in a killable worker, if the caller has a pool
 
 What a tier has decided is final.

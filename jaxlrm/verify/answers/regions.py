@@ -10,11 +10,11 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers import numerical
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.rational import rational
 from jaxlrm.verify.answers.scalars import degree, renamed
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 
 INFINITY: Tree = ("v", "oo")
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "!=": "!="}
@@ -130,7 +130,7 @@ def _relation(tree: Tree) -> Region | None:
             centre: Tree = ("n", 0, None)
             if inner[0] == "+" and inner[1][0] == "v":
                 centre, inner = ("-", inner[2]), inner[1]
-            if inner[0] != "v" or inner[1] in balls.names(right):
+            if inner[0] != "v" or inner[1] in names(right):
                 return None
             ball = _around(operator, centre, right)
             if ball is None or name not in ("", inner[1]):
@@ -140,7 +140,7 @@ def _relation(tree: Tree) -> Region | None:
         if left[0] != "v" or (name and left[1] != name):
             return None
         name = left[1]
-        if name in balls.names(right):
+        if name in names(right):
             return None
         pieces = _intersection(pieces, _half_line(operator, right))
     return Region(pieces, name)
@@ -149,9 +149,7 @@ def _relation(tree: Tree) -> Region | None:
 def _isolated(left: Tree, right: Tree, operator: str):
     """`x < 4` for `x + 1 < 5`, with the unknown on either side."""
     for side, other, sign in ((left, right, operator), (right, left, None)):
-        if side[0] not in ("+", "*", "/", "-") or (
-            balls.names(other) - {"pi", "e"}
-        ):
+        if side[0] not in ("+", "*", "/", "-") or (names(other) - {"pi", "e"}):
             continue
         if sign is None:
             sign = _FLIPPED.get(operator, operator)
@@ -170,9 +168,9 @@ def _isolated(left: Tree, right: Tree, operator: str):
 
 def _linear(tree: Tree) -> tuple[str, Fraction, Fraction] | None:
     """The name, a and b of a x + b with rational numbers; else None."""
-    if len(balls.names(tree)) != 1 or degree(tree) != 1:
+    if len(names(tree)) != 1 or degree(tree) != 1:
         return None
-    (name,) = balls.names(tree)
+    (name,) = names(tree)
     try:
         shift, other = (
             Fraction(rational(renamed(tree, ("v", name), ("n", x, None))))
@@ -248,7 +246,7 @@ def _value(end: Tree) -> float:
     try:
         return float(rational(end))
     except (NotParsed, OverflowError):
-        return balls.nearest(end)
+        return numerical.nearest(end)
 
 
 def _sorted(pieces) -> tuple[Piece, ...]:

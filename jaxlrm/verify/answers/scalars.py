@@ -1,7 +1,7 @@
 r"""One value against another: exact tiers first, then certified numerics.
 
 The tiers are `rational` (exact numbers), `modular` (identity modulo a secret
-prime), `balls` (interval arithmetic) and, where a caller passes it, an engine
+prime), `numerical` (ball arithmetic) and, where a caller passes it, an engine
 of computer algebra. Each says VALID, INVALID or nothing.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from jaxlrm.verify.answers import balls, floats, modular, units
+from jaxlrm.verify.answers import floats, modular, numerical, units
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.rational import Irrational, rational
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 from jaxlrm.verify.verdict import Verdict, any_of, decided
 
-TIERS = ("text", "containers", "rational", "modular", "balls", "algebra")
+TIERS = ("text", "containers", "rational", "modular", "numerical", "algebra")
 _CONSTANTS = ("C", "c", "K", "k", "C_1", "c_1")
 _EXPRESSIONS = frozenset(("n", "v", "f", *"+-*/^"))
 
@@ -56,7 +56,7 @@ class Judge:
             right, gold_unit = _letter_as_unit(right, unit)
         elif unit.powers != gold_unit.powers:
             unit, gold_unit = units.essential(unit), units.essential(gold_unit)
-        if unit is gold_unit is units.NONE and not balls.names(right):
+        if unit is gold_unit is units.NONE and not names(right):
             value = _without_rate(value)
         percent = unit.powers == (("%", 1),)
         if gold_unit.powers == (("%", 1),):
@@ -152,7 +152,7 @@ class Judge:
             if value is not None and (value / (2 * half)).denominator == 1:
                 return value == decimal  # there was nothing to round
             # Cut off or rounded, up to two units of the last place.
-            return balls.rounds_to(exact, decimal, 4 * half)
+            return numerical.rounds_to(exact, decimal, 4 * half)
         except (NotParsed, ZeroDivisionError):
             return None
 
@@ -224,13 +224,13 @@ class Judge:
     ) -> Verdict | None:
         """An irrational answer to a decimal gold."""
         half = precision(gold)
-        if not half or balls.names(answer) - {"pi", "e"}:
+        if not half or names(answer) - {"pi", "e"}:
             return None
         try:
-            near = balls.rounds_to(answer, Fraction(right), half)
+            near = numerical.rounds_to(answer, Fraction(right), half)
         except (NotParsed, ZeroDivisionError):
             return None
-        self.reach("balls")
+        self.reach("numerical")
         if near is None:
             return None
         if near and has_decimals(answer):
@@ -239,7 +239,7 @@ class Judge:
 
     def irrationals(self, answer: Tree, gold: Tree) -> Verdict:
         if floats.is_printed(answer, gold):
-            self.reach("balls")
+            self.reach("numerical")
             return Verdict.VALID
         self.reach("modular")
         answer, gold = _same_imaginary(answer, gold)
@@ -249,9 +249,9 @@ class Judge:
             if same is False and _has_constant(answer, gold):
                 return self.up_to_constant(answer, gold, same)
             return decided(same)
-        self.reach("balls")
+        self.reach("numerical")
         try:
-            same = balls.equal(answer, gold)
+            same = numerical.equal(answer, gold)
         except NotParsed:
             same = None
         if same is not True and _has_constant(answer, gold):
@@ -264,11 +264,11 @@ class Judge:
         self, answer: Tree, gold: Tree, same: bool | None
     ) -> Verdict:
         """Antiderivatives may differ by what `+ C` takes up."""
-        self.reach("balls")
+        self.reach("numerical")
         for name in _CONSTANTS:
-            if name in balls.names(answer) and name in balls.names(gold):
+            if name in names(answer) and name in names(gold):
                 try:
-                    if balls.equal_up_to_constant(answer, gold, name):
+                    if numerical.equal_up_to_constant(answer, gold, name):
                         return Verdict.VALID
                 except (NotParsed, ZeroDivisionError):
                     continue
@@ -284,9 +284,9 @@ class Judge:
         except ZeroDivisionError:
             return self.undefined(answer)
         if same is None:
-            self.reach("balls")
+            self.reach("numerical")
             try:
-                same = balls.proportional(answer, gold)
+                same = numerical.proportional(answer, gold)
             except (NotParsed, ZeroDivisionError):
                 same = None
         if same:
@@ -447,7 +447,7 @@ def _without_rate(tree: Tree) -> Tree:
 
 def _same_constant(answer: Tree, gold: Tree) -> Tree:
     """`+ c` for `+ C`, and `c_1` for `C_1`, where the gold has the other."""
-    here, there = balls.names(answer), balls.names(gold)
+    here, there = names(answer), names(gold)
     ours, wanted = here - there, there - here
     for name in ours:
         swapped = name.swapcase()
@@ -463,7 +463,7 @@ def _same_constant(answer: Tree, gold: Tree) -> Tree:
 
 def _same_imaginary(answer: Tree, gold: Tree) -> tuple[Tree, Tree]:
     """sympy's I as i, where the other one is written with i."""
-    here, there = balls.names(answer), balls.names(gold)
+    here, there = names(answer), names(gold)
     if {"i", "I"} & here & there or not (here | there) >= {"i", "I"}:
         return answer, gold
     i, printed = ("v", "i"), ("v", "I")
@@ -472,7 +472,7 @@ def _same_imaginary(answer: Tree, gold: Tree) -> tuple[Tree, Tree]:
 
 def _is_radians(tree: Tree) -> bool:
     """Is it certainly an angle, by pi or by `arctan`?"""
-    return "pi" in balls.names(tree) or "('f', 'arc" in repr(tree)
+    return "pi" in names(tree) or "('f', 'arc" in repr(tree)
 
 
 def _addends(tree: Tree) -> list[Tree]:
@@ -492,8 +492,8 @@ def renamed(tree: Tree, name: Tree, other: Tree) -> Tree:
 
 
 def _has_constant(answer: Tree, gold: Tree) -> bool:
-    found = balls.names(gold)
+    found = names(gold)
     if not any(name in found for name in _CONSTANTS):
         return False
-    found = found & balls.names(answer)
+    found = found & names(answer)
     return any(name in found for name in _CONSTANTS)

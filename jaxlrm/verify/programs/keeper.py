@@ -8,7 +8,6 @@ import os
 import threading
 from typing import Any
 
-from jaxlrm.verify import zygotes
 from jaxlrm.verify.programs.child import (
     OUTSIDE,
     Child,
@@ -18,6 +17,7 @@ from jaxlrm.verify.programs.child import (
 )
 from jaxlrm.verify.programs.run import Protection, Run
 from jaxlrm.verify.programs.start import start_zygote
+from jaxlrm.verify.workers.start import end_interpreter
 
 ATTEMPTS = 3  # zygotes lost under one program, or in a row at their start
 
@@ -95,7 +95,7 @@ class Keeper:
             child.close()
         self._channel.close()
         if self._owner == os.getpid():
-            zygotes.end(self._process)
+            end_interpreter(self._process)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 from typing import Any
 
-from jaxlrm.verify import zygotes
+from jaxlrm.verify.workers.start import start_interpreter
 
 # What the command line shows: a program can read it, so it says nothing. The
 # rest comes over the socket, which is the standard input.
@@ -21,16 +21,21 @@ channel.detach()
 exec(rest)
 """
 # No package is imported by its __init__: the zygote has as little as it can.
+_BARE = (
+    "jaxlrm",
+    "jaxlrm.verify",
+    "jaxlrm.verify.programs",
+    "jaxlrm.verify.workers",
+)
 # A child returns from `serve` and leaves no variable behind.
 _PROGRAM = """
 import sys, types
-names = "jaxlrm", "jaxlrm.verify", "jaxlrm.verify.programs"
-for name, folder in zip(names, {folders!r}):
+for name, folder in {packages!r}:
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [folder]
 from jaxlrm.verify.programs import program, zygote
 serve = program.serve
-del rest, channel, socket, sys, types, names, name, folder, program
+del rest, channel, socket, sys, types, name, folder, program
 globals().update(main=zygote.serve())
 del zygote
 serve(main)
@@ -45,14 +50,14 @@ def start_zygote(
     Raises:
         RuntimeError: it did not start.
     """
-    sandbox = pathlib.Path(__file__).parent
-    folders = [str(sandbox.parent.parent), str(sandbox.parent), str(sandbox)]
-    return zygotes.start(
+    root = pathlib.Path(__file__).parents[3]
+    packages = [(name, str(root.joinpath(*name.split(".")))) for name in _BARE]
+    return start_interpreter(
         "a sandbox",
         ["-s", "-P", "-c", _LOADER],
         settings,
         {"PYTHONHASHSEED": "0"},
         refused=lambda error: RuntimeError(f"the sandbox: {error}"),
         cwd="/",
-        before=_PROGRAM.format(folders=folders).encode().ljust(_LENGTH),
+        before=_PROGRAM.format(packages=packages).encode().ljust(_LENGTH),
     )

@@ -34,7 +34,7 @@ from collections.abc import Collection
 from typing import Any
 
 from jaxlrm.verify.programs import archive, confine, program, standins
-from jaxlrm.verify.wire import receive_json, send_json
+from jaxlrm.verify.workers.messages import receive_json, send_json
 
 # From the caller, on a child's socket: the time (monotonic) and the seconds
 # from then until it is killed.

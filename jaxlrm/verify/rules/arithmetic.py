@@ -19,7 +19,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from jaxlrm.verify.answers.exact import NotParsed, Number, Ratio, parse
+from jaxlrm.verify.answers.exact import NotParsed, Number, Ratio
+from jaxlrm.verify.answers.lines import parse
 from jaxlrm.verify.inputs import splits_numbers
 from jaxlrm.verify.verdict import Verdict
 

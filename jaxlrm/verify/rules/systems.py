@@ -13,14 +13,8 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from jaxlrm.verify.answers.exact import (
-    NotParsed,
-    Number,
-    Ratio,
-    difference,
-    is_linear,
-    parse,
-)
+from jaxlrm.verify.answers.exact import NotParsed, Number, Ratio, is_linear
+from jaxlrm.verify.answers.lines import difference, parse
 from jaxlrm.verify.verdict import Verdict
 
 COMPLETE = True  # see `steps.Rule`

@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from jaxlrm.verify.answers.exact import (
-    Line,
-    NotParsed,
-    Number,
-    Ratio,
-    parse,
-    substitute,
-)
+from jaxlrm.verify.answers.exact import NotParsed, Number, Ratio, substitute
 from jaxlrm.verify.answers.extract import bare_answer, extract_answer
+from jaxlrm.verify.answers.lines import Line, parse
+from jaxlrm.verify.inputs import count_operations, squeeze
 from jaxlrm.verify.rules import arithmetic
 from jaxlrm.verify.steps.deduction import sort_of
 from jaxlrm.verify.steps.malformed import is_malformed
@@ -22,7 +17,6 @@ from jaxlrm.verify.steps.relations import (
     PLAIN,
     Relation,
     relate,
-    squeeze,
 )
 from jaxlrm.verify.steps.rules import rule_for
 from jaxlrm.verify.verdict import Verdict, combine
@@ -116,7 +110,10 @@ def _check_line(statement: str, steps: Sequence[str]) -> Verdict:
         if _sort(line) == sort:
             before = line
             break
-    if sort == "expression" and _operations(before) > _operations(last) + 1:
+    if (
+        sort == "expression"
+        and count_operations(before) > count_operations(last) + 1
+    ):
         return Verdict.UNKNOWN
     return follows(before, last)
 
@@ -212,17 +209,11 @@ def chain_answer(statement: str | None, steps: Sequence[str]) -> str | None:
 # --- Lines ------------------------------------------------------------------
 
 _FRACTION = r"[-+]?(?:[0-9]+/[0-9]+|\\[dt]?frac\{[0-9]+\}\{[0-9]+\})"
-_OPERATOR = re.compile(r"(?<=[0-9A-Za-z)}])(?:\*\*|[-+*/^])")
 _SOLVED = re.compile(
     rf"(?:(?P<name>[A-Za-z])=)?"
     rf"(?:(?P<plain>{PLAIN})|(?P<fraction>{_FRACTION}))"
     rf"(?:=(?P<last>[A-Za-z]))?"
 )
-
-
-def _operations(line: str) -> int:
-    """Written operators between two operands; signs do not count."""
-    return len(_OPERATOR.findall(squeeze(line)))
 
 
 def _sort(line: str) -> str:

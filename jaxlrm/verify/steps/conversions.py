@@ -6,7 +6,7 @@ import functools
 from fractions import Fraction
 
 from jaxlrm.verify.answers import units
-from jaxlrm.verify.steps.claims import Side
+from jaxlrm.verify.steps.sides import Side
 
 _CALENDAR = {
     "month": (4, 30, 12),

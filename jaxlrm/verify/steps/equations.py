@@ -12,27 +12,26 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxlrm.verify.answers import balls
 from jaxlrm.verify.answers.exact import (
-    Line,
     NotParsed,
     Number,
     Ratio,
     equal,
     is_linear,
     names_of,
-    parse,
     proportional,
     substitute,
 )
+from jaxlrm.verify.answers.lines import Line, parse
 from jaxlrm.verify.answers.scalars import Judge, renamed
-from jaxlrm.verify.answers.syntax import parse_answer
-from jaxlrm.verify.steps.claims import Claim, Side, claims_of
+from jaxlrm.verify.answers.syntax import names, parse_answer
+from jaxlrm.verify.steps.claims import Claim, claims_of
 from jaxlrm.verify.steps.deduction import compare_lines
 from jaxlrm.verify.steps.deduction.equations import Equation, compare_equations
 from jaxlrm.verify.steps.deduction.injective import has_one_solution
 from jaxlrm.verify.steps.deduction.systems import EQUATIONS, compare_systems
 from jaxlrm.verify.steps.relations import single
+from jaxlrm.verify.steps.sides import Side
 from jaxlrm.verify.steps.tokens import tokenize
 from jaxlrm.verify.steps.values import value_of
 from jaxlrm.verify.steps.words import CASES, REWRITES
@@ -84,18 +83,18 @@ _GREEK = frozenset(
 )
 
 
-@functools.lru_cache(maxsize=2048)
-def equations_of(text: str) -> tuple[Open, ...]:
+@functools.lru_cache(maxsize=1024)
+def statements_of(text: str) -> tuple[tuple[Claim, Open | None], ...]:
+    """The claims of a step, each with the equation that it states, if any."""
+    return tuple((claim, _open(claim)) for claim in claims_of(text))
+
+
+def equations_of(text: str) -> list[Open]:
     """The equations with unknowns that a step states."""
-    found = []
-    for claim in claims_of(text):
-        equation = open_claim(claim)
-        if equation is not None:
-            found.append(equation)
-    return tuple(found)
+    return [stated for _, stated in statements_of(text) if stated is not None]
 
 
-def open_claim(claim: Claim) -> Open | None:
+def _open(claim: Claim) -> Open | None:
     """A claim as an equation with unknowns; None for others."""
     if not claim.relations or set(claim.relations) - {"="} or claim.loose:
         return None
@@ -165,7 +164,7 @@ def _are_equivalent(old: Open, new: Open) -> bool:
                 return False
     if len(names_of(a)) > 1:
         return False
-    return compare_equations(one, other) is True
+    return compare_equations(one, other, refute=False) is True
 
 
 def _is_implied(new: Open, earlier: Sequence[Open]) -> bool:
@@ -305,11 +304,11 @@ def _is_solution(old: Claim, name: str, value: str) -> bool:
     try:
         left, right = (parse_answer(side.text) for side in old.sides)
         number = parse_answer(value)
-        if balls.names(number) - {"pi", "e"}:
+        if names(number) - {"pi", "e"}:
             return False
         if not has_one_solution(left, right, name):
             return False
-        if (balls.names(left) | balls.names(right)) - {name, "pi", "e"}:
+        if (names(left) | names(right)) - {name, "pi", "e"}:
             return False
         found = renamed(("+", left, ("-", right)), ("v", name), number)
         return Judge().values(found, ("n", 0, None)) is Verdict.VALID
@@ -335,7 +334,7 @@ def whole_line_follows(step: str, chain: Sequence[str]) -> bool:
         return False
     if "=" in after and len(set("".join(after.split()).split("="))) == 1:
         return False  # x = x follows from everything
-    return compare_lines(before, after) is Verdict.VALID
+    return compare_lines(before, after, refute=False) is Verdict.VALID
 
 
 def _bare(text: str) -> str:

@@ -13,16 +13,17 @@ from typing import NamedTuple
 
 from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.steps import equations
-from jaxlrm.verify.steps.claims import Claim, Side, claims_of
-from jaxlrm.verify.steps.marks import ANNOTATION, LENGTH
+from jaxlrm.verify.steps.claims import Claim, claims_of
+from jaxlrm.verify.steps.markup import ANNOTATION, LENGTH
 from jaxlrm.verify.steps.readings import (
     Finding,
-    Scene,
+    Sentence,
     compare,
     holds_in_a_base,
     holds_modulo,
 )
-from jaxlrm.verify.steps.scenes import is_tried, moduli, setting, uses_bases
+from jaxlrm.verify.steps.sentence import is_tried, moduli, setting, uses_bases
+from jaxlrm.verify.steps.sides import Side
 from jaxlrm.verify.steps.tokens import tokenize
 from jaxlrm.verify.steps.values import value_of
 from jaxlrm.verify.steps.words import CASES
@@ -79,29 +80,29 @@ def judge_step(problem: str, chain: Sequence[str], step: str) -> Judgement:
     chain = [line for line in chain if line.strip()][-CONTEXT:]
     notes = _Notes()
     tokens = tokenize(step)
-    claims = claims_of(step)
+    statements = equations.statements_of(step)
     tried = is_tried(chain)
     earlier = None
     texts = (problem, *chain, step)
-    for claim in claims:
+    for claim, new in statements:
         if not claim.relations:
             continue
-        claimed, scene = setting(tokens, claim)
+        claimed, sentence = setting(tokens, claim)
         claimed = claimed and not tried
-        _judge_closed(notes, claim, claimed, scene, texts)
+        _judge_closed(notes, claim, claimed, sentence, texts)
         if notes.false:
             break
-        new = equations.open_claim(claim)
         if new is not None and claimed:
             if earlier is None:
                 earlier = _earlier(problem, chain)
             _judge_open(notes, new, earlier, chain, step)
             earlier.insert(0, new)
         elif claimed and any(map(equations.has_unknowns, claim.sides)):
-            _judge_value(notes, claim, chain, scene)
+            _judge_value(notes, claim, chain, sentence)
     for text in ANNOTATION.findall(step):
         _judge_annotation(notes, text)
     if not notes.false and not notes.shown and not tried:
+        claims = [claim for claim, _ in statements]
         _judge_whole(notes, claims, tokens, chain, step)
     return notes.judgement()
 
@@ -139,7 +140,7 @@ def _judge_closed(
     notes: _Notes,
     claim: Claim,
     claimed: bool,
-    scene: Scene,
+    sentence: Sentence,
     texts: Sequence[str],
 ) -> None:
     """Judges each pair of sides without unknowns."""
@@ -153,7 +154,7 @@ def _judge_closed(
         first = index == 0
         certain = (not first or claim.left) and (index < last or claim.right)
         if relation in ("=", "~"):
-            finding = compare(left, right, relation == "~", scene)
+            finding = compare(left, right, relation == "~", sentence)
         elif relation == "==":
             finding = _congruent(left, right, claim.modulus)
         else:
@@ -265,7 +266,7 @@ def _judge_annotation(notes: _Notes, text: str) -> None:
     for claim in claims_of(text):
         if len(claim.sides) == 2 and claim.whole:
             before = notes.shown
-            _judge_closed(notes, claim, True, Scene(), ())
+            _judge_closed(notes, claim, True, Sentence(), ())
             notes.shown = before
 
 
@@ -299,7 +300,7 @@ def _judge_open(
 
 
 def _judge_value(
-    notes: _Notes, claim: Claim, chain: Sequence[str], scene: Scene
+    notes: _Notes, claim: Claim, chain: Sequence[str], sentence: Sentence
 ) -> None:
     """`C = 56.5` where the chain has said that `C = 18 * pi`."""
     value = equations.rests_on_value(claim, chain)
@@ -308,7 +309,7 @@ def _judge_value(
         return
     if len(claim.sides) != 2 or not (claim.left and claim.right):
         return
-    finding = compare(value, last, claim.relations[0] == "~", scene)
+    finding = compare(value, last, claim.relations[0] == "~", sentence)
     if finding is Finding.TRUE and not value.plain:
         notes.shown = True
 
@@ -345,4 +346,4 @@ def _keeps_value(claim: Claim, before: str) -> bool:
         return False
     if equations.has_unknowns(side) or equations.has_unknowns(other):
         return equations.are_identical(other, side)
-    return compare(other, side, False, Scene()) is Finding.TRUE
+    return compare(other, side, False, Sentence()) is Finding.TRUE

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers import numerical
 from jaxlrm.verify.answers.exact import NotParsed
-from jaxlrm.verify.steps.claims import Side
 from jaxlrm.verify.steps.conversions import conversions, is_rate, mixes
 from jaxlrm.verify.steps.series import closed_series
+from jaxlrm.verify.steps.sides import Side
 from jaxlrm.verify.steps.values import Value, value_of
 
 READINGS = 24  # of one side
@@ -45,7 +45,7 @@ class Finding(enum.Enum):
     NOTHING = enum.auto()
 
 
-class Scene(NamedTuple):
+class Sentence(NamedTuple):
     """What a sentence says about all its claims.
 
     Attributes:
@@ -59,14 +59,14 @@ class Scene(NamedTuple):
     thousands: bool = False
 
 
-def compare(left: Side, right: Side, near: bool, scene: Scene) -> Finding:
+def compare(left: Side, right: Side, near: bool, sentence: Sentence) -> Finding:
     """Are two sides equal?
 
     Args:
         left: the first side.
         right: the second side.
         near: does the claim say no more than that they are near (`≈`)?
-        scene: what the sentence says.
+        sentence: what the sentence says.
     """
     one, other = value_of(_written(left)), value_of(_written(right))
     if one is None or other is None:
@@ -80,11 +80,11 @@ def compare(left: Side, right: Side, near: bool, scene: Scene) -> Finding:
         return Finding.TRUE if near else Finding.NEAR
     if rounded:
         return rounded
-    if near or scene.rounds:
+    if near or sentence.rounds:
         size = max(abs(one.number), abs(other.number))
         if abs(one.number - other.number) * 10 <= size:
             return Finding.DOUBTFUL
-    return _in_other_readings(left, right, one, other, scene)
+    return _in_other_readings(left, right, one, other, sentence)
 
 
 def _written(side: Side) -> str:
@@ -121,7 +121,7 @@ def _equal(one: Value, other: Value) -> bool:
     if one.exact and other.exact:
         return one.number == other.number
     try:
-        same = balls.equal(one.tree, other.tree)
+        same = numerical.equal(one.tree, other.tree)
     except (NotParsed, ZeroDivisionError):
         same = None
     return same is True
@@ -165,7 +165,7 @@ def _rounds_well(exact: Fraction, shown: Fraction, side: Side) -> bool:
 
 
 def _in_other_readings(
-    left: Side, right: Side, one: Value, other: Value, scene: Scene
+    left: Side, right: Side, one: Value, other: Value, sentence: Sentence
 ) -> Finding:
     if one.number == -other.number:
         return Finding.DOUBTFUL  # the difference is meant
@@ -178,7 +178,7 @@ def _in_other_readings(
         seconds += [] if share is None else [share.number]
     if _goes_on(one.number, right):
         return Finding.NEAR
-    if scene.percent or any("%" in p for p in left.pieces + right.pieces):
+    if sentence.percent or any("%" in p for p in left.pieces + right.pieces):
         if not money and _differ_by(firsts, seconds, (Fraction(100),), right):
             return Finding.NEAR
     for first, second in itertools.product(firsts, seconds):
@@ -189,7 +189,7 @@ def _in_other_readings(
         if _rounds_well(second, first, left):
             return Finding.DOUBTFUL
     factors = conversions(left, right)
-    if scene.thousands:
+    if sentence.thousands:
         factors |= {Fraction(1000), Fraction(10**6)}
     if _differ_by(firsts, seconds, factors, right):
         return Finding.DOUBTFUL

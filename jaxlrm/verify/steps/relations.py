@@ -8,16 +8,15 @@ import re
 
 from jaxlrm.verify.answers.exact import (
     ONE,
-    Line,
     NotParsed,
     Ratio,
     Value,
-    difference,
     equal,
     is_linear,
-    parse,
     proportional,
 )
+from jaxlrm.verify.answers.lines import Line, difference, parse
+from jaxlrm.verify.inputs import squeeze
 from jaxlrm.verify.steps.deduction import compare_lines, takes_derivative
 from jaxlrm.verify.steps.deduction.equations import Equation, compare_equations
 from jaxlrm.verify.verdict import Verdict
@@ -44,11 +43,6 @@ class Relation(enum.Enum):
     TRIVIAL = enum.auto()
     FALSE = enum.auto()
     UNKNOWN = enum.auto()
-
-
-def squeeze(line: str) -> str:
-    """A line without its blanks."""
-    return "".join(line.split())
 
 
 def relate(before: str, after: str) -> Relation:

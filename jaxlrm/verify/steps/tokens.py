@@ -27,7 +27,7 @@ from jaxlrm.verify.steps.latex import (
     clean,
     closing,
 )
-from jaxlrm.verify.steps.marks import LENGTH, parts, plain
+from jaxlrm.verify.steps.markup import LENGTH, parts, plain
 from jaxlrm.verify.steps.words import OPERATORS
 
 TOKENS = 3000
@@ -97,7 +97,8 @@ def is_too_long(text: str) -> bool:
     return len(text) > LENGTH
 
 
-@functools.lru_cache(maxsize=1024)
+# Claims are kept longer than the many small tokens they are made of.
+@functools.lru_cache(maxsize=64)
 def tokenize(text: str) -> tuple[Token, ...]:
     """The tokens of a step; none of one that is too long."""
     if is_too_long(text):

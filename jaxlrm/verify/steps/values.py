@@ -6,10 +6,10 @@ import functools
 from fractions import Fraction
 from typing import NamedTuple
 
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers import numerical
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.rational import rational
-from jaxlrm.verify.answers.syntax import Tree, parse_answer
+from jaxlrm.verify.answers.syntax import Tree, names, parse_answer
 
 
 class Value(NamedTuple):
@@ -36,9 +36,9 @@ def value_of(text: str) -> Value | None:
         except ZeroDivisionError:
             return None
         except NotParsed:
-            if balls.names(tree) - {"pi"}:
+            if names(tree) - {"pi"}:
                 return None
-            return Value(Fraction(balls.nearest(tree)), False, tree)
+            return Value(Fraction(numerical.nearest(tree)), False, tree)
     except (
         NotParsed,
         ZeroDivisionError,

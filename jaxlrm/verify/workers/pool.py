@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from jaxlrm.verify import zygotes
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers.protocol import (
     CHUNK,
@@ -21,7 +20,7 @@ from jaxlrm.verify.workers.protocol import (
     RESULT_HEADER,
     VALUE,
 )
-from jaxlrm.verify.workers.start import start_zygote
+from jaxlrm.verify.workers.start import end_interpreter, start_zygote
 
 IN_FLIGHT = 4  # chunks sent for each worker: enough that none is ever idle
 ZYGOTE_DEATHS = 3  # in a row without a verdict: then the pool gives up
@@ -280,7 +279,7 @@ class Pool:
         self._thread.join()
         self._wake.close()
         self._wake_up.close()
-        zygotes.end(self._zygote)
+        end_interpreter(self._zygote)
 
     # --- Under the lock -----------------------------------------------------
 
@@ -342,7 +341,7 @@ class Pool:
                 return
             # The zygote died (out of memory, or killed): start another one and
             # send again what was not answered.
-            zygotes.end(self._zygote)
+            end_interpreter(self._zygote)
             try:
                 deaths = self._replace_zygote(1 if settled else deaths + 1)
             except Exception as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxlrm.verify.verdict import Verdict
-from jaxlrm.verify.wire import receive_exactly
+from jaxlrm.verify.workers.messages import receive_exactly
 from jaxlrm.verify.workers.protocol import JOB_HEADER, SLOT, VALUE, Shared
 
 _PR_SET_PDEATHSIG = 1

@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from jaxlrm.verify.verdict import Verdict
-from jaxlrm.verify.wire import receive_json, send_json
+from jaxlrm.verify.workers.messages import receive_json, send_json
 from jaxlrm.verify.workers.protocol import (
     CHUNK_HEADER,
     JOB_HEADER,

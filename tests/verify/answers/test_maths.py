@@ -318,7 +318,7 @@ def test_undecided_is_unknown_and_not_equal(prediction, gold):
         ("Paris", r"\text{paris}", "text"),
         ("1/2", "0.5", "rational"),
         ("2(x+1)", "2x+2", "modular"),
-        (r"\sqrt 8", r"2\sqrt 2", "balls"),
+        (r"\sqrt 8", r"2\sqrt 2", "numerical"),
     ],
 )
 def test_the_cheapest_tier_that_can_decide_does(prediction, gold, tier):

@@ -1,4 +1,4 @@
-"""The tiers of values: rational numbers, residues, balls; and units."""
+"""The tiers of values: rational numbers, residues, numerics; and units."""
 
 import math
 from fractions import Fraction
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlrm.verify.answers import balls, modular, units
+from jaxlrm.verify.answers import modular, numerical, units
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.maths import compare
 from jaxlrm.verify.answers.normal import normal_form
@@ -108,25 +108,25 @@ def test_the_prime_is_one_and_allows_i():
         ("f(x)", "x", None),
     ],
 )
-def test_balls(one, other, same):
+def test_numerical(one, other, same):
     pytest.importorskip("flint")
     try:
-        found = balls.equal(tree(one), tree(other))
+        found = numerical.equal(tree(one), tree(other))
     except NotParsed:
         found = None
     assert found is same
 
 
 @given(st.floats(0.1, 50), st.floats(0.1, 50))
-def test_balls_agree_with_floats(one, other):
+def test_numerical_values_agree_with_floats(one, other):
     pytest.importorskip("flint")
     text = rf"\sqrt{{{one:.6f}}} + \ln({other:.6f})"
     value = math.sqrt(float(f"{one:.6f}")) + math.log(float(f"{other:.6f}"))
-    assert math.isclose(balls.nearest(tree(text)), value, abs_tol=1e-9)
+    assert math.isclose(numerical.nearest(tree(text)), value, abs_tol=1e-9)
 
 
 def test_without_flint_its_tier_does_not_decide(monkeypatch):
-    monkeypatch.setattr(balls, "flint", None)
+    monkeypatch.setattr(numerical, "flint", None)
     assert compare(r"\sqrt 8", r"2\sqrt 2").verdict is Verdict.UNKNOWN
     assert compare("x > 1", r"(1,\infty)").verdict is Verdict.VALID
     assert compare("2x+2", "2(x+1)").verdict is Verdict.VALID

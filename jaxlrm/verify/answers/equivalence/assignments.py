@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from jaxlrm.verify.answers import balls
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import CONSTANTS, Tree, names, unknowns
 
 
 def assignment(tree: Tree) -> tuple[str, list[tuple[Tree, bool]]]:
@@ -16,12 +15,12 @@ def assignment(tree: Tree) -> tuple[str, list[tuple[Tree, bool]]]:
         return "", []
     # Only a single equation is read from right to left.
     for name, values in ((sides[0], sides[1:]), (sides[1], sides[:1])):
-        if name[0] == "v" and name[1] in ("e", "pi", "i", "oo"):
+        if name[0] == "v" and name[1] in CONSTANTS:
             continue
         label = _label(name)
         if not label:
             continue
-        if any(label in balls.names(value) for value in values):
+        if any(label in names(value) for value in values):
             continue
         if name is not sides[0] and len(sides) > 2:
             continue
@@ -36,11 +35,6 @@ def _without_calls(sides: tuple[Tree, ...]) -> tuple[Tree, ...]:
     return (sides[0], *sides[2:]) if called and len(sides) > 2 else sides
 
 
-def unknowns(tree: Tree) -> frozenset[str]:
-    """Its variables that are no constants."""
-    return balls.names(tree) - {"e", "pi", "i", "oo"}
-
-
 def _label(tree: Tree) -> str:
     if tree[0] == "v":
         return tree[1]
@@ -49,7 +43,7 @@ def _label(tree: Tree) -> str:
     if tree[0] == "f" and tree[1][0] in "fgh" and len(tree[1]) < 3:
         return tree[1] + "(" + str(tree[2]) + ")"
     derivative = tree[0] == "/" and {tree[1][0], tree[2][0]} <= {"*", "v"}
-    if derivative and "d" in balls.names(tree[1]) & balls.names(tree[2]):
+    if derivative and "d" in names(tree[1]) & names(tree[2]):
         return str(tree)
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jaxlrm.verify.answers.equivalence.base import BaseComparer
 from jaxlrm.verify.answers.equivalence.containers import compare_lists
 from jaxlrm.verify.answers.equivalence.families import compare_families
 from jaxlrm.verify.answers.equivalence.relations import compare_relations
@@ -18,7 +19,7 @@ NESTING = 5  # of containers
 PAIRS = 1200  # of values, for lists of lists
 
 
-class Comparer:
+class Comparer(BaseComparer):
     """Compares trees; counts the pairs of values it has looked at."""
 
     def __init__(self, judge: Judge):
@@ -26,12 +27,7 @@ class Comparer:
         self.pairs = 0
 
     def compare(self, answer: Tree, gold: Tree, nesting: int) -> Verdict:
-        """The verdict on a tree; UNKNOWN over the budgets.
-
-        Args:
-            answer, gold: trees of `syntax`.
-            nesting: how many containers may still be entered.
-        """
+        """The verdict on a tree; UNKNOWN over the budgets."""
         self.pairs += 1
         if answer == gold:
             return Verdict.VALID

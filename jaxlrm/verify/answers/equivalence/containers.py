@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from jaxlrm.verify.answers.equivalence.assignments import (
     assignment,
     is_system,
@@ -11,19 +9,17 @@ from jaxlrm.verify.answers.equivalence.assignments import (
     unknowns,
     unpacked,
 )
+from jaxlrm.verify.answers.equivalence.base import BaseComparer
 from jaxlrm.verify.answers.equivalence.simplified import PLAIN
 from jaxlrm.verify.answers.equivalence.vectors import compare_tuples
 from jaxlrm.verify.answers.syntax import Tree
 from jaxlrm.verify.verdict import Verdict, combine, decided
 
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.equivalence.comparer import Comparer
-
 REALS: Tree = ("group", "()", (("-", ("v", "oo")), ("v", "oo")))
 
 
 def compare_lists(
-    comparer: Comparer, answer: Tree, gold: Tree, nesting: int
+    comparer: BaseComparer, answer: Tree, gold: Tree, nesting: int
 ) -> Verdict:
     """Unordered lists and sets, as multisets."""
     one, other = _without_conditions(answer), _without_conditions(gold)
@@ -51,7 +47,7 @@ def compare_lists(
 
 
 def _one_answer(
-    comparer: Comparer, answer: Tree, answers, golds, nesting: int
+    comparer: BaseComparer, answer: Tree, answers, golds, nesting: int
 ) -> Verdict:
     """`3/5 or 60%` is one answer, `5 or 6` is not."""
     if len(golds) != 1 or answer[0] != "list" or answer[2] != {"or"}:
@@ -60,7 +56,7 @@ def _one_answer(
     return decided(verdicts == {Verdict.VALID})
 
 
-def _distinct(comparer: Comparer, items: list[Tree]) -> list[Tree]:
+def _distinct(comparer: BaseComparer, items: list[Tree]) -> list[Tree]:
     kept: list[Tree] = []
     for item in dict.fromkeys(items):
         if not any(
@@ -71,7 +67,7 @@ def _distinct(comparer: Comparer, items: list[Tree]) -> list[Tree]:
 
 
 def _assignments(
-    comparer: Comparer, answer: Tree, gold: Tree, nesting: int
+    comparer: BaseComparer, answer: Tree, gold: Tree, nesting: int
 ) -> Verdict:
     """`x = 1, y = 2` against `(1, 2)`; lists against tuples."""
     group, other = (gold, answer) if gold[0] == "group" else (answer, gold)
@@ -120,7 +116,7 @@ def _may_be_interval(answer: Tree, gold: Tree) -> bool:
     return gold[0] == "set" and len(answer[2]) == 2
 
 
-def _match(comparer: Comparer, answers, golds, nesting: int) -> Verdict:
+def _match(comparer: BaseComparer, answers, golds, nesting: int) -> Verdict:
     """As multisets; greedy, since equality is transitive."""
     left = list(answers)
     verdicts = []

@@ -2,17 +2,13 @@ r"""Solution families, `x = 3k, k \in \mathbb{Z}`, and sets made of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers import numerical
+from jaxlrm.verify.answers.equivalence.base import BaseComparer
 from jaxlrm.verify.answers.equivalence.simplified import PLAIN
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.scalars import degree, renamed
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 from jaxlrm.verify.verdict import Verdict
-
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.equivalence.comparer import Comparer
 
 _INTEGERS = ("v", "set Z")
 # Names that mean whole numbers where nobody says so.
@@ -76,14 +72,14 @@ def _families(values: list[Tree], condition: Tree) -> list[Family] | None:
         solved = ""
         if tree[:2] == ("rel", ("=",)) and tree[2][0][0] == "v":
             solved, tree = tree[2][0][1], tree[2][1]
-        if tree[0] not in PLAIN or name[1] not in balls.names(tree):
+        if tree[0] not in PLAIN or name[1] not in names(tree):
             return None
         found.append(Family(tree, name[1], solved))
     return found
 
 
 def compare_families(
-    comparer: Comparer, answer: Tree, gold: Tree
+    comparer: BaseComparer, answer: Tree, gold: Tree
 ) -> Verdict | None:
     """Two sets of families; None where neither of the trees is one.
 
@@ -118,14 +114,14 @@ def _unsaid(tree: Tree) -> list[Family] | None:
             solved, item = item[2][0][1], item[2][1]
         if item[0] not in PLAIN:
             return None
-        names = balls.names(item) - {"pi", "e"}
-        if len(names) != 1 or not names <= set(_USUAL):
+        unknown = names(item) - {"pi", "e"}
+        if len(unknown) != 1 or not unknown <= set(_USUAL):
             return None
-        found.append(Family(item, *names, solved))
+        found.append(Family(item, *unknown, solved))
     return found
 
 
-def _compare(comparer: Comparer, one: Family, other: Family) -> Verdict:
+def _compare(comparer: BaseComparer, one: Family, other: Family) -> Verdict:
     if one.solved and other.solved and one.solved != other.solved:
         return Verdict.INVALID
     value = renamed(one.value, ("v", one.name), ("v", other.name))
@@ -134,7 +130,7 @@ def _compare(comparer: Comparer, one: Family, other: Family) -> Verdict:
         return Verdict.VALID
     known = {other.name, "pi", "e"}
     for tree in (value, other.value):
-        if balls.names(tree) - known or degree(tree) != 1:
+        if names(tree) - known or degree(tree) != 1:
             return Verdict.UNKNOWN
     # a + b k for all k is c + d k for all k where b = ±d divides a - c.
     start, slope = _line(value, other.name)
@@ -148,7 +144,7 @@ def _compare(comparer: Comparer, one: Family, other: Family) -> Verdict:
         return Verdict.INVALID if unequal else Verdict.UNKNOWN
     shift = ("+", start, ("-", start_of_other))
     try:
-        steps = round(balls.nearest(("/", shift, slope)))
+        steps = round(numerical.nearest(("/", shift, slope)))
     except (NotParsed, ZeroDivisionError, OverflowError, ValueError):
         return Verdict.UNKNOWN
     if abs(steps) > _LARGEST:

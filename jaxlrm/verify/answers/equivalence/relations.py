@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jaxlrm.verify.answers import balls
-from jaxlrm.verify.answers.equivalence.assignments import assignment, unknowns
+from jaxlrm.verify.answers import numerical
+from jaxlrm.verify.answers.equivalence.assignments import assignment
+from jaxlrm.verify.answers.equivalence.base import BaseComparer
 from jaxlrm.verify.answers.equivalence.cleared import same_solutions
 from jaxlrm.verify.answers.equivalence.simplified import PLAIN
 from jaxlrm.verify.answers.exact import NotParsed
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names, unknowns
 from jaxlrm.verify.verdict import Verdict, any_of, combine, decided
-
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.equivalence.comparer import Comparer
 
 
 def compare_relations(
-    comparer: Comparer, answer: Tree, gold: Tree, nesting: int
+    comparer: BaseComparer, answer: Tree, gold: Tree, nesting: int
 ) -> Verdict:
     """Two relations, or one and a value."""
     name, values = assignment(answer)
@@ -63,14 +59,14 @@ def compare_relations(
         if len(unknowns(sides[0])) > 1:
             chain = chain[1:]  # m + n = 33 where 33 is asked for
         verdict = _chains(comparer, chain, [(gold, True)], nesting)
-        if verdict is Verdict.VALID or not balls.names(answer):
+        if verdict is Verdict.VALID or not names(answer):
             return verdict
         return Verdict.UNKNOWN  # an equation where a value is asked for
     return Verdict.UNKNOWN
 
 
 def _chain_end(
-    comparer: Comparer, answer: Tree, sides, nesting: int
+    comparer: BaseComparer, answer: Tree, sides, nesting: int
 ) -> Verdict:
     verdict = comparer.compare(answer, sides[-1], nesting - 1)
     if verdict is Verdict.VALID:
@@ -79,7 +75,7 @@ def _chain_end(
     return Verdict.UNKNOWN
 
 
-def _chains(comparer: Comparer, values, golds, nesting: int) -> Verdict:
+def _chains(comparer: BaseComparer, values, golds, nesting: int) -> Verdict:
     """`x = 10/2 = 5`: all values of the answer, any of the gold.
 
     What stands after an "approximately" in the answer must be near.
@@ -101,7 +97,7 @@ def _chains(comparer: Comparer, values, golds, nesting: int) -> Verdict:
     return verdict
 
 
-def _equations(comparer: Comparer, answer: Tree, gold: Tree) -> Verdict:
+def _equations(comparer: BaseComparer, answer: Tree, gold: Tree) -> Verdict:
     operators, sides = answer[1], answer[2]
     right_operators, right_sides = gold[1], gold[2]
     if operators != ("=",) or right_operators != ("=",):
@@ -122,7 +118,7 @@ def _equations(comparer: Comparer, answer: Tree, gold: Tree) -> Verdict:
     return verdict
 
 
-def _each_side(comparer: Comparer, sides, right_sides) -> Verdict:
+def _each_side(comparer: BaseComparer, sides, right_sides) -> Verdict:
     verdict = combine(
         comparer.compare(one, other, 1)
         for one, other in zip(sides, right_sides, strict=True)
@@ -130,7 +126,7 @@ def _each_side(comparer: Comparer, sides, right_sides) -> Verdict:
     return verdict if verdict is Verdict.VALID else Verdict.UNKNOWN
 
 
-def _inequalities(comparer: Comparer, answer: Tree, gold: Tree) -> Verdict:
+def _inequalities(comparer: BaseComparer, answer: Tree, gold: Tree) -> Verdict:
     """`y > 2x` and `2x - y < 0`."""
     answer, gold = _ascending(answer), _ascending(gold)
     if answer == gold:
@@ -146,7 +142,7 @@ def _inequalities(comparer: Comparer, answer: Tree, gold: Tree) -> Verdict:
     if verdict is not Verdict.VALID:
         return verdict
     try:
-        positive = balls.same_sign(one[1], other[1])
+        positive = numerical.same_sign(one[1], other[1])
     except (NotParsed, ZeroDivisionError):
         return Verdict.UNKNOWN
     if positive is None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers.equivalence.base import BaseComparer
 from jaxlrm.verify.answers.equivalence.simplified import PLAIN
 from jaxlrm.verify.answers.regions import Region, region
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 from jaxlrm.verify.verdict import Verdict, combine
-
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.equivalence.comparer import Comparer
 
 
 def compare_regions(
-    comparer: Comparer, answer: Tree, gold: Tree, nesting: int
+    comparer: BaseComparer, answer: Tree, gold: Tree, nesting: int
 ) -> Verdict | None:
     """Two sets of real numbers; None where one of the trees is none."""
     one, other = region(_numbers(answer)), region(_numbers(gold))
@@ -24,14 +19,14 @@ def compare_regions(
     if one.name and other.name and one.name != other.name:
         # b > a is about both of them.
         bounded = answer[0] == gold[0] == "rel" and (
-            one.name in balls.names(gold) and other.name in balls.names(answer)
+            one.name in names(gold) and other.name in names(answer)
         )
         return None if bounded else Verdict.INVALID
     return _pieces(comparer, one, other, nesting)
 
 
 def _pieces(
-    comparer: Comparer, one: Region, other: Region, nesting: int
+    comparer: BaseComparer, one: Region, other: Region, nesting: int
 ) -> Verdict:
     if len(one.pieces) != len(other.pieces):
         return Verdict.INVALID

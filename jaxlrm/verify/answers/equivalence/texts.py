@@ -6,7 +6,8 @@ import re
 
 from jaxlrm.verify.answers import phrases
 from jaxlrm.verify.answers.equivalence.comparer import NESTING, Comparer
-from jaxlrm.verify.answers.exact import LENGTH, NotParsed, ungroup
+from jaxlrm.verify.answers.exact import LENGTH, NotParsed
+from jaxlrm.verify.answers.lines import ungroup
 from jaxlrm.verify.answers.normal import normal_form, squeeze
 from jaxlrm.verify.answers.qualifiers import unqualified
 from jaxlrm.verify.answers.scalars import Judge

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers.equivalence.base import BaseComparer
 from jaxlrm.verify.answers.equivalence.simplified import PLAIN
 from jaxlrm.verify.answers.scalars import renamed
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 from jaxlrm.verify.verdict import Verdict, combine
-
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.equivalence.comparer import Comparer
 
 _BASIS = tuple(("v", f"hat({('v', name)!r})") for name in "ijk")
 _ZERO, _ONE = ("n", 0, None), ("n", 1, None)
 
 
 def compare_tuples(
-    comparer: Comparer, answer: Tree, gold: Tree, nesting: int
+    comparer: BaseComparer, answer: Tree, gold: Tree, nesting: int
 ) -> Verdict:
     """Tuples, vectors and matrices, part by part."""
     answer, gold = _as_matrix(answer, gold), _as_matrix(gold, answer)
@@ -71,7 +66,7 @@ def _components(tree: Tree, other: Tree) -> Tree:
     vector = _vector(other)
     if tree[0] not in PLAIN or vector is None or len(vector) not in (2, 3):
         return tree
-    if not any(name[1] in balls.names(tree) for name in _BASIS[: len(vector)]):
+    if not any(name[1] in names(tree) for name in _BASIS[: len(vector)]):
         return tree
     parts = []
     for chosen in _BASIS[: len(vector)]:

@@ -1,6 +1,6 @@
 r"""Syntax trees of answers: a bounded Pratt parser for LaTeX and plain text.
 
-Wider than `exact`, which computes as it reads and serves the rules of steps:
+Wider than `lines`, which computes as it reads and serves the rules of steps:
 this one reads whole answers with functions, tuples, intervals, sets, matrices,
 relations and units. It computes nothing.
 
@@ -30,9 +30,9 @@ import re
 
 from jaxlrm.verify.answers.exact import LENGTH, NotParsed
 from jaxlrm.verify.answers.syntax.grammar import Parser
-from jaxlrm.verify.answers.syntax.nodes import Tree
+from jaxlrm.verify.answers.syntax.nodes import CONSTANTS, Tree, names, unknowns
 
-__all__ = ["Tree", "parse_answer"]
+__all__ = ["CONSTANTS", "Tree", "names", "parse_answer", "unknowns"]
 
 _SIGNS = str.maketrans("", "", "¤£€¥₹¢°≈")  # the others that are read
 _TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jaxlrm.verify.answers.syntax.cursor import ITEMS
+from jaxlrm.verify.answers.syntax.cursor import ITEMS, Reader
 from jaxlrm.verify.answers.syntax.functions import (
     add_up,
     multiply_up,
@@ -19,9 +17,6 @@ from jaxlrm.verify.answers.syntax.names import (
 from jaxlrm.verify.answers.syntax.nodes import Tree, determinant
 from jaxlrm.verify.answers.syntax.variables import read_variable
 
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.syntax.grammar import Parser
-
 _NAMED_SETS = {
     "R": (("-", ("v", "oo")), ("v", "oo")),
 }
@@ -31,7 +26,7 @@ _MATRICES = frozenset(
 )
 
 
-def read_command(parser: Parser, token: str) -> Tree:
+def read_command(parser: Reader, token: str) -> Tree:
     """The operand that a command begins; the command itself is read."""
     read = PREFIXES.get(token)
     if read is not None:
@@ -62,17 +57,17 @@ def read_command(parser: Parser, token: str) -> Tree:
     parser.refuse()
 
 
-def _named_set(parser: Parser, letter: str) -> Tree:
+def _named_set(parser: Reader, letter: str) -> Tree:
     if letter == "R" and parser.tokens[parser.index] not in ("^", "_"):
         return ("group", "()", _NAMED_SETS["R"])
     return ("v", "set " + letter)
 
 
-def _fraction(parser: Parser) -> Tree:
+def _fraction(parser: Reader) -> Tree:
     return ("/", parser.argument(), parser.argument())
 
 
-def _root(parser: Parser) -> Tree:
+def _root(parser: Reader) -> Tree:
     degree: Tree = ("n", 2, None)
     if parser.tokens[parser.index] == "[":
         parser.index += 1
@@ -81,11 +76,11 @@ def _root(parser: Parser) -> Tree:
     return ("f", "root", (parser.argument(), degree))
 
 
-def _binomial(parser: Parser) -> Tree:
+def _binomial(parser: Reader) -> Tree:
     return ("f", "binomial", (parser.argument(), parser.argument()))
 
 
-def _braces(parser: Parser) -> Tree:
+def _braces(parser: Reader) -> Tree:
     tokens = parser.tokens
     if tokens[parser.index] == r"\}":
         parser.index += 1
@@ -104,7 +99,7 @@ def _braces(parser: Parser) -> Tree:
     return ("set", tree[1] if tree[0] == "list" else (tree,))
 
 
-def _angle(parser: Parser) -> Tree:
+def _angle(parser: Reader) -> Tree:
     tree = parser.items((r"\rangle",))
     parser.close(r"\rangle")
     if tree[0] == "list":
@@ -112,31 +107,31 @@ def _angle(parser: Parser) -> Tree:
     return ("f", "inner", (tree,))
 
 
-def _norm(parser: Parser) -> Tree:
+def _norm(parser: Reader) -> Tree:
     return parser.between(r"\|", "norm")
 
 
-def _floor(parser: Parser) -> Tree:
+def _floor(parser: Reader) -> Tree:
     tree = parser.expression(0)
     parser.close(r"\rfloor")
     return ("f", "floor", (tree,))
 
 
-def _ceiling(parser: Parser) -> Tree:
+def _ceiling(parser: Reader) -> Tree:
     tree = parser.expression(0)
     parser.close(r"\rceil")
     return ("f", "ceil", (tree,))
 
 
-def _empty(parser: Parser) -> Tree:
+def _empty(parser: Reader) -> Tree:
     return ("set", ())
 
 
-def _dots(parser: Parser) -> Tree:
+def _dots(parser: Reader) -> Tree:
     return ("v", "...")
 
 
-def _matrix(parser: Parser, kind: str) -> Tree:
+def _matrix(parser: Reader, kind: str) -> Tree:
     if kind not in _MATRICES:
         parser.refuse()
     tokens = parser.tokens

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from jaxlrm.verify.answers.syntax.cursor import Reader
 from jaxlrm.verify.answers.syntax.names import (
     FUNCTIONS,
     INVERSE,
@@ -14,11 +13,8 @@ from jaxlrm.verify.answers.syntax.names import (
 )
 from jaxlrm.verify.answers.syntax.nodes import Tree, determinant, literal
 
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.syntax.grammar import Parser
 
-
-def read_function(parser: Parser, name: str) -> Tree:
+def read_function(parser: Reader, name: str) -> Tree:
     r"""`\sin^2 2x`, `\log_2(x)`, `\sin(x) y`, `sqrt(2)`."""
     tokens = parser.tokens
     base = exponent = None
@@ -65,7 +61,7 @@ def read_function(parser: Parser, name: str) -> Tree:
     return tree if exponent is None else ("^", tree, exponent)
 
 
-def _exponent(parser: Parser) -> Tree:
+def _exponent(parser: Reader) -> Tree:
     r"""The 2 of `\sin^2 x`; more in braces."""
     token = parser.tokens[parser.index]
     if token.isdigit():
@@ -77,7 +73,7 @@ def _exponent(parser: Parser) -> Tree:
     return parser.argument()
 
 
-def _loose_argument(parser: Parser) -> Tree:
+def _loose_argument(parser: Reader) -> Tree:
     r"""Factors up to a sign, another function or a bracket."""
     parser.deeper()
     tokens = parser.tokens
@@ -111,17 +107,17 @@ def _loose_argument(parser: Parser) -> Tree:
     return tree
 
 
-def add_up(parser: Parser) -> Tree:
+def add_up(parser: Reader) -> Tree:
     """The rest of a sum over a variable."""
     return _total(parser, "sum")
 
 
-def multiply_up(parser: Parser) -> Tree:
+def multiply_up(parser: Reader) -> Tree:
     """The rest of a product over a variable."""
     return _total(parser, "prod")
 
 
-def _total(parser: Parser, name: str) -> Tree:
+def _total(parser: Reader, name: str) -> Tree:
     r"""`\sum_{k=1}^{n} a_k`, with the body up to the next + or -."""
     bounds: dict[str, Tree] = {}
     for _ in range(2):

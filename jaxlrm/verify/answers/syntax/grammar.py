@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxlrm.verify.answers import units
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.syntax.commands import PREFIXES, read_command
-from jaxlrm.verify.answers.syntax.cursor import ITEMS, Cursor
+from jaxlrm.verify.answers.syntax.cursor import ITEMS, Reader
 from jaxlrm.verify.answers.syntax.functions import read_function
 from jaxlrm.verify.answers.syntax.names import (
     ALSO_UNITS,
@@ -40,7 +40,7 @@ from jaxlrm.verify.answers.syntax.variables import read_variable
 _CLOSING = {"(": ")]", "[": "])", "{": "}", r"\{": (r"\}",)}
 
 
-class Parser(Cursor):
+class Parser(Reader):
     """Precedence climbing (Pratt 1973)."""
 
     def answer(self) -> Tree:

@@ -8,6 +8,7 @@ from typing import Any
 from jaxlrm.verify.answers.exact import DIGITS, NotParsed
 
 Tree = tuple[Any, ...]
+CONSTANTS = frozenset(("e", "pi", "i", "oo"))  # names with a value of their own
 
 
 def literal(token: str) -> Tree:
@@ -53,3 +54,25 @@ def determinant(matrix: Tree) -> Tree:
             term = ("-", term)
         total = term if total is None else ("+", total, term)
     return total
+
+
+def names(tree: Tree) -> frozenset[str]:
+    """The variables of an expression, `i`, `e` and `pi` among them."""
+    found = set()
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if node[0] == "v":
+            found.add(node[1])
+        for part in node[1:]:
+            if type(part) is tuple and part:
+                if type(part[0]) is str:
+                    stack.append(part)
+                else:
+                    stack.extend(p for p in part if type(p) is tuple)
+    return frozenset(found)
+
+
+def unknowns(tree: Tree) -> frozenset[str]:
+    """The variables of an expression that are no constants."""
+    return names(tree) - CONSTANTS

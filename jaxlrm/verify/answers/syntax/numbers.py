@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from jaxlrm.verify.answers.exact import DIGITS
-from jaxlrm.verify.answers.syntax.cursor import Cursor
+from jaxlrm.verify.answers.syntax.cursor import Cursor, Reader
 from jaxlrm.verify.answers.syntax.names import BASES
 from jaxlrm.verify.answers.syntax.nodes import Tree, literal
 
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.syntax.grammar import Parser
 
-
-def read_number(parser: Parser, token: str) -> Tree:
+def read_number(parser: Reader, token: str) -> Tree:
     """The number that starts with a token; the token itself is read."""
     following = parser.tokens[parser.index]
     if following == "_":
@@ -35,7 +31,7 @@ def read_number(parser: Parser, token: str) -> Tree:
     return value
 
 
-def _mixed(parser: Parser, whole: Tree) -> Tree:
+def _mixed(parser: Reader, whole: Tree) -> Tree:
     r"""`2\frac{1}{3}` is a mixed number, `2\frac{x}{3}` a product."""
     fraction = parser.prefix()
     top, bottom = fraction[1], fraction[2]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from jaxlrm.verify.answers.syntax.cursor import Cursor
+from jaxlrm.verify.answers.syntax.cursor import Cursor, Reader
 from jaxlrm.verify.answers.syntax.names import CALLED, GREEK
 from jaxlrm.verify.answers.syntax.nodes import Tree, literal
 
-if TYPE_CHECKING:
-    from jaxlrm.verify.answers.syntax.grammar import Parser
 
-
-def read_variable(parser: Parser, name: str) -> Tree:
+def read_variable(parser: Reader, name: str) -> Tree:
     """The variable or call that starts with a letter, which is read."""
     tokens = parser.tokens
     if tokens[parser.index] == "_":

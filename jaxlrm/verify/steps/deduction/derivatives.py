@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from jaxlrm.verify.answers import balls
 from jaxlrm.verify.answers.exact import NotParsed
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 
 SIZE = 200  # nodes that are differentiated
 
@@ -69,7 +68,7 @@ class _Rules:
         if self.left < 0:
             raise NotParsed(f"more than {SIZE} parts to differentiate")
         kind = tree[0]
-        if self.name not in balls.names(tree):
+        if self.name not in names(tree):
             return _ZERO
         if kind == "v":
             return _ONE
@@ -82,7 +81,7 @@ class _Rules:
             return ("+", ("*", self.of(one), other), ("*", one, self.of(other)))
         if kind == "/":
             one, other = tree[1], tree[2]
-            if self.name not in balls.names(other):
+            if self.name not in names(other):
                 return ("/", self.of(one), other)
             top = (
                 "+",
@@ -97,7 +96,7 @@ class _Rules:
         raise NotParsed(f"no rule for {kind}")
 
     def power(self, base: Tree, exponent: Tree) -> Tree:
-        if self.name not in balls.names(exponent):
+        if self.name not in names(exponent):
             lower = ("^", base, ("+", exponent, ("n", -1, None)))
             return ("*", ("*", exponent, lower), self.of(base))
         whole = ("^", base, exponent)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
 import math
 from fractions import Fraction
-from typing import NamedTuple
 
 from jaxlrm.verify.answers.exact import (
     ONE,
@@ -13,9 +14,9 @@ from jaxlrm.verify.answers.exact import (
     Polynomial,
     Ratio,
     Value,
+    evaluate,
     names_of,
     proportional,
-    substitute,
 )
 from jaxlrm.verify.steps.deduction.roots import (
     Dense,
@@ -32,7 +33,8 @@ _CONSTANTS = frozenset((r"\pi", "e", "i"))
 _SMALL = (1, 0, 2, -1, 3, -2, 5)
 
 
-class Equation(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Equation:
     """`value = 0`, where it has a value.
 
     Attributes:
@@ -43,6 +45,26 @@ class Equation(NamedTuple):
     value: Value
     excluded: tuple[Polynomial, ...]
 
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """The unknowns in it."""
+        parts = (names_of(Ratio(part, ONE)) for part in self.excluded)
+        return frozenset(names_of(self.value).union(*parts))
+
+    @functools.cached_property
+    def roots(self) -> Dense | None:
+        """The polynomial of its solutions; None where it always holds.
+
+        Raises:
+            NotParsed: over a budget, or of several unknowns.
+        """
+        value = self.value
+        if not isinstance(value, Ratio):
+            return None if value == 0 else [Fraction(1)]
+        name = "".join(self.names)
+        excluded = [dense(part, name) for part in self.denominators()]
+        return solutions(dense(value.top, name), excluded)
+
     def denominators(self) -> tuple[Polynomial, ...]:
         """All that must not vanish."""
         if isinstance(self.value, Ratio) and self.value.bottom is not ONE:
@@ -50,52 +72,43 @@ class Equation(NamedTuple):
         return self.excluded
 
 
-def compare_equations(one: Equation, other: Equation) -> bool | None:
+def compare_equations(
+    one: Equation, other: Equation, refute: bool = True
+) -> bool | None:
     """Have they the same solutions? None where it is not shown.
 
     False where a real solution is lost or gained, and where one of them holds
     always or never and the other does not.
 
+    Args:
+        one: the first equation.
+        other: the second equation.
+        refute: look for a solution that only one of them has? Most of the
+            work is in that search.
+
     Raises:
         NotParsed: over a budget.
     """
-    names = _names(one) | _names(other)
+    names = one.names | other.names
     if len(names) > 1:
-        return _compare_many(one, other, sorted(names))
-    name = "".join(names)
-    first, second = roots_of(one, name), roots_of(other, name)
+        return _compare_many(one, other, sorted(names), refute)
+    first, second = one.roots, other.roots
     if first is None or second is None:
         return first is second
-    return same_roots(first, second)
-
-
-def roots_of(equation: Equation, name: str) -> Dense | None:
-    """The polynomial of its solutions; None where it holds wherever defined.
-
-    Raises:
-        NotParsed: over a budget, or of several unknowns.
-    """
-    value = equation.value
-    if not isinstance(value, Ratio):
-        return None if value == 0 else [Fraction(1)]
-    excluded = [dense(part, name) for part in equation.denominators()]
-    return solutions(dense(value.top, name), excluded)
-
-
-def _names(equation: Equation) -> set[str]:
-    parts = (names_of(Ratio(part, ONE)) for part in equation.excluded)
-    return names_of(equation.value).union(*parts)
+    if first == second:
+        return True
+    return same_roots(first, second) if refute else None
 
 
 def _compare_many(
-    one: Equation, other: Equation, names: list[str]
+    one: Equation, other: Equation, names: list[str], refute: bool
 ) -> bool | None:
     a, b = one.value, other.value
     if isinstance(a, Ratio) and isinstance(b, Ratio):
         if one.denominators() == other.denominators():
             if proportional(a.top, b.top):
                 return True
-    if len(names) > UNKNOWNS or _CONSTANTS.intersection(names):
+    if not refute or len(names) > UNKNOWNS or _CONSTANTS.intersection(names):
         return None
     if _has_witness(one, other, names) or _has_witness(other, one, names):
         return False
@@ -128,31 +141,25 @@ def _terms(value: Value) -> int:
 
 def _holds(equation: Equation, point: dict[str, Number]) -> bool | None:
     """Is it solved there? None where it is not defined."""
-    try:
-        for part in equation.denominators():
-            if _at(Ratio(part, ONE), point) == 0:
-                return None
-        return _at(equation.value, point) == 0
-    except ZeroDivisionError:
-        return None
-
-
-def _at(value: Value, point: dict[str, Number]) -> Value:
-    for name, number in point.items():
-        value = substitute(value, name, number)
-    return value
+    for part in equation.denominators():
+        if evaluate(part, point) == 0:
+            return None
+    value = equation.value
+    if not isinstance(value, Ratio):
+        return value == 0
+    return evaluate(value.top, point) == 0
 
 
 def _rational_roots(
     equation: Equation, point: dict[str, Number], free: str
 ) -> list[Number]:
-    try:
-        value = _at(equation.value, point)
-    except ZeroDivisionError:
-        return []
+    """Values of `free` that solve it, the other names at a point."""
+    value = equation.value
     if not isinstance(value, Ratio):
         return list(_SMALL) if value == 0 else []
-    coefficients = dense(value.top, free)
+    coefficients = _at(value.top, point, free)
+    if not coefficients:
+        return list(_SMALL)
     if len(coefficients) == 2:
         return [-coefficients[0] / coefficients[1]]
     if len(coefficients) == 3:
@@ -162,6 +169,19 @@ def _rational_roots(
         if root is not None:
             return [(-b + root) / (2 * a), (-b - root) / (2 * a)]
     return []
+
+
+def _at(polynomial: Polynomial, point: dict[str, Number], free: str) -> Dense:
+    """Its coefficients in `free`, the other names at a point."""
+    found: dict[int, Polynomial] = {}
+    for monomial, number in polynomial.items():
+        power = dict(monomial).get(free, 0)
+        rest = tuple(pair for pair in monomial if pair[0] != free)
+        found.setdefault(power, {})[rest] = number
+    values = {power: evaluate(part, point) for power, part in found.items()}
+    return dense(
+        {((free, p),) if p else (): n for p, n in values.items() if n}, free
+    )
 
 
 def _square_root(square: Fraction) -> Fraction | None:

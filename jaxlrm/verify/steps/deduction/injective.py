@@ -7,10 +7,10 @@ whoever found one found all.
 
 from __future__ import annotations
 
-from jaxlrm.verify.answers import balls
+from jaxlrm.verify.answers import numerical
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.rational import rational
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import Tree, names
 
 SIZE = 60  # nodes of an equation
 _CALLS = frozenset(("ln", "log", "exp", "arctan", "sinh", "tanh", "arcsinh"))
@@ -77,8 +77,8 @@ def _part_with(tree: Tree, name: str) -> Tree:
 def _is_number(tree: Tree) -> bool:
     """Is it a number other than zero?"""
     try:
-        return not balls.names(tree) - {"pi", "e"} and (
-            abs(balls.nearest(tree)) > 1e-30
+        return not names(tree) - {"pi", "e"} and (
+            abs(numerical.nearest(tree)) > 1e-30
         )
     except (NotParsed, ZeroDivisionError):
         return False

@@ -11,23 +11,20 @@ from jaxlrm.verify.answers.exact import LENGTH, Algebra, NotParsed
 from jaxlrm.verify.answers.normal import normal_form
 from jaxlrm.verify.answers.rational import rational
 from jaxlrm.verify.answers.scalars import Judge, renamed
-from jaxlrm.verify.answers.syntax import Tree, parse_answer
+from jaxlrm.verify.answers.syntax import CONSTANTS, Tree, parse_answer, unknowns
 from jaxlrm.verify.steps.deduction import derivatives
 from jaxlrm.verify.steps.deduction.equations import (
     Equation,
     compare_equations,
-    roots_of,
 )
 from jaxlrm.verify.steps.deduction.roots import real_roots
 from jaxlrm.verify.steps.deduction.systems import compare_systems
 from jaxlrm.verify.steps.deduction.values import (
-    CONSTANTS,
     ZERO,
     difference,
     equation,
     is_equation,
     same,
-    unknowns,
 )
 from jaxlrm.verify.verdict import Verdict, combine, decided
 
@@ -53,8 +50,14 @@ _PRIMED = re.compile(
 _DEFINED = re.compile(r"([A-Za-z])(?:\(([a-z])\))? ?=([^=]+)")
 
 
-def compare_lines(before: str, after: str) -> Verdict:
+def compare_lines(before: str, after: str, refute: bool = True) -> Verdict:
     """Does `after` follow from `before`, with all solutions kept?
+
+    Args:
+        before: a line.
+        after: the line behind it.
+        refute: search for a solution that was lost or gained? Without it a
+            verdict that would be INVALID may be UNKNOWN; VALID is the same.
 
     Returns:
         VALID or INVALID where shown, else UNKNOWN; never raises on any text.
@@ -68,7 +71,7 @@ def compare_lines(before: str, after: str) -> Verdict:
             return verdict
         if takes_derivative(one) or takes_derivative(other):
             return Verdict.UNKNOWN
-        return _compare_trees(one, parse_answer(other))
+        return _compare_trees(one, parse_answer(other), refute)
     except (NotParsed, ZeroDivisionError, RecursionError, OverflowError):
         return Verdict.UNKNOWN
 
@@ -155,7 +158,7 @@ def _verdict_on(tree: Tree, result: str, name: str) -> Verdict:
 # --- Lines ------------------------------------------------------------------
 
 
-def _compare_trees(before: str, after: Tree) -> Verdict:
+def _compare_trees(before: str, after: Tree, refute: bool) -> Verdict:
     if after[0] == "rel" and not unknowns(after):
         return _fact(after)
     tree = parse_answer(before)
@@ -165,9 +168,12 @@ def _compare_trees(before: str, after: Tree) -> Verdict:
     if one is None or other is None:
         return _systems(tree, after)
     if one and other:
-        verdict = _equations(one, other)
+        verdict = _equations(one, other, refute)
         if verdict is Verdict.UNKNOWN:
             verdict = _solved(one, other)
+            if verdict is Verdict.VALID and not refute:
+                found = _equations(one, other, True)
+                return found if found is Verdict.INVALID else verdict
         return verdict
     return _relations(tree, after)
 
@@ -212,10 +218,10 @@ def _alternatives(tree: Tree) -> list[Tree] | None:
     return None if together and several else items
 
 
-def _equations(before: list[Tree], after: list[Tree]) -> Verdict:
+def _equations(before: list[Tree], after: list[Tree], refute: bool) -> Verdict:
     """By their solutions, where all are equations of rational functions."""
     try:
-        found = compare_equations(_product(before), _product(after))
+        found = compare_equations(_product(before), _product(after), refute)
     except (NotParsed, ZeroDivisionError):
         return Verdict.UNKNOWN
     return Verdict.UNKNOWN if found is None else decided(found)
@@ -286,7 +292,7 @@ def _complete(before: list[Tree], name: str, values: list[Tree]) -> Verdict:
                 return Verdict.UNKNOWN
         return Verdict.VALID
     try:
-        roots = roots_of(_product(before), name)
+        roots = _product(before).roots
     except (NotParsed, ZeroDivisionError):
         return Verdict.UNKNOWN
     if roots is None:

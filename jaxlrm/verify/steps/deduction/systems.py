@@ -39,8 +39,9 @@ def compare_systems(
 
 def _rows(equations: list[Equation]) -> list[Row] | None:
     rows = []
-    for value, excluded in equations:
-        if excluded or not isinstance(value, Ratio):
+    for equation in equations:
+        value = equation.value
+        if equation.excluded or not isinstance(value, Ratio):
             return None
         if value.bottom != ONE or not is_linear(value):
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from jaxlrm.verify.answers import balls
 from jaxlrm.verify.answers.exact import (
     ONE,
     Algebra,
@@ -12,17 +11,11 @@ from jaxlrm.verify.answers.exact import (
     negate,
 )
 from jaxlrm.verify.answers.scalars import Judge
-from jaxlrm.verify.answers.syntax import Tree
+from jaxlrm.verify.answers.syntax import CONSTANTS, Tree
 from jaxlrm.verify.steps.deduction.equations import Equation
 from jaxlrm.verify.verdict import Verdict
 
-CONSTANTS = frozenset(("e", "pi", "i", "oo"))
 ZERO: Tree = ("n", 0, None)
-
-
-def unknowns(tree: Tree) -> frozenset[str]:
-    """Its variables."""
-    return balls.names(tree) - CONSTANTS
 
 
 def is_equation(tree: Tree) -> bool:

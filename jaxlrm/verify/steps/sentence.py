@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxlrm.verify.steps.claims import Claim
-from jaxlrm.verify.steps.readings import Scene
+from jaxlrm.verify.steps.readings import Sentence
 from jaxlrm.verify.steps.tokens import Token
 from jaxlrm.verify.steps.words import (
     CORRECTS,
@@ -34,11 +34,11 @@ class Setting(NamedTuple):
 
     Attributes:
         claimed: is it said to be so, neither denied, tried nor asked?
-        scene: what helps to read it.
+        sentence: what helps to read it.
     """
 
     claimed: bool
-    scene: Scene
+    sentence: Sentence
 
 
 _MODULUS = re.compile(
@@ -82,7 +82,7 @@ def setting(tokens: tuple[Token, ...], claim: Claim) -> Setting:
         token.kind == "percent" for token in tokens[start:end]
     )
     thousands = not SCALES.isdisjoint(words)
-    scene = Scene(_is_rounded(tokens, start, claim), percent, thousands)
+    sentence = Sentence(_is_rounded(tokens, start, claim), percent, thousands)
     asked = end < len(tokens) and tokens[end].text == "?"
     claimed = not (
         asked
@@ -94,7 +94,7 @@ def setting(tokens: tuple[Token, ...], claim: Claim) -> Setting:
             for token in tokens[end:]
         )
     )
-    return Setting(claimed, scene)
+    return Setting(claimed, sentence)
 
 
 def _sentence(tokens: tuple[Token, ...], claim: Claim) -> tuple[int, int]:

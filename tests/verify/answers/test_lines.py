@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm.verify.answers import exact
-from jaxlrm.verify.answers.exact import NotParsed, parse
+from jaxlrm.verify.answers.exact import NotParsed
+from jaxlrm.verify.answers.lines import parse
 from tests.verify.bombs import BOMBS
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from jaxlrm.config import SearchConfig
-from jaxlrm.evaluate import run, summary
+from jaxlrm.evaluate import run, tables
 from jaxlrm.evaluate.datasets import Example
 from tests import fakes
 
@@ -228,7 +228,7 @@ def test_a_second_writer_is_refused(tmp_path):
 def test_labels_steer_no_terminal(tmp_path):
     examples = [Example("a", "p", "5", "\x1b[2J"), Example("b", "q", "5", "z")]
     found = run.evaluate(fakes.Engine(), examples, CONFIG, tmp_path)
-    text = summary.table({("beam", "both"): found}, 8)
+    text = tables.table({("beam", "both"): found}, 8)
     assert "Task ␛[2J (n = 1)" in text and "\x1b" not in text
 
 
