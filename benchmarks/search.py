@@ -573,9 +573,7 @@ def our_search(problems: int, simulations: int, actions: int):
     model = stub(problems, actions)
     silence = jax.tree.map(jnp.asarray, loop.no_reply(problems, strategy))
     programs = loop.compile_rounds(model, strategy, ask=lambda _: silence)
-    start = jax.jit(
-        functools.partial(loop.initial, model, strategy, problems)
-    )
+    start = jax.jit(functools.partial(loop.initial, model, strategy, problems))
     prompts = Prompts(
         np.zeros((problems, 1), np.int32), np.ones(problems, np.int32)
     )

@@ -320,9 +320,7 @@ def scripted_model(
         same = (data(children) == data(keys)[:, :, None]).all(-1)
         return same.argmax(-1), same.any(-1)
 
-    return loop.Model(
-        allocate, prefill, start, commit, write, score, branches
-    )
+    return loop.Model(allocate, prefill, start, commit, write, score, branches)
 
 
 _at = jax.vmap(tree.at)

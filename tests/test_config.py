@@ -76,11 +76,10 @@ def test_model_config_refuses_what_no_model_can_have(changes, message):
         ({"branches": 8.0}, "SearchConfig.branches is 8.0; .* of type int"),
         ({"branches": "8"}, "branches is '8'; it must be of type int"),
         ({"branches": True}, "branches is True; it must be of type int"),
-        ({"lookahead": 1.5}, "lookahead is 1.5; it must be of type int"),
+        ({"rounds": 1.5}, "rounds is 1.5; it must be of type int"),
         ({"tokens": 1.5}, "tokens is 1.5; it must be of type int"),
         ({"seed": None}, "seed is None; it must be of type int"),
         ({"temperature": "1"}, "temperature is '1'; it must be of type float"),
-        ({"adaptive": 1}, "adaptive is 1; it must be of type bool"),
         ({"strategy": 3}, "strategy is 3; it must be of type str"),
     ],
 )

@@ -186,13 +186,20 @@ def tiny_search(mesh, *, reward: bool, problems: int = 8):
     """A small beam search on a mesh: weights, first state and programs."""
     strategy = strategies.build(TINY)
     shape = testing.model_config()
-    bound = binding.bind(
+    bound = binding.Binding(
         shape,
-        [binding.Judge(shape if reward else None)],
+        (binding.Judge(shape if reward else None),),
         strategy,
-        binding.Sizes(problems, prompt=16, trunk=64, stem=32),
+        binding.Sizes(
+            problems,
+            TINY.branches,
+            prompt=16,
+            trunk=64,
+            stem=32,
+            chunk=TINY.step_tokens,
+        ),
         counted=problems % mesh.shape["data"] == 0,
-    )
+    ).model()
     with testing.engine(mesh=mesh) as engine:
         weights = engine._weights
     if reward:
@@ -205,7 +212,7 @@ def tiny_search(mesh, *, reward: bool, problems: int = 8):
 
 def silence(problems: int = 8):
     """What a host that judges nothing says to a round of `tiny_search`."""
-    return loop.no_reply(problems, strategies.build(TINY))
+    return loop.no_reply(problems, TINY.branches)
 
 
 @functools.cache
@@ -225,7 +232,7 @@ def searched(data: int = 4, model: int = 2, problems: int = 8):
         state = programs.load(weights, state, prompts, keys, limits, mask)
         for _ in range(2):
             reply = silence(problems)
-            state = programs.write(weights, programs.judge(state, reply))
+            state = programs.round(weights, programs.judge(state, reply))
     return mesh, state
 
 
@@ -265,9 +272,11 @@ def test_devices_do_not_wait_for_each_other_in_a_loop():
     mesh = sharding.make_mesh(2, 1)
     weights, state, programs = tiny_search(mesh, reward=True, problems=1)
     with jax.set_mesh(mesh):
-        chosen = state.twigs.leaf, state.twigs.key
-        lowered = programs.extend.lower(state, weights, chosen)
-        text = lowered.compile().as_text()
+        lowered = (
+            programs.write.lower(state, weights, 0),
+            programs.score.lower(state, weights),
+        )
+        text = "\n".join(x.compile().as_text() for x in lowered)
     found = list(COLLECTIVE.finditer(text))
     assert found  # else their names have changed
     for match in found:
@@ -281,7 +290,7 @@ def test_devices_exchange_what_is_stored(monkeypatch):
     mesh = sharding.make_mesh(2, 1)
     _, state, programs = tiny_search(mesh, reward=True, problems=1)
     with jax.set_mesh(mesh):
-        text = programs.store.lower(state).compile().as_text()
+        text = programs.commit.lower(state).compile().as_text()
     exchanged = []
     for match in COLLECTIVE.finditer(text):
         shapes = re.findall(r"\w+\[([0-9,]+)\]", match["shape"])
@@ -318,10 +327,11 @@ def test_problems_need_not_talk_to_each_other():
     with jax.set_mesh(mesh):
         trees, twigs = state.tree, state.twigs
         lowered = (
-            programs.keep.lower(trees, twigs, silence()),
-            programs.store.lower(state),
-            programs.choose.lower(trees),
-            programs.extend.lower(state, weights, (twigs.leaf, twigs.key)),
+            programs.update.lower(trees, twigs, silence()),
+            programs.commit.lower(state),
+            programs.select.lower(trees, twigs),
+            programs.write.lower(state, weights, 0),
+            programs.score.lower(state, weights),
         )
         program = "\n".join(x.compile().as_text() for x in lowered)
     found = list(COLLECTIVE.finditer(program))

@@ -13,7 +13,7 @@ from jaxlrm import limits, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.limits import UNLIMITED, Limits
-from jaxlrm.search import loop, strategies, tree
+from jaxlrm.search import loop, strategies
 from jaxlrm.testing import answer, cut, run_scripts, step
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -128,12 +128,17 @@ def bound():
     """Weights, first state and programs of a search by a random model."""
     with testing.engine() as engine:
         weights = engine._weights
-    model = binding.bind(
-        testing.model_config(),
-        [binding.Judge(None)],
-        WRITTEN,
-        binding.Sizes(SLOTS, PROMPT, trunk=96, stem=0),
+    sizes = binding.Sizes(
+        SLOTS,
+        WRITTEN.branches,
+        PROMPT,
+        trunk=96,
+        stem=0,
+        chunk=WRITTEN.step_tokens,
     )
+    model = binding.Binding(
+        testing.model_config(), (binding.Judge(None),), WRITTEN, sizes
+    ).model()
     start = jax.jit(functools.partial(loop.initial, model, WRITTEN, SLOTS))
     return weights, start, loop.compile_rounds(model, WRITTEN)
 
@@ -158,7 +163,7 @@ def trees_of(problems) -> dict[int, dict[str, list]]:
         (prompt(n), jax.random.key(n), WRITTEN.limits.replace(**CHANGES[n]))
         for n in problems
     ]
-    silence = loop.no_reply(SLOTS, WRITTEN)
+    silence = loop.no_reply(SLOTS, WRITTEN.branches)
     rounds = loop.run(
         programs,
         weights,
@@ -209,9 +214,16 @@ def test_rows_that_ask_for_the_likeliest_are_greedy_beside_others():
 
 
 def test_limits_stay_those_of_the_problem_in_the_slot():
-    trees = tree.empty(3, 4, 2)
+    model = testing.scripted_model(3, WRITTEN.branches)
+    state = loop.initial(model, WRITTEN, 3)
     new = limits.stack([Limits(tokens=n) for n in (5, 6, 7)])
-    mask = jnp.array([True, False, True])
-    keys = jax.random.split(jax.random.key(0), 3)
-    planted = tree.plant(trees, mask, keys, jnp.array([1, 1, 1]), new)
-    assert planted.limits.tokens.tolist() == [5, UNLIMITED, 7]
+    planted = loop.refill(
+        model,
+        state,
+        (),
+        binding.Prompts(np.zeros((3, 1), np.int32), np.ones(3, np.int32)),
+        jax.random.split(jax.random.key(0), 3),
+        new,
+        np.array([True, False, True]),
+    )
+    assert planted.tree.limits.tokens.tolist() == [5, UNLIMITED, 7]

@@ -66,7 +66,7 @@ def test_wrong_numbers_of_children_are_noticed():
         [[testing.step(word) for word in "abcd"]],
         verify=lambda seen: np.zeros(seen.twigs.leaf.shape, np.int32),
     )
-    assert not found.rounds[0].twigs.valid.any()
+    assert not found.rounds[0].twigs.length.any()
 
 
 def test_extending_what_was_let_go_is_noticed():
@@ -86,7 +86,7 @@ def test_extending_what_was_let_go_is_noticed():
         [[testing.step(word) for word in "abcd"]],
         verify=lambda seen: np.zeros(seen.twigs.leaf.shape, np.int32),
     )
-    assert not found.rounds[1].twigs.valid.any()
+    assert not found.rounds[1].twigs.length.any()
 
 
 def test_the_tiny_model_fits_its_tokenizer():

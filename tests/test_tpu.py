@@ -116,13 +116,13 @@ def lower(
             branches=BRANCHES, width=WIDTH, step_tokens=STEPS, chain_tokens=1024
         )
     )
-    model = binding.bind(
+    model = binding.Binding(
         config,
-        [binding.Judge(None)],
+        (binding.Judge(None),),
         strategy,
-        binding.Sizes(problems, PROMPT, TRUNK, stem),
+        binding.Sizes(problems, BRANCHES, PROMPT, TRUNK, stem, STEPS),
         dtype=jnp.bfloat16,
-    )
+    ).model()
 
     def place(x, where):
         return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)
@@ -153,11 +153,10 @@ def lower(
     )
     programs = loop.compile_rounds(model, strategy, places)
     placed = jax.tree.map(place, state, places)
-    chosen = placed.nodes, placed.twigs.key
     with jax.set_mesh(mesh):
         lowered = (
-            programs.store.lower(placed),
-            programs.extend.lower(placed, weights, chosen),
+            programs.commit.lower(placed),
+            programs.write.lower(placed, weights, 0),
         )
     here, there = state.cache.generator, places.cache.generator
 
@@ -186,11 +185,11 @@ def measure(layers: int) -> dict:
             compiled = list(pool.map(lambda x: x.compile(), programs))
         seconds = time.perf_counter() - before
         memory = [x.memory_analysis() for x in compiled]
-        store, extend = (x.temp_size_in_bytes for x in memory)
+        commit, write = (x.temp_size_in_bytes for x in memory)
         figures[name] = {
             "cache": held,
-            "temporaries": {"store": store, "extend": extend},
-            "ratio": max(store, extend) / held,
+            "temporaries": {"commit": commit, "write": write},
+            "ratio": max(commit, write) / held,
             "donated": min(x.alias_size_in_bytes for x in memory),
             "program": sum(x.generated_code_size_in_bytes for x in memory),
             "seconds": round(seconds, 1),
@@ -265,8 +264,8 @@ def measure_branches() -> dict:
     """A step of one problem whose branches a whole mesh shares, by mode."""
     figures = {}
     for name, stem in MODES.items():
-        (_, extend), held = lower(1, stem, (DATA * MODEL, 1), problems=1)
-        program = extend.compile()
+        (_, write), held = lower(1, stem, (DATA * MODEL, 1), problems=1)
+        program = write.compile()
         text = program.as_text()
         figures[name] = {
             "cache": held,

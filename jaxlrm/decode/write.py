@@ -16,6 +16,7 @@ from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.transformer import forward, rotary_angles, unembed
 
+
 @struct.dataclass
 class Tables:
     """Which tokens end a step or an answer, and which are thinking.

@@ -25,7 +25,6 @@ from jaxlrm.search import loop, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
-
 _LEAST_SEEN = 128  # slots of a tail for which there is a program
 
 
@@ -245,7 +244,9 @@ class Binding:
     ) -> tuple[Rows, Twigs]:
         """What the rows are to write, and the twigs as they begin it."""
         leaf, begins = twigs.leaf, twigs.length == 0
-        read = jnp.where(leaf > 0, _at(trees.reading, leaf), weights.tables.start)
+        read = jnp.where(
+            leaf > 0, _at(trees.reading, leaf), weights.tables.start
+        )
         told = jnp.zeros((*leaf.shape, self.sizes.chunk), jnp.int32)
         if self.strategy.output_tokens:
             forced = jnp.where(leaf < 0, 0, _at(trees.output_length, leaf))

@@ -278,9 +278,7 @@ def scale_odds(score: jax.Array, factor: float, where: jax.Array) -> jax.Array:
     return jnp.where(where, scaled, score)
 
 
-def choose(
-    strategy: Strategy, tree: Tree, twigs: Twigs
-) -> tuple[Tree, Twigs]:
+def choose(strategy: Strategy, tree: Tree, twigs: Twigs) -> tuple[Tree, Twigs]:
     """Begins a step in each idle row that the strategy has a leaf for.
 
     Where tokens run short, some rows stay idle, and whole chains are cut.
@@ -482,12 +480,17 @@ class Programs(NamedTuple):
         deep = (self.refill, self.commit, self.write, self.score, self.finish)
         return sum(program._cache_size() for program in deep if program)
 
+    def load(self, weights: Weights, state: State, prompts, keys, limits, mask):
+        """The state with new problems in the slots of `mask [G] bool`."""
+        prefilled = self.prefill(weights, prompts)
+        return self.refill(state, prefilled, prompts, keys, limits, mask)
+
     def judge(self, state: State, reply: Reply) -> State:
         """The state as the reply to its last round leaves it."""
         tree, nodes, twigs = self.update(state.tree, state.twigs, reply)
         return state.replace(tree=tree, nodes=nodes, twigs=twigs)
 
-    def round(self, weights: Weights, state: State, seen: int) -> State:
+    def round(self, weights: Weights, state: State, seen: int = 0) -> State:
         """A round, after `judge`."""
         state = self.commit(state)
         tree, twigs = self.select(state.tree, state.twigs)
@@ -598,9 +601,7 @@ def _show(strategy: Strategy, state: State):
     tree, twigs = state.tree, state.twigs
     judged = jax.vmap(functools.partial(to_judge, strategy))(twigs)
     finished = (twigs.leaf < 0).all(1)
-    twigs = twigs.replace(
-        key=None, kind=jnp.where(judged, twigs.kind, WRITING)
-    )
+    twigs = twigs.replace(key=None, kind=jnp.where(judged, twigs.kind, WRITING))
     return state.nodes, twigs, finished, tree.spent, tree.dropped, tree.peak
 
 
@@ -705,11 +706,10 @@ def run(
             taken = [turn.get(share, some) for share in range(shares)]
             rows = [queue[number] for number in lane.problems[taken]]
             tokens, keys, limits = zip(*rows, strict=True)
-            prompts = stack(tokens)
-            lane.state = programs.refill(
+            lane.state = programs.load(
+                weights,
                 lane.state,
-                programs.prefill(weights, prompts),
-                prompts,
+                stack(tokens),
                 jnp.stack(keys),
                 limits_lib.stack(limits),
                 np.isin(np.arange(slots), list(turn.values())),
@@ -736,7 +736,9 @@ def run(
                 shown = jax.device_get(programs.show(lane.state))
                 seen = Round(lane.problems, *shown, first=lane.first)
                 writing = (seen.twigs.leaf >= 0) & (seen.twigs.kind == WRITING)
-                lane.longest = int(seen.twigs.length.max(where=writing, initial=0))
+                lane.longest = int(
+                    seen.twigs.length.max(where=writing, initial=0)
+                )
                 if programs.finish is None:
                     lane.reply = ask(seen)
                 lane.problems = np.where(seen.finished, -1, lane.problems)

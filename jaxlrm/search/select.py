@@ -249,7 +249,9 @@ def narrow(tree: Tree, twigs: Twigs, leaf: jax.Array) -> jax.Array:
     mean = (ended * tree.written).sum() // jnp.maximum(ended.sum(), 1)
     guess = -(-limit // 4)
     begins = jnp.where(ended.any(), mean, guess)
-    new = jnp.maximum(at(tree.written, leaf), jnp.where(leaf > 0, guess, begins))
+    new = jnp.maximum(
+        at(tree.written, leaf), jnp.where(leaf > 0, guess, begins)
+    )
     half = (twigs.length - twigs.forced) // 2 + 1
     cost = jnp.where(twigs.writing, half, new)
     active = twigs.writing | (leaf >= 0)

@@ -222,7 +222,9 @@ def whole(config: SearchConfig, weigh: vote.Weigh) -> Strategy:
         begun = tree.children[0]
         spare = begun + branches - answered - (~idle).sum()
         limited = tree.limits.tokens < UNLIMITED
-        most = jnp.where(limited, jnp.minimum(spare, TRIES * branches), branches)
+        most = jnp.where(
+            limited, jnp.minimum(spare, TRIES * branches), branches
+        )
         number = begun + jnp.cumsum(idle) - 1
         begins = idle & (number < most) & tree.live[0]
         return jnp.where(begins, 0, -1)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from jaxlrm.config import ModelConfig
-from jaxlrm.decode import write as write_module
-from jaxlrm.decode.write import Tables, write_step
+from jaxlrm.decode import write as decode
+from jaxlrm.decode.write import Rows, Tables
 from jaxlrm.limits import UNLIMITED, Limits
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params
@@ -75,6 +75,7 @@ def blank(branches: int) -> cache_lib.Segment:
         prompt=0,
         trunk=0,
         stem=0,
+        tail=0,
         twig=S,
         branches=branches,
         groups=1,
@@ -88,25 +89,22 @@ def state_after(tokens) -> jax.Array:
     return rms_norm(jnp.eye(V)[jnp.array(tokens)], jnp.ones(V), 1e-6)
 
 
-@functools.partial(jax.jit, static_argnums=8)
-def write(
-    limits, values, tables, hidden, keys, active, reading, start, number=1
-):
-    return write_step(
-        CONFIG,
-        values,
-        limits,
-        tables,
-        (),
-        blank(active.shape[1]),
-        hidden,
-        start,
-        keys,
-        active,
-        reading,
-        start - 10,
-        number,
+@jax.jit
+def write(limits, values, tables, hidden, keys, active, reading, start, most):
+    nothing = jnp.zeros(active.shape, jnp.int32)
+    rows = Rows(
+        active=active,
+        keys=keys,
+        hidden=hidden,
+        reading=reading,
+        position=start,
+        before=start - 10,
+        most=most,
+        told=jnp.zeros((*active.shape, S), jnp.int32),
+        forced=nothing,
     )
+    twig = blank(active.shape[1])
+    return decode.write(CONFIG, values, limits, tables, (), twig, rows)
 
 
 def count(
@@ -117,7 +115,7 @@ def count(
     reading=None,
     temperature=0.0,
     seed=0,
-    number=1,
+    most=S,
 ):
     """Goes on after the tokens `last`, one a branch."""
     size = len(last)
@@ -132,16 +130,16 @@ def count(
         on[None],
         reading[None],
         jnp.full((1, size), 10),
-        number,
+        jnp.broadcast_to(jnp.array(most), (1, size)),
     )
 
 
 def steps(written) -> list[list[int]]:
     return [
-        tokens[valid].tolist()
-        for tokens, valid in zip(
+        tokens[:length].tolist()
+        for tokens, length in zip(
             np.asarray(written.tokens[0]),
-            np.asarray(written.valid[0]),
+            np.asarray(written.length[0]),
             strict=True,
         )
     ]
@@ -179,18 +177,6 @@ def test_a_delimiter_split_over_two_rounds():
     second = count([8, 8], split, reading=[1, 0])
     assert steps(second) == [[9], [9, 10, 11, 12, 13, 14]]
     assert second.ended.tolist() == [[True, False]]
-
-
-@pytest.mark.parametrize(
-    ("split", "wanted"),
-    [
-        ({"starts": [3, 4, 5, 6], "finishes": [3, 4, 5, 6]}, [3, 4, 5, 6]),
-        ({"contains": [4], "starts": [4], "finishes": [5]}, [3, 4, 5, 6, 7, 8]),
-    ],
-)
-def test_a_token_ends_one_of_several_steps(split, wanted):
-    """Four newline tokens are two blank lines, not three."""
-    assert steps(count([2], tables(**split), number=2)) == [wanted]
 
 
 def test_the_end_of_an_answer():
@@ -265,39 +251,10 @@ def test_a_branch_draws_by_its_own_key():
     assert steps(idle)[1::2] == steps(four)[1::2]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_blocks_of_the_twig_make_no_difference(monkeypatch, seed):
-    """A model that attends to what it wrote, in three blocks and in one."""
-    values = params.init(CONFIG, jax.random.key(3))
-    tables_ = tables(contains=[5], ends=[6])
-
-    def run():
-        # A function of its own: the blocks are not in the cache's key.
-        return jax.jit(lambda *rest: write.__wrapped__(*rest))(
-            Limits(temperature=2.0).spread(1),
-            values,
-            tables_,
-            state_after([2, 3, 4, 5])[None],
-            jax.random.split(jax.random.key(seed), (1, 4)),
-            jnp.array([[True, True, False, True]]),
-            jnp.zeros((1, 4), jnp.int32),
-            jnp.full((1, 4), 10),
-        )
-
-    one = run()
-    monkeypatch.setattr(write_module, "_BLOCKS", 3)
-    monkeypatch.setattr(write_module, "_BLOCK", 2)
-    three = run()
-    assert steps(three) == steps(one)
-    np.testing.assert_allclose(three.hidden, one.hidden, atol=1e-5)
-    np.testing.assert_allclose(three.logp, one.logp, atol=1e-4)
-    written = np.asarray(one.valid)
-    for ours, theirs in zip(one.twig.values, three.twig.values, strict=True):
-        np.testing.assert_allclose(
-            np.where(written[:, :, None, :, None], ours, 0),
-            np.where(written[:, :, None, :, None], theirs, 0),
-            atol=1e-5,
-        )
+def test_a_row_writes_no_more_than_it_may():
+    written = count([2, 2, 2], tables(contains=[7]), most=[3, 0, 9])
+    assert steps(written) == [[3, 4, 5], [], [3, 4, 5, 6, 7]]
+    assert written.ended.tolist() == [[False, False, True]]
 
 
 # --- Thinking ----------------------------------------------------------------
@@ -322,7 +279,7 @@ def thinking(start: int, budget: int):
         jnp.ones((1, 2), bool),
         jnp.array([[states, 0]], jnp.int32),
         jnp.full((1, 2), 10 + start),
-        1,
+        jnp.full((1, 2), S),
     )
 
 

@@ -73,6 +73,7 @@ class Setting(NamedTuple):
 
     stem: int = 0
     reward: bool = False
+    chunk: int = S
 
 
 class Snapshot(NamedTuple):
@@ -87,17 +88,20 @@ class Snapshot(NamedTuple):
 @functools.cache
 def programs(setting: Setting):
     strategy = strategies.build(BEAM)
-    model = binding.bind(
+    tail = 0 if setting.chunk == S else 6
+    model = binding.Binding(
         GENERATOR.config,
-        [binding.Judge(REWARD.config if setting.reward else None)],
+        (binding.Judge(REWARD.config if setting.reward else None),),
         strategy,
-        Sizes(G, Q, TRUNK, setting.stem),
-    )
+        Sizes(G, B, Q, TRUNK, setting.stem, setting.chunk, tail),
+    ).model()
     start = functools.partial(loop.initial, model, strategy, G)
     return jax.jit(start), loop.compile_rounds(model, strategy)
 
 
-def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
+def run(
+    setting: Setting, *, loads=None, grow_before=None, rounds=ROUNDS
+) -> list[Snapshot]:
     """Searches round by round.
 
     Args:
@@ -105,6 +109,7 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
         loads: problems to put into the slots, by round: `{0: {0: 5, 1: 6}}`
             puts problem 5 into slot 0 before round 0.
         grow_before: round before which the caches grow.
+        rounds: how many.
     """
     loads = loads or {0: {0: 0, 1: 1}}
     start, compiled = programs(setting)
@@ -113,7 +118,7 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
     )
     state = start()
     problems, age, snapshots = [0] * G, [0] * G, []
-    for number in range(ROUNDS):
+    for number in range(rounds):
         if number in loads:
             for slot, new in loads[number].items():
                 problems[slot], age[slot] = new, 0
@@ -135,13 +140,15 @@ def run(setting: Setting, *, loads=None, grow_before=None) -> list[Snapshot]:
                 stem=setting.stem and setting.stem + 16,
             )
             state = state.replace(cache=cache)
-        reply = loop.no_reply(G, strategies.build(BEAM))._replace(
+        reply = loop.no_reply(G, B)._replace(
             verdict=np.stack(
                 [verdicts(p, a) for p, a in zip(problems, age, strict=True)]
             )
         )
-        state = compiled.write(weights, compiled.judge(state, reply))
-        age = [a + 1 for a in age]
+        state = compiled.judge(state, reply)
+        state = compiled.round(weights, state, compiled.seen[-1])
+        ended = jax.device_get(state.twigs.kind != tree.WRITING).all(1)
+        age = [a + e for a, e in zip(age, ended, strict=True)]
         snapshots.append(
             Snapshot(
                 list(problems),
@@ -196,7 +203,7 @@ def chains(shot: Snapshot) -> list[Chain]:
                 tokens = [*tokens, *shot.trees.tokens[slot, node, :length]]
                 if shot.trees.kind[slot, node] != tree.OPEN:
                     scored = len(tokens) - 1
-            length = int(shot.twigs.valid[slot, branch].sum())
+            length = int(shot.twigs.length[slot, branch])
             assert length > 0
             twig = shot.twigs.tokens[slot, branch, :length]
             start = len(tokens)
@@ -276,6 +283,11 @@ def assert_like_a_full_recompute(shot: Snapshot):
         close(score, scores[row, chain.scored])
 
 
+def written(shot: Snapshot) -> np.ndarray:
+    """`[G, B, S] bool`, which tokens of the twigs are."""
+    return np.arange(S) < shot.twigs.length[..., None]
+
+
 def caches(shot: Snapshot):
     return [shot.cache.generator, *shot.cache.rewards]
 
@@ -309,14 +321,14 @@ def assert_same_search(first: list[Snapshot], second, slots=range(G)):
     """The same tokens in the same trees; scores agree."""
     for one, two in zip(first, second, strict=True):
         for slot in slots:
-            for name in ("leaf", "valid", "kind"):
+            for name in ("leaf", "length", "kind"):
                 np.testing.assert_array_equal(
                     getattr(one.twigs, name)[slot],
                     getattr(two.twigs, name)[slot],
                 )
             np.testing.assert_array_equal(
                 *(
-                    np.where(x.twigs.valid, x.twigs.tokens, 0)[slot]
+                    np.where(written(x), x.twigs.tokens, 0)[slot]
                     for x in (one, two)
                 )
             )
@@ -369,7 +381,7 @@ def test_decoding_through_segments_is_a_full_recompute(setting):
     assert set(kinds.tolist()) >= {tree.STEP, tree.OPEN}
     last = snapshots[-1]
     assert (last.twigs.leaf >= 0).all()
-    assert len(set(last.twigs.valid.sum(-1).ravel().tolist())) > 2
+    assert len(set(last.twigs.length.ravel().tolist())) > 2
     assert len(np.unique(last.twigs.leaf[0])) > 1
     assert reused(snapshots) > 10
     for shot in snapshots:
@@ -381,6 +393,30 @@ def test_trunk_and_stem_write_the_same(reward):
     assert_same_search(
         plain_run(Setting(0, reward)), plain_run(Setting(STEM, reward))
     )
+
+
+@pytest.mark.parametrize("stem", [0, STEM])
+@pytest.mark.parametrize("reward", [False, True])
+def test_a_step_may_take_several_rounds(stem, reward):
+    """In chunks of two tokens, of five, it grows the trees of before."""
+    setting = Setting(stem, reward, chunk=2)
+    snapshots = run(setting, rounds=3 * ROUNDS)
+    whole = plain_run(Setting(stem, reward))
+    for slot in range(G):
+        ended = [
+            shot
+            for shot in snapshots
+            if (shot.twigs.kind[slot] != tree.WRITING).all()
+        ]
+        for one, two in zip(whole[:3], ended, strict=False):
+            np.testing.assert_array_equal(
+                np.where(written(one), one.twigs.tokens, 0)[slot],
+                np.where(written(two), two.twigs.tokens, 0)[slot],
+            )
+            np.testing.assert_allclose(
+                one.twigs.score[slot], two.twigs.score[slot], atol=1e-4
+            )
+        assert len(ended) >= 3
 
 
 @pytest.mark.parametrize("setting", [Setting(0), Setting(STEM, True)])
@@ -412,7 +448,7 @@ def test_a_slot_takes_another_problem_while_others_go_on(stem):
 CONFIG = dataclasses.replace(GENERATOR.config, num_layers=3)
 
 
-def filled(branches, twig, trunk, nodes, *, stem=0, groups=1, seed=0):
+def filled(branches, twig, trunk, nodes, *, stem=0, groups=1, tail=0, seed=0):
     """A cache of random numbers."""
     cache = cache_lib.allocate(
         CONFIG,
@@ -420,6 +456,7 @@ def filled(branches, twig, trunk, nodes, *, stem=0, groups=1, seed=0):
         prompt=2,
         trunk=trunk,
         stem=stem,
+        tail=tail,
         twig=twig,
         branches=branches,
         groups=groups,
@@ -560,11 +597,12 @@ def test_size_is_that_of_all_keys_and_values():
 
 
 def test_the_cache_is_of_the_dtype_asked_for():
-    model = binding.bind(
+    sizes = Sizes(G, B, Q, TRUNK, STEM, chunk=2, tail=6)
+    model = binding.Binding(
         GENERATOR.config,
-        [],
+        (),
         strategies.build(BEAM),
-        Sizes(G, Q, TRUNK, STEM),
+        sizes,
         dtype=jnp.bfloat16,
     )
     cache = jax.eval_shape(lambda: model.allocate(4)).generator

@@ -144,12 +144,12 @@ def test_the_state_of_a_search(shape, kv_heads):
     strategy = strategies.build(
         SearchConfig(branches=8, width=2, step_tokens=4, chain_tokens=64)
     )
-    model = binding.bind(
+    model = binding.Binding(
         testing.model_config(),
-        [binding.Judge(None)],
+        (binding.Judge(None),),
         strategy,
-        binding.Sizes(8, 8, 16, 8),
-    )
+        binding.Sizes(8, 8, 8, 16, 8, chunk=2, tail=4),
+    ).model()
     state = jax.eval_shape(lambda: loop.initial(model, strategy, 8))
     places = binding.placements(mesh, state)
     problems = 8 // shape[0]
