@@ -337,7 +337,7 @@ class Binding:
         held = jnp.where(alive, trees.length, 0).sum(1)
         trees = trees.replace(peak=jnp.maximum(trees.peak, held))
         memory = jax.tree.map(
-            lambda cache: cache_lib.commit(cache, nodes, twigs.valid, alive),
+            lambda cache: cache_lib.commit(cache, nodes, twigs.length, alive),
             memory,
             is_leaf=lambda x: isinstance(x, Cache),
         )

@@ -224,7 +224,7 @@ class Host:
                 return True
         strategy = self.strategy
         return not self._checked and voting.is_decided(
-            ended, votes, strategy.weigh, strategy.weighs
+            ended, votes, strategy.weigh, strategy.votes
         )
 
     def _count(self, ended: Sequence[Step]) -> tuple[tuple[Vote, ...], Step]:

@@ -333,7 +333,7 @@ def append(cache: Cache, length: jax.Array, active: jax.Array) -> Cache:
 
 
 def commit(
-    cache: Cache, nodes: jax.Array, valid: jax.Array, alive: jax.Array
+    cache: Cache, nodes: jax.Array, length: jax.Array, alive: jax.Array
 ) -> Cache:
     """Frees the slots of dead nodes and stores the kept twigs.
 
@@ -343,7 +343,7 @@ def commit(
     Args:
         cache: the cache.
         nodes: `[G, B] int32`, the node that each twig became, or -1.
-        valid: `[G, B, S] bool`, the slots of the step that hold a token.
+        length: `[G, B] int32`, tokens of each step.
         alive: `[G, N] bool`, nodes that may still be extended, or those below
             them (`search.tree.has_live_descendant`).
     """
@@ -358,11 +358,11 @@ def commit(
     )(cache.hidden, kept, cache.twig_hidden)
     stored = jnp.take_along_axis(alive, jnp.maximum(nodes, 0), axis=1)
     stored &= nodes >= 0
-    stored = (valid & stored[..., None]).reshape(nodes.shape[0], -1)
-
-    step = cache.twig if cache.tail is None else cache.tail
     if owner.shape[1] == 0:  # a search of whole chains keeps only prompts
         return cache.replace(hidden=hidden)
+    step = cache.twig if cache.tail is None else cache.tail
+    stored = jnp.arange(step.slots) < jnp.where(stored, length, 0)[..., None]
+    stored = stored.reshape(nodes.shape[0], -1)
     # The first token to store goes into the first free slot, and so on.
     tokens = stored.shape[1]
     order = _numbers(stored, tokens, missing=-1)  # [G, B * S]

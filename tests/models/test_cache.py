@@ -488,11 +488,12 @@ def test_commit_against_a_list_of_slots(data, trunk, seed):
     for row in node:  # new nodes have the numbers 6 to 9
         kept = rng.random(branches) < data.draw(st.sampled_from([0.3, 1.0]))
         row[kept] = 6 + np.arange(kept.sum())
-    valid = np.arange(steps) < rng.integers(1, steps + 1, (G, branches, 1))
+    length = rng.integers(1, steps + 1, (G, branches))
+    valid = np.arange(steps) < length[..., None]
     after = jax.jit(cache_lib.commit)(
         cache.replace(owner=jnp.asarray(owner, jnp.int32)),
         jnp.asarray(node, jnp.int32),
-        jnp.asarray(valid),
+        jnp.asarray(length),
         jnp.asarray(alive),
     )
     for g in range(G):
@@ -531,7 +532,7 @@ def test_commit_without_a_trunk_keeps_only_states():
     cache = filled(2, 3, 0, 4)
     nodes = jnp.array([[1, -1], [2, 3]])
     after = cache_lib.commit(
-        cache, nodes, jnp.ones((G, 2, 3), bool), jnp.ones((G, 4), bool)
+        cache, nodes, jnp.full((G, 2), 3), jnp.ones((G, 4), bool)
     )
     wanted = cache.hidden.at[0, 1].set(cache.twig_hidden[0, 0])
     wanted = wanted.at[1, 2].set(cache.twig_hidden[1, 0])
