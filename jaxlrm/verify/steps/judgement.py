@@ -14,6 +14,7 @@ from typing import NamedTuple
 from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.steps import equations
 from jaxlrm.verify.steps.claims import Claim, claims_of
+from jaxlrm.verify.steps.deduction.values import ORDERS
 from jaxlrm.verify.steps.markup import ANNOTATION, LENGTH
 from jaxlrm.verify.steps.readings import (
     Finding,
@@ -243,21 +244,12 @@ def _congruent(left: Side, right: Side, modulus: str) -> Finding:
     return Finding.TRUE if difference % size == 0 else Finding.FALSE
 
 
-_ORDERS = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "!=": lambda a, b: a != b,
-}
-
-
 def _ordered(left: Side, right: Side, relation: str) -> Finding:
     """An inequality: often a condition that is tried, so never FALSE."""
     one, other = value_of(left.text), value_of(right.text)
     if one is None or other is None or not (one.exact and other.exact):
         return Finding.NOTHING
-    holds = _ORDERS[relation](one.number, other.number)
+    holds = ORDERS[relation](one.number, other.number)
     return Finding.TRUE if holds else Finding.DOUBTFUL
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from jaxlrm.verify.answers.exact import (
     ONE,
     Algebra,
@@ -16,6 +18,13 @@ from jaxlrm.verify.steps.deduction.equations import Equation
 from jaxlrm.verify.verdict import Verdict
 
 ZERO: Tree = ("n", 0, None)
+ORDERS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "!=": operator.ne,
+}
 
 
 def is_equation(tree: Tree) -> bool:
