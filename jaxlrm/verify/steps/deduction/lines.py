@@ -1,4 +1,4 @@
-"""One line of mathematics after another, by their kinds."""
+"""Does a line of mathematics follow from the one before it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From trees to exact values, and the questions asked of trees."""
+"""Turns trees into exact values, and answers small questions about trees."""
 
 from __future__ import annotations
 
