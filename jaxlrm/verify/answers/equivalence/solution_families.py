@@ -1,4 +1,4 @@
-r"""Compares families of solutions: `x = 3k, k \in \mathbb{Z}`, and their sets."""
+r"""Compares families of solutions: `x = 3k` with an integer `k`, and sets of them."""
 
 from __future__ import annotations
 
