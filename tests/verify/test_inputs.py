@@ -1,6 +1,7 @@
 import pytest
 
 from jaxlrm.verify import check_step, extract_answer, is_equivalent, run_python
+from jaxlrm.verify.inputs import count_operations
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,11 @@ def test_what_is_no_text_is_refused(function, arguments, words):
 
 def test_no_answer_is_no_right_answer():
     assert not is_equivalent(extract_answer(""), "5")
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [("3 + 4*x", 2), ("-3", 0), ("2 * -3", 1), ("x**2", 1), ("(1) - +2", 1)],
+)
+def test_signs_are_no_operations(line, count):
+    assert count_operations(line) == count

@@ -1,4 +1,4 @@
-r"""Decimals that are floats: what a program prints for an exact value.
+r"""Is a decimal the float that a program prints for an exact value?
 
 `4.123105625617661` is `\sqrt{17}`: it has the digits of a float, and agrees in
 all of them. Decimals with fewer digits are nothing but themselves.

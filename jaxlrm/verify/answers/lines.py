@@ -72,7 +72,7 @@ _WORDS = frozenset(
     lcm let ln log max min mod no not of or sin so tan the to two we yes you
     """.split()
 )
-_GREEK = frozenset(
+GREEK = frozenset(
     r"""\alpha \beta \gamma \delta \epsilon \theta \lambda \mu \nu \pi \rho
     \sigma \tau \phi \varphi \psi \omega""".split()
 )
@@ -228,7 +228,7 @@ class _Parser:
             if self.tokens[self.index] == r"\frac" and type(value) is int:
                 return self.mixed(value)
             return value
-        if first.isalpha() or token in _GREEK:
+        if first.isalpha() or token in GREEK:
             self.names.add(token)
             return Ratio({((token, 1),): 1}, ONE)
         if token == "-":
@@ -286,7 +286,7 @@ class _Parser:
 def _is_factor(token: str) -> bool:
     """Can `token` begin the second factor of a product without a sign?"""
     return (
-        token.isalpha() or token in "([" or token == r"\frac" or token in _GREEK
+        token.isalpha() or token in "([" or token == r"\frac" or token in GREEK
     )
 
 

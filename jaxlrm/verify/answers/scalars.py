@@ -1,4 +1,4 @@
-r"""One value against another: exact tiers first, then certified numerics.
+r"""Compares two single values: exact tiers first, then certified numerics.
 
 The tiers are `rational` (exact numbers), `modular` (identity modulo a secret
 prime), `numerical` (ball arithmetic) and, where a caller passes it, an engine

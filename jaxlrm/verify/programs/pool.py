@@ -35,7 +35,7 @@ from collections.abc import Iterable, Sequence
 from jaxlrm.verify.blocks import unfenced
 from jaxlrm.verify.inputs import check_text
 from jaxlrm.verify.programs.child import Job
-from jaxlrm.verify.programs.keeper import Keeper
+from jaxlrm.verify.programs.children import Children
 from jaxlrm.verify.programs.run import Protection, Run, Status
 
 MODULES = (
@@ -202,13 +202,13 @@ class Sandbox:
         self._slots = threading.BoundedSemaphore(workers)
         self._closed = False
         self._owner = os.getpid()
-        self._large: Keeper | None = None
+        self._large: Children | None = None
         self._large_lock = threading.Lock()
-        self._keeper = Keeper(self._settings, workers)
-        self._protection = self._keeper.protection
+        self._children = Children(self._settings, workers)
+        self._protection = self._children.protection
         try:
-            self._admit(require, unsafe, self._keeper.absent)
-            self._keeper.fill()
+            self._admit(require, unsafe, self._children.absent)
+            self._children.fill()
         except BaseException:
             self.close()
             raise
@@ -228,10 +228,10 @@ class Sandbox:
     def statistics(self) -> Statistics:
         """A copy of the counters."""
         with self._lock:
-            keepers = filter(None, (self._keeper, self._large))
+            groups = filter(None, (self._children, self._large))
             return dataclasses.replace(
                 self._statistics,
-                restarts=sum(keeper.restarts for keeper in keepers),
+                restarts=sum(children.restarts for children in groups),
                 statuses=self._statistics.statuses.copy(),
             )
 
@@ -291,7 +291,7 @@ class Sandbox:
                 self._flood,
             )
             with self._slots:
-                run = self._keeper_for(steps).run(job)
+                run = self._children_for(steps).run(job)
         with self._lock:
             self._statistics.statuses[run.status] += 1
             self._statistics.seconds += run.seconds
@@ -324,8 +324,8 @@ class Sandbox:
         with self._large_lock:
             self._closed = True
             large = self._large
-        for keeper in filter(None, (self._keeper, large)):
-            keeper.close()
+        for children in filter(None, (self._children, large)):
+            children.close()
 
     # --- Inside -------------------------------------------------------------
 
@@ -349,25 +349,25 @@ class Sandbox:
         if absent:
             _warn_once(f"programs have no module {', '.join(absent)}")
 
-    def _keeper_for(self, steps: Sequence[str]) -> Keeper:
+    def _children_for(self, steps: Sequence[str]) -> Children:
         """The one whose zygote has what the steps may import."""
         wanted = any(map(_LARGE.search, steps))
         if not wanted or self._owner != os.getpid():  # who is refused there
-            return self._keeper
+            return self._children
         with self._large_lock:
             if self._closed:
                 raise RuntimeError("the sandbox is closed; make a new one")
             if self._large is None:
                 self._large = self._start_large()
-            return self._large or self._keeper
+            return self._large or self._children
 
-    def _start_large(self) -> Keeper | None:
+    def _start_large(self) -> Children | None:
         """A zygote with the large packages; None where it does not start."""
         modules = (*self._settings["modules"], *LARGE_MODULES)
         memory = self._settings["memory"] + _LARGE_MEMORY
         wanted = {"modules": [*dict.fromkeys(modules)], "memory": memory}
         try:
-            large = Keeper(self._settings | wanted, self._workers)
+            large = Children(self._settings | wanted, self._workers)
         except RuntimeError as error:
             _warn_once(f"programs have no large packages: {error}")
             return None

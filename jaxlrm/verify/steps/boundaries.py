@@ -1,4 +1,4 @@
-"""Where a claim begins and ends, and how certain that is.
+"""Do words beside a claim belong to it, so that it says something else?
 
 `half of 3 + 4 = 7` and `4 / 3 = 1 and 1/3` say something else than what stands
 between the first number and the last.

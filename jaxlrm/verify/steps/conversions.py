@@ -1,4 +1,4 @@
-"""Units of the two sides of a claim that may differ by a factor."""
+"""Factors by which two sides of a claim may differ for their units."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from jaxlrm.verify.answers.exact import (
     proportional,
     substitute,
 )
-from jaxlrm.verify.answers.lines import Line, parse
+from jaxlrm.verify.answers.lines import GREEK, Line, parse
 from jaxlrm.verify.answers.scalars import Judge, renamed
 from jaxlrm.verify.answers.syntax import names, parse_answer
 from jaxlrm.verify.steps.claims import Claim, claims_of
@@ -77,10 +77,7 @@ def _is_unknown(piece: str) -> bool:
     )
 
 
-_GREEK = frozenset(
-    r"""\alpha \beta \gamma \delta \epsilon \theta \lambda \mu \nu \rho \sigma
-    \tau \phi \varphi \psi \omega""".split()
-)
+_GREEK = GREEK - {r"\pi"}
 
 
 @functools.lru_cache(maxsize=1024)

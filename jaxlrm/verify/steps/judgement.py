@@ -8,24 +8,22 @@ else is UNKNOWN: a new condition, a name, a case, prose.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxlrm.verify.inputs import check_text
-from jaxlrm.verify.steps import equations
+from jaxlrm.verify.steps import equations, facts
 from jaxlrm.verify.steps.claims import Claim, claims_of
 from jaxlrm.verify.steps.markup import ANNOTATION, LENGTH
 from jaxlrm.verify.steps.readings import (
     Finding,
     Sentence,
     compare,
-    holds_in_a_base,
-    holds_modulo,
 )
-from jaxlrm.verify.steps.sentence import is_tried, moduli, setting, uses_bases
+from jaxlrm.verify.steps.sentence import is_tried, setting
 from jaxlrm.verify.steps.sides import Side
 from jaxlrm.verify.steps.tokens import tokenize
-from jaxlrm.verify.steps.values import value_of
 from jaxlrm.verify.steps.words import CASES
 from jaxlrm.verify.verdict import Verdict
 
@@ -46,14 +44,21 @@ class Judgement(NamedTuple):
     doubt: bool = False
 
 
+@dataclasses.dataclass
 class _Notes:
-    """What the claims of a step have shown so far."""
+    """What the claims of a step have shown so far.
 
-    def __init__(self):
-        self.false = False
-        self.shown = False
-        self.doubt = False
-        self.blocked = False  # something may be wrong: no VALID
+    Attributes:
+        false: one is false.
+        shown: one is true, or follows from the chain.
+        doubt: one is in doubt.
+        blocked: something may be wrong, so that nothing makes it VALID.
+    """
+
+    false: bool = False
+    shown: bool = False
+    doubt: bool = False
+    blocked: bool = False
 
     def judgement(self) -> Judgement:
         if self.false:
@@ -144,58 +149,36 @@ def _judge_closed(
     texts: Sequence[str],
 ) -> None:
     """Judges each pair of sides without unknowns."""
-    last = len(claim.relations) - 1
-    for index, relation in enumerate(claim.relations):
-        left, right = claim.sides[index], claim.sides[index + 1]
-        if left is None or right is None:
-            continue
-        if equations.has_unknowns(left) or equations.has_unknowns(right):
-            continue
-        first = index == 0
-        certain = (not first or claim.left) and (index < last or claim.right)
-        if relation in ("=", "~"):
-            finding = compare(left, right, relation == "~", sentence)
-        elif relation == "==":
-            finding = _congruent(left, right, claim.modulus)
-        else:
-            finding = _ordered(left, right, relation)
-        if relation == "=" and claim.modulus and finding is not Finding.TRUE:
-            finding = _congruent(left, right, claim.modulus)
-        if finding is Finding.FALSE and _has_other_numbers(
-            left, right, claim, texts
-        ):
-            finding = Finding.DOUBTFUL
-        _note(notes, finding, left, right, first, certain, claimed, claim)
+    for pair in facts.pairs_of(claim):
+        finding = facts.find(pair, claim.modulus, sentence, texts)
+        _note(notes, finding, pair, claim, claimed)
 
 
 def _note(
     notes: _Notes,
     finding: Finding,
-    left: Side,
-    right: Side,
-    first: bool,
-    certain: bool,
-    claimed: bool,
+    pair: facts.Pair,
     claim: Claim,
+    claimed: bool,
 ) -> None:
+    """What a fact says about the step."""
+    left, right = pair.left, pair.right
+    congruent = "==" in claim.relations
     if finding is Finding.NOTHING:
         return
     if finding is Finding.TRUE:
-        says = (
-            "==" in claim.relations
-            or left.pieces != right.pieces
-            and not (_is_number(left) and _is_number(right))
-        )
-        if certain and claimed and says:
+        both_numbers = _is_number(left) and _is_number(right)
+        says = congruent or (left.pieces != right.pieces and not both_numbers)
+        if pair.certain and claimed and says:
             notes.shown = True
         return
-    if left.plain and right.plain and "==" not in claim.relations:
+    if left.plain and right.plain and not congruent:
         # 15 gallons = 60 pints: a conversion, a name, a candidate.
-        notes.blocked = notes.blocked or certain
+        notes.blocked = notes.blocked or pair.certain
         return
     notes.blocked = True
-    bare = first and left.plain and "==" not in claim.relations
-    if not claimed or not certain or bare:
+    bare = pair.first and left.plain and not congruent
+    if not claimed or not pair.certain or bare:
         return  # it may be a part of something else, a name, a candidate
     if finding is Finding.DOUBTFUL or (
         finding is Finding.FALSE and claim.loose
@@ -215,50 +198,6 @@ def _computes(side: Side) -> bool:
 
 
 _OPERATORS = frozenset("+-*/")
-
-
-def _has_other_numbers(
-    left: Side, right: Side, claim: Claim, texts: Sequence[str]
-) -> bool:
-    """Does a false claim hold in a base, or modulo a number, of the text?"""
-    pieces = left.pieces + right.pieces
-    if claim.modulus or r"\bmod" in pieces:
-        return False
-    if not any(piece.startswith("_{") for piece in pieces):
-        if uses_bases(*texts) and holds_in_a_base(left, right):
-            return True
-    return holds_modulo(left, right, moduli(*texts))
-
-
-def _congruent(left: Side, right: Side, modulus: str) -> Finding:
-    values = [value_of(text) for text in (left.text, right.text, modulus)]
-    if None in values or not all(value.exact for value in values):
-        return Finding.NOTHING
-    one, other, size = (value.number for value in values)
-    if size.denominator != 1 or size < 1:
-        return Finding.NOTHING
-    difference = one - other
-    if difference.denominator != 1:
-        return Finding.NOTHING
-    return Finding.TRUE if difference % size == 0 else Finding.FALSE
-
-
-_ORDERS = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "!=": lambda a, b: a != b,
-}
-
-
-def _ordered(left: Side, right: Side, relation: str) -> Finding:
-    """An inequality: often a condition that is tried, so never FALSE."""
-    one, other = value_of(left.text), value_of(right.text)
-    if one is None or other is None or not (one.exact and other.exact):
-        return Finding.NOTHING
-    holds = _ORDERS[relation](one.number, other.number)
-    return Finding.TRUE if holds else Finding.DOUBTFUL
 
 
 def _judge_annotation(notes: _Notes, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Commands of LaTeX: what each kind of them means in a step."""
+"""Tables of LaTeX commands: what each kind means in a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of a step without markdown, in plain signs, cut into formulas."""
+"""Takes markdown and rare signs off a step, and finds its formulas."""
 
 from __future__ import annotations
 

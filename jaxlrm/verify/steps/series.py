@@ -1,4 +1,4 @@
-"""Sums and products with dots, of an evident form."""
+"""The value of sums and products with dots: `1 + 2 + ... + 10`."""
 
 from __future__ import annotations
 

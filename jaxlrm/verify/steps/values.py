@@ -1,4 +1,4 @@
-"""Values of texts without unknowns."""
+"""The value of an expression without unknowns, given as text."""
 
 from __future__ import annotations
 

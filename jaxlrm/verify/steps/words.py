@@ -1,4 +1,4 @@
-"""Words of prose that say what the numbers beside them mean."""
+"""Tables of English words that say what the numbers beside them mean."""
 
 from __future__ import annotations
 

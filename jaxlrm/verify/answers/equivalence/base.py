@@ -1,7 +1,7 @@
-"""What the comparisons of kinds ask of the comparison of any two trees.
+"""The interface by which comparisons of containers compare their parts.
 
-`comparer` defines it, from comparisons of lists, tuples, relations and sets,
-which take their parts apart and ask again.
+`comparer` implements it with comparisons of lists, tuples, relations and sets,
+each of which takes its two trees apart and calls it for the parts.
 """
 
 from __future__ import annotations

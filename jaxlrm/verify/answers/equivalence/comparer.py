@@ -1,13 +1,13 @@
-"""One tree against another, by their kinds."""
+"""Compares two trees by their kinds."""
 
 from __future__ import annotations
 
 from jaxlrm.verify.answers.equivalence.base import BaseComparer
 from jaxlrm.verify.answers.equivalence.containers import compare_lists
-from jaxlrm.verify.answers.equivalence.families import compare_families
 from jaxlrm.verify.answers.equivalence.relations import compare_relations
 from jaxlrm.verify.answers.equivalence.sets import compare_regions
 from jaxlrm.verify.answers.equivalence.simplified import simplified
+from jaxlrm.verify.answers.equivalence.solution_families import compare_families
 from jaxlrm.verify.answers.equivalence.vectors import compare_tuples
 from jaxlrm.verify.answers.regions import is_written_as_region
 from jaxlrm.verify.answers.scalars import Judge

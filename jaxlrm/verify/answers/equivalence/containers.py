@@ -1,4 +1,4 @@
-"""Lists and sets, whose order is of no meaning."""
+"""Compares lists and sets, whose order has no meaning."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Equations, chains of them, and inequalities."""
+"""Compares equations, chains of them, and inequalities."""
 
 from __future__ import annotations
 
 from jaxlrm.verify.answers import numerical
 from jaxlrm.verify.answers.equivalence.assignments import assignment
 from jaxlrm.verify.answers.equivalence.base import BaseComparer
-from jaxlrm.verify.answers.equivalence.cleared import same_solutions
+from jaxlrm.verify.answers.equivalence.denominators import same_solutions
 from jaxlrm.verify.answers.equivalence.simplified import PLAIN
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.syntax import Tree, names, unknowns

@@ -1,4 +1,4 @@
-"""Sets of real numbers, piece by piece."""
+"""Compares sets of real numbers, piece by piece."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees in a simpler form of the same meaning, before they are compared."""
+"""Rewrites trees in a simpler form of the same meaning, to be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers as text: equal spellings, words, and how they may be read."""
+"""Compares answers as text: spellings, words, and how they may be read."""
 
 from __future__ import annotations
 

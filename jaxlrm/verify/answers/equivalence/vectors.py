@@ -1,4 +1,4 @@
-"""Tuples, intervals as they are written, matrices and vectors."""
+"""Compares tuples, intervals as they are written, matrices and vectors."""
 
 from __future__ import annotations
 

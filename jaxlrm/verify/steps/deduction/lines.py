@@ -1,4 +1,4 @@
-"""One line of mathematics after another, by their kinds."""
+"""Does a line of mathematics follow from the one before it?"""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from jaxlrm.verify.steps.deduction.equations import (
 from jaxlrm.verify.steps.deduction.roots import real_roots
 from jaxlrm.verify.steps.deduction.systems import compare_systems
 from jaxlrm.verify.steps.deduction.values import (
+    ORDERS,
     ZERO,
     difference,
     equation,
@@ -28,13 +29,6 @@ from jaxlrm.verify.steps.deduction.values import (
 )
 from jaxlrm.verify.verdict import Verdict, combine, decided
 
-_ORDERS = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "!=": lambda a, b: a != b,
-}
 _OPERATOR = re.compile(
     r"(?:\\frac ?\{ ?d ?\} ?\{ ?d ?([a-z]) ?\}|d ?/ ?d([a-z])(?![A-Za-z]))"
 )
@@ -188,9 +182,9 @@ def _fact(tree: Tree) -> Verdict:
             if verdict is Verdict.INVALID and not {one[0], other[0]} <= PLAIN:
                 verdict = Verdict.UNKNOWN
             verdicts.append(verdict)
-        elif operator in _ORDERS:
+        elif operator in ORDERS:
             numbers = rational(one), rational(other)
-            verdicts.append(decided(_ORDERS[operator](*numbers)))
+            verdicts.append(decided(ORDERS[operator](*numbers)))
         else:
             return Verdict.UNKNOWN
     return combine(verdicts)

@@ -1,6 +1,8 @@
-"""From trees to exact values, and the questions asked of trees."""
+"""Turns trees into exact values, and answers small questions about trees."""
 
 from __future__ import annotations
+
+import operator
 
 from jaxlrm.verify.answers.exact import (
     ONE,
@@ -16,6 +18,13 @@ from jaxlrm.verify.steps.deduction.equations import Equation
 from jaxlrm.verify.verdict import Verdict
 
 ZERO: Tree = ("n", 0, None)
+ORDERS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "!=": operator.ne,
+}
 
 
 def is_equation(tree: Tree) -> bool:

@@ -164,6 +164,16 @@ def test_unknown(before, after):
     assert follows(before, after) is Verdict.UNKNOWN
 
 
+def test_without_refuting_valid_is_the_same():
+    pairs = [*UNKNOWN]
+    for kinds in (VALID, INVALID):
+        pairs += [pair for kind in kinds.values() for pair in kind]
+    for before, after in pairs:
+        quick = compare_lines(before, after, refute=False)
+        whole = compare_lines(before, after)
+        assert (quick is Verdict.VALID) == (whole is Verdict.VALID)
+
+
 def test_a_chain_finds_the_line_of_its_sort():
     steps = ["factor it", r"\sqrt{4} = 2", r"x = \pm 2"]
     assert check_chain("x^2 = 4", steps) is Verdict.VALID

@@ -1,4 +1,4 @@
-r"""Solution families, `x = 3k, k \in \mathbb{Z}`, and sets made of them."""
+r"""Compares families of solutions: `x = 3k` with an integer `k`, and sets of them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from jaxlrm.verify.workers.start import end_interpreter
 ATTEMPTS = 3  # zygotes lost under one program, or in a row at their start
 
 
-class Keeper:
+class Children:
     """A zygote with the children that are ready; thread-safe.
 
     Attributes:

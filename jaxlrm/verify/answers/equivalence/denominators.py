@@ -1,4 +1,4 @@
-"""Equations that differ by a denominator: `x y = 6` and `y = 6/x`."""
+"""Compares equations that differ by a denominator: `x y = 6` and `y = 6/x`."""
 
 from __future__ import annotations
 
