@@ -39,9 +39,7 @@ MODES = {"trunk": 0, "stem": 1024}  # slots of a stem
 TRUNK, PROMPT, STEPS, BRANCHES, WIDTH = 16384, 512, 64, 64, 4
 DATA, MODEL = 4, 2
 PROBLEMS = 2 * DATA
-# Temporaries, as a share of the cache. Sampling with limits that are data keeps
-# logits of the whole vocabulary, whatever the depth: 64 MB here.
-LIMIT, DEEP_LIMIT = 0.25, 0.15
+LIMIT, DEEP_LIMIT = 0.08, 0.05  # temporaries, as a share of the cache
 # Of attention to a trunk by a model of the same heads: a topology, a mesh of
 # it, problems on each of its rows, branches that are read at a time and tokens
 # of each.
