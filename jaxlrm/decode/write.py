@@ -250,6 +250,9 @@ def _write(
     uniform = _uniform(keys, start, steps)
     positions = start + jnp.arange(steps)[:, None, None]
     angles = rotary_angles(config, positions[..., None])
+    # Masks as the kernel reads them: if cast inside the loop, it would carry
+    # the `bool` ones too, which a TPU pads to four times their size.
+    context = [x._replace(mask=x.mask.astype(jnp.int8)) for x in context]
     output = jnp.pad(output, ((0, 0), (0, 0), (0, steps - given)))
     longest = forced + jnp.minimum(limits.step_tokens, steps - given)
     longest = jnp.minimum(longest, limits.chain_tokens - before)
