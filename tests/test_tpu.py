@@ -119,6 +119,8 @@ def lower(
         [binding.Judge(None)],
         strategy,
         binding.Sizes(problems, PROMPT, TRUNK, stem),
+        # As the engine has it: devices that share branches count no tokens.
+        counted=problems % grid[0] == 0,
         dtype=jnp.bfloat16,
     )
 
