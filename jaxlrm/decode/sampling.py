@@ -6,7 +6,6 @@ temperature compiles nothing.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 
@@ -36,9 +35,9 @@ def sample(
     Args:
         logits: `[..., V] float32`.
         uniform: `[...] float32` in [0, 1); unused at temperature 0.
-        temperature: 0 takes the likeliest token, the first on a tie; logits
-            over it must be finite. A number or an array that broadcasts to
-            `[...]`, as the next three.
+        temperature: 0 takes the likeliest token, the first on a tie; the
+            inverse of another must be finite. A number or an array that
+            broadcasts to `[...]`, as the next three.
         top_k: keep this many likeliest tokens, and those as likely as the
             last of them; 0 keeps all.
         top_p: keep the likeliest tokens up to this total probability, at
@@ -64,18 +63,22 @@ def sample(
     def draw() -> jax.Array:
         positive = jnp.where(greedy, 1.0, temperature)
         least = threshold(logits, positive, top_k, top_p, min_p)
-        return _draw(_weigh(logits, positive[..., None], least), uniform)
+        peak = logits.max(-1, keepdims=True)
+        weights = _weigh(logits, peak, positive[..., None], least)
+        return _draw(weights, uniform)
 
     drawn = jax.lax.cond(greedy.all(), lambda: nothing, draw)
     return jnp.where(greedy, likeliest, drawn)
 
 
 def _weigh(
-    logits: jax.Array, temperature: jax.Array, least: jax.Array
+    logits: jax.Array,
+    peak: jax.Array,
+    temperature: jax.Array,
+    least: jax.Array,
 ) -> jax.Array:
-    """`[..., V]`, in proportion to probability; 0 of logits below `least`."""
-    peak = logits.max(-1, keepdims=True)
-    # No scaled logits: a loop would keep them beside `logits`.
+    """`[..., V]`, in proportion to probability; 0 for logits below `least`."""
+    # Scaled here, each time: else a loop would keep a copy of the logits.
     weights = jnp.exp((logits - peak) * (1 / temperature))
     return jnp.where(logits >= least, weights, 0.0)
 
@@ -144,57 +147,54 @@ def threshold(
 
     temperature, top_p, min_p = map(column, (temperature, top_p, min_p))
     top_k = column(top_k, jnp.int32)
-    everything = jnp.full((*rows, 1), -jnp.inf)
+    peak = logits.max(-1, keepdims=True)
+    everything = jnp.full_like(peak, -jnp.inf)
 
     def number(least: jax.Array) -> jax.Array:
         return (logits >= least).sum(-1, keepdims=True, dtype=jnp.int32)
 
     def weight(least: jax.Array) -> jax.Array:
-        return _weigh(logits, temperature, least).sum(-1, keepdims=True)
+        weights = _weigh(logits, peak, temperature, least)
+        return weights.sum(-1, keepdims=True)
 
     def kth() -> jax.Array:
         wanted = jnp.minimum(top_k, size)
-        found = _highest(logits, lambda least: number(least) >= wanted)
+        found = _highest(lambda least: number(least) >= wanted, peak)
         return jnp.where(top_k > 0, found, -jnp.inf)
 
     def nucleus() -> jax.Array:
         wanted = top_p * weight(least)
         found = _highest(
-            logits, lambda cut: weight(jnp.maximum(least, cut)) >= wanted
+            lambda cut: weight(jnp.maximum(least, cut)) >= wanted, peak
         )
         return jnp.where(top_p < 1, found, -jnp.inf)
 
     def share() -> jax.Array:
-        peak = logits.max(-1, keepdims=True)
         return peak + jnp.log(min_p) * temperature  # minus infinity at 0
 
     def where_asked(asked: jax.Array, find: Callable[[], jax.Array]):
         return jax.lax.cond(asked.any(), find, lambda: everything)
 
     least = where_asked(top_k > 0, kth)
-    return functools.reduce(
-        jnp.maximum,
-        (
-            least,
-            where_asked(top_p < 1, nucleus),
-            where_asked(min_p > 0, share),
-        ),
+    others = jnp.maximum(
+        where_asked(top_p < 1, nucleus), where_asked(min_p > 0, share)
     )
+    return jnp.maximum(least, others)
 
 
 def _highest(
-    logits: jax.Array, enough: Callable[[jax.Array], jax.Array]
+    enough: Callable[[jax.Array], jax.Array], peak: jax.Array
 ) -> jax.Array:
-    """The highest threshold of each row that keeps enough.
+    """The highest threshold of each row that is enough, at most `peak`.
 
-    Bisects the floats between minus infinity and the highest logit. Nothing as
-    wide as the vocabulary is sorted or stored, and where devices share it they
-    exchange sums alone.
+    Bisects all floats from minus infinity on, 32 sums over the vocabulary:
+    nothing as wide is sorted or stored, and devices that share it exchange
+    sums alone. On a CPU it takes less time than the 128 likeliest would.
 
     Args:
-        logits: `[..., V] float32`.
-        enough: of thresholds `[..., 1] float32`: `[..., 1] bool`, false above
-            some threshold; what keeps all, minus infinity, is enough.
+        enough: of thresholds `[..., 1] float32`: `[..., 1] bool`. If one is
+            enough, so are those below; minus infinity is.
+        peak: `[..., 1] float32`.
 
     Returns:
         `[..., 1] float32`.
@@ -206,12 +206,9 @@ def _highest(
         kept = enough(_reorder(middle).view(jnp.float32))
         return jnp.where(kept, middle, low), jnp.where(kept, high, middle - 1)
 
-    peak = logits.max(-1, keepdims=True)
-    bounds = [
-        _reorder(x.view(jnp.int32))
-        for x in (jnp.full_like(peak, -jnp.inf), peak)
-    ]
-    low, _ = jax.lax.fori_loop(0, 32, narrow, tuple(bounds))
+    ends = jnp.full_like(peak, -jnp.inf), peak
+    bounds = tuple(_reorder(x.view(jnp.int32)) for x in ends)
+    low, _ = jax.lax.fori_loop(0, 32, narrow, bounds)
     return _reorder(low).view(jnp.float32)
 
 
