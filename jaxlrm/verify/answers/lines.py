@@ -28,6 +28,7 @@ from jaxlrm.verify.answers.exact import (
     lowest,
     negate,
 )
+from jaxlrm.verify.inputs import NUMBER
 
 TOKENS = 1024
 DEPTH = 64  # nested brackets, signs and exponents
@@ -64,7 +65,7 @@ UNICODE = str.maketrans(
     }
 )
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|\*\*|\S")
+_TOKEN = re.compile(rf"\\[A-Za-z]+|\\.|{NUMBER}|\*\*|\S")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 # Short words that are not products of variables.
 _WORDS = frozenset(

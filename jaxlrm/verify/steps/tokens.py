@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from jaxlrm.verify.answers import units
 from jaxlrm.verify.answers.syntax.names import FUNCTIONS, GREEK, SHORT_WORDS
+from jaxlrm.verify.inputs import NUMBER
 from jaxlrm.verify.steps.latex import (
     ARROWS,
     DROPPED,
@@ -57,7 +58,7 @@ END = Token("stop", "", True, False)
 _TOKEN = re.compile(
     r"\\[A-Za-z]+|\\.|"
     r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
-    r"|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
+    rf"|{NUMBER}"
     r"|[A-Za-z]+(?:['-][A-Za-z]+)*|\*\*|//|<=|>=|!=|==|=>|->|\.\.\.+|[^\S\n]+|."
     r"|\n",
     re.DOTALL,
