@@ -162,6 +162,7 @@ class _Parser:
         self.algebra = Algebra()
 
     def line(self) -> Line:
+        """Reads all tokens."""
         sides = [self.expression(0)]
         while self.tokens[self.index] == "=":
             self.index += 1
@@ -172,6 +173,7 @@ class _Parser:
         return Line(tuple(sides), names, excluded)
 
     def refuse(self):
+        """Says that the next token does not fit."""
         token = self.tokens[self.index]
         raise NotParsed(
             f"unexpected {token[:80]!r} as token {self.index + 1}"
@@ -244,6 +246,7 @@ class _Parser:
         self.refuse()
 
     def group(self, closing: str) -> Value:
+        """Reads up to a closing bracket, and the bracket."""
         value = self.expression(0)
         if self.tokens[self.index] != closing:
             self.refuse()
@@ -259,6 +262,7 @@ class _Parser:
         return self.argument(), self.argument()
 
     def argument(self) -> Value:
+        """Reads an argument in braces, or one digit."""
         token = self.tokens[self.index]
         self.index += 1
         if token == "{":
