@@ -20,6 +20,8 @@ from jaxlrm.models import params, sharding
 from jaxlrm.search import search, strategies
 from tests import fakes
 
+pytestmark = pytest.mark.slow
+
 MESHES = [(8, 1), (4, 2), (2, 4)]
 BEAM = SearchConfig(
     strategy="beam",

@@ -30,6 +30,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = 4
 # What is claimed is claimed of models this deep. A copy of a few layers may
@@ -335,7 +337,6 @@ def test_temporaries_are_small_beside_the_cache(figures, mode):
     assert figures[mode]["ratio"] < LIMIT
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_temporaries_stay_small_in_a_deep_model(deep_figures, mode):
     report(mode, deep_figures[mode])

@@ -18,6 +18,7 @@ from jaxlrm.train import data, grade
 CONFIG = model_config(value_head=True)
 
 
+@pytest.mark.slow
 def test_grades_are_those_of_each_chain_read_alone():
     values = params.init(CONFIG, jax.random.key(0))
     values = values.replace(
