@@ -545,6 +545,7 @@ def stub(problems: int, actions: int) -> loop.Model:
             logp=jnp.zeros(leaf.shape, jnp.float32),
             ahead=jnp.zeros(leaf.shape, jnp.int32),
             forced=jnp.zeros(leaf.shape, jnp.int32),
+            reading=jnp.zeros(leaf.shape, jnp.int32),
         )
         return (places, child), twigs
 

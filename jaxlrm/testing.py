@@ -80,6 +80,7 @@ def model_config(**changes) -> ModelConfig:
     return ModelConfig(**{**shape, **changes})
 
 
+@functools.cache
 def learned(seed: int = 0, **changes) -> Learned:
     """A random model; its value head is random too, so that scores differ.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -109,8 +110,8 @@ def test_evaluate(engine, poisoned, verifiers, tmp_path):
         Example("a", KNOWN, "5", "arithmetic"),
         Example("b", UNKNOWN, "10/2"),
     ]
-    config = SearchConfig(
-        strategy="majority", branches=8, verifiers=verifiers, chain_tokens=32
+    config = dataclasses.replace(
+        CONFIG, strategy="majority", verifiers=verifiers
     )
     summary = run.evaluate(engine, examples, config, tmp_path)
     assert summary["correct"] == 2

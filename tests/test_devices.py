@@ -20,6 +20,8 @@ from jaxlrm.models import params, sharding
 from jaxlrm.search import loop, strategies
 from tests import fakes
 
+pytestmark = pytest.mark.slow
+
 MESHES = [(8, 1), (4, 2), (2, 4)]
 BEAM = SearchConfig(
     strategy="beam",
@@ -82,9 +84,14 @@ def test_a_mesh_writes_the_same_whole_chains():
         assert_same(one, other)
 
 
-@pytest.mark.parametrize("mesh", [(8, 1), (4, 1), (4, 2)])
-@pytest.mark.parametrize("strategy", ["beam", "weighted", "mcts"])
-def test_devices_share_the_branches_of_one_problem(mesh, strategy):
+@pytest.mark.parametrize(
+    ("strategy", "mesh"),
+    [
+        *(("beam", mesh) for mesh in ((8, 1), (4, 1), (4, 2))),
+        *((strategy, (8, 1)) for strategy in ("weighted", "mcts")),
+    ],
+)
+def test_devices_share_the_branches_of_one_problem(strategy, mesh):
     """But with a shared model, where slots without a problem are idle."""
     config = SearchConfig(
         strategy=strategy,

@@ -74,6 +74,7 @@ def test_the_document_has_what_it_announces():
     assert all(kind == "text" for _, (kind, _) in PROGRAMS)
 
 
+@pytest.mark.slow
 def test_programs_print_what_the_document_says(folder):
     mark = "=== next"
     program = f"\nprint({mark!r})\n".join(code for code, _ in PROGRAMS)
@@ -83,6 +84,7 @@ def test_programs_print_what_the_document_says(folder):
     assert printed.split(f"{mark}\n") == expected
 
 
+@pytest.mark.slow
 def test_commands_run(folder):
     for command in COMMANDS:
         command = command.replace("python ", f"{sys.executable} ", 1)
@@ -119,6 +121,7 @@ PROBLEM = "Is 3 + 5 + 8 even or odd?"
 CHAIN = {"?": ["8 + 8\n"], "8 + 8\n": ["16\n"], "even": [END], "odd": [END]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["stepped", "fused"])
 def test_a_registered_family_is_solved(parity, execution):
     """Its rule holds in the workers, and its answers are voted on."""

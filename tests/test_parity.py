@@ -24,6 +24,8 @@ from jaxlrm.models.transformer import forward, unembed
 from jaxlrm.text import Text
 from tests.text import test_prompts as styles
 
+pytestmark = pytest.mark.slow
+
 SUPPORTED = ("llama", "qwen2", "qwen3")
 NEW = 64  # tokens of each continuation
 PROBLEMS = [

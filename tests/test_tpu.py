@@ -30,6 +30,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[1]
 LAYERS = 4
 # What is claimed is claimed of models this deep. A copy of a few layers may
@@ -39,9 +41,7 @@ MODES = {"trunk": 0, "stem": 1024}  # slots of a stem
 TRUNK, PROMPT, STEPS, BRANCHES, WIDTH = 16384, 512, 64, 64, 4
 DATA, MODEL = 4, 2
 PROBLEMS = 2 * DATA
-# Temporaries, as a share of the cache. Sampling with limits that are data keeps
-# logits of the whole vocabulary, whatever the depth: 64 MB here.
-LIMIT, DEEP_LIMIT = 0.25, 0.15
+LIMIT, DEEP_LIMIT = 0.08, 0.05  # temporaries, as a share of the cache
 # Of attention to a trunk by a model of the same heads: a topology, a mesh of
 # it, problems on each of its rows, branches that are read at a time and tokens
 # of each.
@@ -121,6 +121,8 @@ def lower(
         (binding.Judge(None),),
         strategy,
         binding.Sizes(problems, BRANCHES, PROMPT, TRUNK, stem, STEPS),
+        # As the engine has it: devices that share branches count no tokens.
+        counted=problems % grid[0] == 0,
         dtype=jnp.bfloat16,
     ).model()
 
@@ -334,7 +336,6 @@ def test_temporaries_are_small_beside_the_cache(figures, mode):
     assert figures[mode]["ratio"] < LIMIT
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_temporaries_stay_small_in_a_deep_model(deep_figures, mode):
     report(mode, deep_figures[mode])

@@ -216,6 +216,9 @@ def _write(
     positions = rows.position + jnp.arange(size)[:, None, None]
     angles = rotary_angles(config, positions[..., None])
     slot = jnp.arange(size)
+    # Masks as the kernel reads them: if cast inside the loop, it would carry
+    # the `bool` ones too, which a TPU pads to four times their size.
+    context = [x._replace(mask=x.mask.astype(jnp.int8)) for x in context]
 
     def choose(index, written: Written):
         """The next token `[G, R]`, its log-probability, whether it is free."""

@@ -34,8 +34,8 @@ class Part(NamedTuple):
     Attributes:
         keys: `[G, groups, K, D, T]`, rotated and transposed.
         values: `[G, groups, K, T, D]`.
-        mask: bool, broadcastable to `[G, B, S, T]`; a token must see at least
-            one slot of at least one part.
+        mask: bool or int8, broadcastable to `[G, B, S, T]`; a token must see at
+            least one slot of at least one part.
     """
 
     keys: jax.Array
@@ -119,7 +119,7 @@ class Context(NamedTuple):
 
     Attributes:
         segment: the keys and values.
-        mask: bool, broadcastable to `[G, B, S, slots]`.
+        mask: bool, or int8 of 0 and 1, broadcastable to `[G, B, S, slots]`.
     """
 
     segment: Segment

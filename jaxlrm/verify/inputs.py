@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"  # without a sign
 _SPLIT = re.compile(r"[0-9.]\s+[0-9.]")
 _OPERATOR = re.compile(r"(?<=[0-9A-Za-z)}])(?:\*\*|[-+*/^])")
 _REMEDIES = {

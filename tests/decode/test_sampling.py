@@ -13,6 +13,7 @@ from jaxlrm.decode import sampling
 from jaxlrm.models import sharding
 
 sample = jax.jit(sampling.sample)
+threshold = jax.jit(sampling.threshold)
 # One group, two levels with groups of one and of many, an odd size.
 SIZES = [1, 7, 16, 96, 130]
 
@@ -78,8 +79,8 @@ def test_top_k(k):
 
 def test_top_k_keeps_what_is_as_likely_as_the_last():
     logits = jnp.array([2.0, 1.0, 1.0, 0.0])
-    found = sampling.restrict(logits, 2, 1.0)
-    assert np.isfinite(found).tolist() == [True, True, True, False]
+    found = logits >= sampling.threshold(logits, 1.0, 2, 1.0)
+    assert found.tolist() == [True, True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,61 @@ def test_top_p_counts_within_top_k():
     logits = jnp.asarray(np.log([0.4, 0.2, 0.1, 0.16, 0.14]), jnp.float32)
     found = frequencies(logits, 2000, 1.0, 3, 0.52)
     assert found.nonzero()[0].tolist() == [0]
+
+
+def least_by_sorting(logits, temperature, top_k, top_p):
+    """What `sampling.threshold` should find in one row, and its rivals.
+
+    Returns:
+        The lowest and the highest logit that may be the last one kept: sums
+        that are as near `top_p` as this may be rounded either way.
+    """
+    ordered = np.sort(logits)[::-1]
+    if 0 < top_k < len(logits):
+        ordered = ordered[ordered >= ordered[top_k - 1]]
+    if top_p == 1:
+        return ordered[-1], ordered[-1]
+    weights = np.exp((ordered - ordered[0]).astype(float) / temperature)
+    reached = weights.cumsum() / weights.sum()
+    first, last = (
+        int((reached < top_p + error).sum()) for error in (-1e-5, 1e-5)
+    )
+    end = len(ordered) - 1
+    return ordered[min(last, end)], ordered[min(first, end)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.sampled_from([1, 7, 130, 300]),
+    scale=st.sampled_from([1e-30, 0.1, 3.0, 1e4]),
+    shift=st.sampled_from([-200.0, 0.0, 200.0]),
+    tied=st.booleans(),
+    temperature=st.sampled_from([0.1, 1.0, 3.0]),
+)
+def test_limits_keep_what_sorting_would(
+    seed, size, scale, shift, tied, temperature
+):
+    rng = np.random.default_rng(seed)
+    rows = 16
+    logits = rng.normal(size=(rows, size))
+    if tied:
+        logits = logits.round()
+    logits = (logits * scale + shift).astype(np.float32)
+    logits[rng.random(logits.shape) < 0.2] = -np.inf
+    logits[:, rng.integers(size)] = np.float32(shift)  # not all impossible
+    top_k = rng.choice([0, 1, 2, size - 1, size, size + 1, 10**6], rows)
+    top_p = rng.choice([1e-30, 0.01, 0.5, 0.9, 0.999, 1.0], rows)
+    found = np.asarray(
+        threshold(logits, temperature, top_k, top_p.astype(np.float32))
+    )[:, 0]
+    for row in range(rows):
+        lowest, highest = least_by_sorting(
+            logits[row], temperature, top_k[row], top_p[row]
+        )
+        kept = logits[row] >= found[row]
+        assert kept[logits[row] >= highest].all()
+        assert not kept[logits[row] < lowest].any()
 
 
 @settings(max_examples=30)

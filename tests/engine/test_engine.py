@@ -121,6 +121,7 @@ def assert_same_tree(one, other, *, scores: float = 1e-5) -> None:
 # --- The same however it is asked -------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [BEAM, MAJORITY], ids=lambda c: c.strategy)
 def test_a_problem_alone_has_the_tree_it_has_in_a_batch(
     engine, together, config
@@ -130,6 +131,7 @@ def test_a_problem_alone_has_the_tree_it_has_in_a_batch(
         assert_same_tree(one, expected)
 
 
+@pytest.mark.slow
 def test_slots_order_and_memory_do_not_matter(together, monkeypatch):
     """Two slots, whose rounds mix, and no paths gathered for the leaves."""
     monkeypatch.setattr(binding, "prefers_stem", lambda *_, **__: False)
@@ -140,6 +142,7 @@ def test_slots_order_and_memory_do_not_matter(together, monkeypatch):
         assert_same_tree(one, together["beam"][number])
 
 
+@pytest.mark.slow
 def test_a_longer_problem_beside_does_not_matter(engine, together):
     """It makes the prompts of all slots longer."""
     longer = "What is " + " + ".join(["1"] * 60) + "?"
@@ -147,12 +150,14 @@ def test_a_longer_problem_beside_does_not_matter(engine, together):
     assert_same_tree(found[0], together["majority"][0])
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_again(engine, together):
     again = engine.solve(PROBLEMS, BEAM)
     for one, other in zip(again, together["beam"], strict=True):
         assert_same_tree(one, other, scores=0)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_trees(engine, together):
     others = engine.solve(PROBLEMS, BEAM, seed=1)
     same = [
@@ -162,6 +167,7 @@ def test_another_seed_gives_other_trees(engine, together):
     assert not all(same)
 
 
+@pytest.mark.slow
 def test_a_beam_of_one_writes_what_greedy_decoding_writes(tiny):
     """Through commits, gathers and a trunk that grows, token by token."""
     problem = "Solve 2*x = 10 for x."
@@ -192,6 +198,7 @@ def test_a_beam_of_one_writes_what_greedy_decoding_writes(tiny):
     assert beam.cache["peak_slots"] > 128  # so many it began with
 
 
+@pytest.mark.slow
 def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
     engine, together
 ):
@@ -207,6 +214,7 @@ def test_a_reward_model_apart_scores_like_a_head_on_the_generator(
         assert_same_tree(one, expected, scores=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("apart", "step_tokens"), [(False, 32), (False, 6), (True, 32), (True, 6)]
 )
@@ -250,6 +258,7 @@ def test_a_score_of_likelihood(tmp_path, apart, step_tokens):
     np.testing.assert_allclose([s for s, _ in scores], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy", ["dvts", "rebase", "mcts", "uct", "sequential"]
 )
@@ -266,6 +275,7 @@ def test_every_stepwise_strategy_searches(engine, strategy):
         assert solution.tree["rounds"] <= 12
 
 
+@pytest.mark.slow
 def test_a_budget_of_tokens_is_kept(engine):
     budget = 150
     free = engine.solve(PROBLEMS[:3], BEAM)
@@ -279,6 +289,7 @@ def test_a_budget_of_tokens_is_kept(engine):
 # --- What a solve reports ---------------------------------------------------
 
 
+@pytest.mark.slow
 def test_solutions_hang_together(together):
     for solution in together["beam"]:
         for number, thought in enumerate(solution.thoughts):
@@ -299,6 +310,7 @@ def test_solutions_hang_together(together):
         assert 0 < solution.cache["bytes"] < solution.cache["dense"]
 
 
+@pytest.mark.slow
 def test_symbolic_verdicts_veto(engine):
     found = engine.solve(PROBLEMS, BEAM, verifiers="both")
     thoughts = [t for solution in found for t in solution.thoughts]
@@ -353,6 +365,7 @@ def test_bad_problems_beside_good_ones(tiny):
         json.dumps(solution.to_json())
 
 
+@pytest.mark.slow
 def test_a_problem_of_unknown_characters():
     text = letters({"<eos>": 0, "a": 1, "\n": 2})
     with jaxlrm.Engine(testing.learned(), text) as made:
@@ -390,6 +403,7 @@ def test_a_problem_is_a_text(tiny, problem):
         tiny.solve(["What is 1 + 2?", problem], TINY)
 
 
+@pytest.mark.slow
 def test_a_likelihood_scores_whole_chains_step_by_step():
     """It was fitted to steps: that of a chain is not one of them."""
     likely = dataclasses.replace(testing.learned(), likelihood=0.5)
@@ -407,6 +421,7 @@ def test_a_likelihood_scores_whole_chains_step_by_step():
 BEGUN = ("2*x = 13 - 3", "2*x = 10")
 
 
+@pytest.mark.slow
 def test_chains_go_on_from_steps_that_are_there(engine):
     """The model reads them, and the maths engine judges what follows them."""
     problem = "Solve 2*x + 3 = 13 for x."
@@ -433,6 +448,7 @@ def test_chains_go_on_from_steps_that_are_there(engine):
     assert "x = 5" not in {t.text for t in afresh.thoughts}
 
 
+@pytest.mark.slow
 def test_an_answer_is_judged_with_the_steps_that_were_there(engine):
     """What follows from a wrong beginning is no proof."""
     (found,) = engine.solve(
@@ -467,6 +483,7 @@ def test_learned_scores_need_a_head(verifiers):
         headless.solve(["What is 1 + 2?"], verifiers=verifiers)
 
 
+@pytest.mark.slow
 def test_auto_takes_the_scores_that_there_are():
     assert SearchConfig().verifiers == "auto"
     config = dataclasses.replace(STEPWISE, rounds=2, verifiers="auto")
@@ -533,6 +550,7 @@ def test_only_ids_of_tokens_are_written():
     assert np.flatnonzero(found.ends_answer).tolist() == [7]
 
 
+@pytest.mark.slow
 def test_close_may_be_repeated():
     engine = testing.engine()
     engine.close()
@@ -547,6 +565,7 @@ def test_close_may_be_repeated():
 # --- Several verifiers ------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_several_rewards_are_weighed():
     """The score is the sigmoid of the weighted mean of their logits."""
     config = dataclasses.replace(TINY, branches=8)
@@ -576,6 +595,7 @@ def test_several_rewards_are_weighed():
     assert np.ptp(alone, axis=0).max() > 0.05
 
 
+@pytest.mark.slow
 def test_the_caches_of_all_models_count():
     def cache(*rewards):
         with jaxlrm.Engine(
@@ -649,6 +669,7 @@ def test_a_checker_may_have_more_arguments_or_no_signature():
         bigrams.engine({}, checkers=[checker]).close()
 
 
+@pytest.mark.slow
 def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch):
     (tmp_path / "sevens.py").write_text(
         "from jaxlrm.verify.verdict import Verdict\n\n\n"
@@ -675,6 +696,7 @@ def test_a_checker_of_a_user_vetoes(tmp_path, monkeypatch):
     assert [vote.answer for vote in found.votes] == ["2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["stepped", "fused"])
 def test_a_checker_of_a_user_that_fails(tmp_path, monkeypatch, execution):
     (tmp_path / "broken.py").write_text(
@@ -707,6 +729,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "execution"),
     [("beam", "stepped"), ("sequential", "fused"), ("majority", "stepped")],
@@ -761,6 +784,7 @@ def test_programs_are_run_and_their_output_is_read(
     )
 
 
+@pytest.mark.slow
 def test_programs_are_run_where_a_problem_asks_for_them():
     with bigrams.engine(PROGRAMS) as writer:
         writer._text.tasks = ("linear", "programs")
@@ -786,6 +810,7 @@ def test_programs_are_run_where_a_problem_asks_for_them():
 TALK = {"?": ["x = 1"], "x = 1": [END], "!": ["so\n"], "so\n": ["so\n"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("execution", ["stepped", "fused"])
 @pytest.mark.parametrize("strategy", ["majority", "beam", "sequential"])
 def test_a_search_short_of_tokens_narrows(tiny, strategy, execution):
@@ -806,6 +831,7 @@ def test_a_search_short_of_tokens_narrows(tiny, strategy, execution):
         assert max(chain.values()) > 1.4 * 160 / config.branches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["beam", "mcts"])
 def test_a_full_cache_goes_on_and_says_so(tiny, strategy):
     config = dataclasses.replace(
@@ -829,6 +855,7 @@ def test_a_full_cache_goes_on_and_says_so(tiny, strategy):
         assert_same_tree(solution, other)
 
 
+@pytest.mark.slow
 def test_time_ends_a_search(tiny):
     problem = ["What is 1 + 2?"]
     (free,) = tiny.solve(problem, STEPWISE, seconds=1e6)
@@ -836,6 +863,7 @@ def test_time_ends_a_search(tiny):
     assert ended.tree["rounds"] == 1 < free.tree["rounds"]
 
 
+@pytest.mark.slow
 def test_the_time_of_a_problem_is_not_that_of_the_next(tiny):
     problems = ["What is 1 + 2?", "Is it?", "Solve 2*x = 10 for x."]
     alone = dataclasses.replace(STEPWISE, batch=1)
@@ -843,6 +871,7 @@ def test_the_time_of_a_problem_is_not_that_of_the_next(tiny):
         assert solution.tree["rounds"] == 1 and solution.thoughts
 
 
+@pytest.mark.slow
 def test_confidence_ends_a_search():
     """Half of the branches answer at once, the others would talk on."""
     follow = {**TALK, "?": ["x = 1", "so\n"]}
@@ -855,6 +884,7 @@ def test_confidence_ends_a_search():
             assert found.confidence == pytest.approx(0.881, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_decided_vote_ends_a_search():
     """Most of the branches answer at once; the others cannot outvote them."""
     follow = {**TALK, "?": ["x = 1", "x = 2", "so\n"], "x = 2": [END]}
@@ -889,6 +919,7 @@ def spread_out():
         yield loaded
 
 
+@pytest.mark.slow
 def test_fused_on_eight_devices_is_stepped_on_one(tiny, spread_out):
     config = dataclasses.replace(STEPWISE, rounds=3, verifiers="both")
     expected = tiny.solve(EIGHT, config)
@@ -897,6 +928,7 @@ def test_fused_on_eight_devices_is_stepped_on_one(tiny, spread_out):
         assert_same_tree(one, other)
 
 
+@pytest.mark.slow
 def test_a_fused_tree_search_has_room_for_what_it_keeps(tiny):
     """Its cache cannot grow: more than a chain of each leaf of a round."""
     config = dataclasses.replace(
@@ -915,6 +947,7 @@ def test_a_fused_tree_search_has_room_for_what_it_keeps(tiny):
     assert expected[0].cache["peak_slots"] > 2 * config.chain_tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 8])
 def test_a_host_that_fails_ends_a_fused_search(tiny, spread_out, devices):
     loaded = tiny if devices == 1 else spread_out

@@ -150,6 +150,7 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert Text.load(tmp_path).vocab_size == testing.text().vocab_size
 
 
+@pytest.mark.slow
 def test_the_shipped_judge_tells_right_steps_from_wrong_ones(tmp_path):
     """By what it learned: no symbolic engine is asked for a score."""
     folder = loading.find("mini-prm")
@@ -170,6 +171,7 @@ def test_the_shipped_judge_tells_right_steps_from_wrong_ones(tmp_path):
     assert calibrate.auroc(scores, found.labels) > 0.9
 
 
+@pytest.mark.slow
 def test_the_shipped_judge_fits_its_generator():
     with jaxlrm.load("mini-xs", reward="mini-prm") as engine:
         (found,) = engine.solve(

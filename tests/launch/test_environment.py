@@ -81,6 +81,18 @@ def test_as_utf8_leaves_others_alone(text):
     assert environment.as_utf8(text) == text
 
 
+SOLVE = (
+    f"launch.solve --model={fakes.SMALL} --format=json --branches=4 "
+    "--strategy=majority --problem='Solve 2*x = 10 for x.'"
+)
+
+
+@pytest.fixture(scope="module")
+def solved():
+    return shell(SOLVE)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "switches",
     [
@@ -93,20 +105,16 @@ def test_as_utf8_leaves_others_alone(text):
     ],
     ids=["64-bit", "strict"],
 )
-def test_switches_of_jax_change_nothing(switches):
-    arguments = (
-        f"launch.solve --model={fakes.SMALL} --format=json --branches=4 "
-        "--strategy=majority --problem='Solve 2*x = 10 for x.'"
-    )
-    plain, strict = shell(arguments), shell(arguments, **switches)
-    assert plain.returncode == strict.returncode
-    notices = strict.stderr.decode().splitlines()
+def test_switches_of_jax_change_nothing(solved, switches):
+    found = shell(SOLVE, **switches)
+    assert found.returncode == solved.returncode
+    notices = found.stderr.decode().splitlines()
     assert notices[: len(switches)] == [
         f"{name}={value} is ignored: this program runs with JAX's default"
         for name, value in switches.items()
     ]
-    answers = [json.loads(r.stdout)["votes"] for r in (plain, strict)]
-    assert answers[0] == answers[1]
+    votes = [json.loads(r.stdout)["votes"] for r in (solved, found)]
+    assert votes[0] == votes[1]
 
 
 def test_switches_at_their_defaults_are_not_mentioned(monkeypatch, capsys):

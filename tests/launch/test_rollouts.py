@@ -51,6 +51,7 @@ def test_bad_flags_get_one_message(tmp_path, arguments, message):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_problems_are_those_of_the_model(tmp_path):
     path = tmp_path / "chains.jsonl"
     result = run(
@@ -63,6 +64,7 @@ def test_problems_are_those_of_the_model(tmp_path):
     assert found == {"linear", "arithmetic"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_exits_with_130_and_keeps_what_was_written(tmp_path):
     path = tmp_path / "chains.jsonl"
     process = subprocess.Popen(

@@ -12,6 +12,8 @@ from jaxlrm.train import next_step
 from jaxlrm.verify import Verdict
 from jaxlrm.verify.steps import check_answer, check_chain
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = ("linear", "arithmetic", "gcd")
 
 

@@ -165,6 +165,7 @@ def test_a_line_that_a_kill_cut_is_not_gone_on_with(tmp_path, before, kept):
     assert path.read_text() == kept + "{}\n"
 
 
+@pytest.mark.slow
 def test_a_search_by_scores_gives_wrong_steps_beside_right_ones(tmp_path):
     path = tmp_path / "tree.jsonl"
     with loading.load("mini-linear") as engine:

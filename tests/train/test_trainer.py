@@ -140,10 +140,12 @@ def metrics(folder) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_with_the_same_parameters(whole, disturbed):
     assert weights(disturbed) == weights(whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_with_the_same_state(whole, disturbed):
     mesh = sharding.make_mesh(2, 2)
     with jax.set_mesh(mesh):
@@ -156,6 +158,7 @@ def test_a_run_that_was_killed_ends_with_the_same_state(whole, disturbed):
     assert int(first.step) == 24
 
 
+@pytest.mark.slow
 def test_every_step_has_one_line_of_metrics(whole, disturbed):
     names = ("step", "loss", "accuracy", "tokens", "gradient_norm")
     first, second = (
@@ -166,6 +169,7 @@ def test_every_step_has_one_line_of_metrics(whole, disturbed):
     assert [step for step, *_ in first] == list(range(1, 25))
 
 
+@pytest.mark.slow
 def test_what_a_run_leaves_behind(whole, config_file):
     assert sorted(path.name for path in whole.iterdir()) == [
         *("checkpoints", "config.json", "metrics.jsonl", "model", "text"),
@@ -176,6 +180,7 @@ def test_what_a_run_leaves_behind(whole, config_file):
     assert trainer.Text.load(whole / "model").tasks == ("arithmetic",)
 
 
+@pytest.mark.slow
 def test_another_config_in_the_same_folder_is_refused(whole, config_file):
     before = weights(whole)
     process = start(config_file, whole, "--config.steps=30")
@@ -216,6 +221,7 @@ def steps_of(config: TrainConfig, count: int):
     return found, state
 
 
+@pytest.mark.slow
 def test_a_mesh_trains_as_one_device():
     single = dataclasses.replace(CONFIG, data=1, model_parallel=1)
     one, state_of_one = steps_of(single, 4)
@@ -240,6 +246,7 @@ def test_a_mesh_trains_as_one_device():
     )
 
 
+@pytest.mark.slow
 def test_products_in_bfloat16_of_parameters_in_float32():
     single = dataclasses.replace(CONFIG, data=1, model_parallel=1)
     exact, _ = steps_of(single, 4)
@@ -283,6 +290,7 @@ def test_moments_lie_where_their_parameters_do():
         assert not leaf.sharding.is_fully_replicated, leaf.shape
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_a_finished_run_stays_finished(tmp_path, capsys):
     config = dataclasses.replace(
         CONFIG,
@@ -312,6 +320,7 @@ def saved(folder, **changes):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", ["tokenizer.json", "model.safetensors"])
 def test_a_start_that_failed_is_corrected(tmp_path, mistake):
     """What it left would be another run's, or keep the wrong tokenizer."""

@@ -28,6 +28,7 @@ def soak():
         yield module
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
 def test_bombs_and_kills_lose_nothing():
     # A process of its own: it kills all children that it has.
@@ -35,7 +36,7 @@ def test_bombs_and_kills_lose_nothing():
         [
             sys.executable,
             str(PROGRAM),
-            "--checks=700",
+            "--checks=300",
             "--deadline=0.1",
             "--kill_every=0.1",
             "--kill_zygote=0.12",

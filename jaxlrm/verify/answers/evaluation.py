@@ -94,6 +94,7 @@ class Evaluation:
         raise NotParsed(f"no expression: {kind}")
 
     def variable(self, name: str):
+        """The ball of a variable or constant."""
         known = self.values.get(name)
         if known is not None:
             return known
@@ -104,6 +105,7 @@ class Evaluation:
         raise NotParsed(f"no value: {name}")
 
     def power(self, base_tree: Tree, exponent_tree: Tree):
+        """The ball of a power; exact exponents are written as fractions."""
         exponent = _fraction(exponent_tree)
         base = self.value(base_tree)
         if exponent is None:
@@ -125,6 +127,7 @@ class Evaluation:
         return base**numerator
 
     def function(self, name: str, arguments: tuple[Tree, ...]):
+        """The ball of a function of its arguments."""
         if name in ("sum", "prod"):
             return self.total(name, arguments)
         values = [self.value(argument) for argument in arguments]
@@ -147,6 +150,7 @@ class Evaluation:
         raise NotParsed(f"no value: {name}")
 
     def total(self, name: str, arguments: tuple[Tree, ...]):
+        """A sum or product over whole numbers, written out."""
         variable, lower, upper, body = arguments
         bounds = [_fraction(bound) for bound in (lower, upper)]
         if any(bound is None or bound[1] != 1 for bound in bounds):

@@ -141,6 +141,7 @@ class Algebra:
         self.cancelled: list[Polynomial] = []
 
     def add(self, one: Value, other: Value) -> Value:
+        """The sum of two values."""
         if type(one) is int and type(other) is int:
             return one + other
         if not isinstance(one, Ratio) and not isinstance(other, Ratio):
@@ -157,6 +158,7 @@ class Algebra:
         )
 
     def multiply(self, one: Value, other: Value) -> Value:
+        """The product of two values."""
         if not isinstance(one, Ratio) and not isinstance(other, Ratio):
             if type(one) is int and abs(one) < _SMALL:
                 if type(other) is int and abs(other) < _SMALL:
@@ -169,6 +171,7 @@ class Algebra:
         )
 
     def divide(self, one: Value, other: Value) -> Value:
+        """The quotient of two values."""
         if not isinstance(other, Ratio):
             if type(one) is int and type(other) is int and other:
                 quotient, rest = divmod(one, other)
@@ -182,6 +185,7 @@ class Algebra:
         )
 
     def power(self, base: Value, exponent: Value) -> Value:
+        """A value with an integer exponent."""
         if isinstance(exponent, Ratio) or exponent.denominator != 1:
             raise NotParsed("only integer exponents are read")
         exponent = int(exponent)
@@ -221,6 +225,7 @@ class Algebra:
             self.cancelled.append(bottom)
 
     def sum(self, one: Polynomial, other: Polynomial) -> Polynomial:
+        """The sum of two polynomials."""
         result = dict(one)
         for monomial, number in other.items():
             total = result.get(monomial, 0) + number
@@ -232,6 +237,7 @@ class Algebra:
         return _bounded(result)
 
     def product(self, one: Polynomial, other: Polynomial) -> Polynomial:
+        """The product of two polynomials."""
         if one is ONE:
             return other
         if other is ONE:
@@ -247,6 +253,7 @@ class Algebra:
     def substitute(
         self, polynomial: Polynomial, name: str, number: Number
     ) -> Polynomial:
+        """A polynomial with a number in place of a variable."""
         result: Polynomial = {}
         for monomial, coefficient in polynomial.items():
             exponent = dict(monomial).get(name, 0)
@@ -258,6 +265,7 @@ class Algebra:
         return {m: n for m, n in result.items() if n}
 
     def charge(self, work: int) -> None:
+        """Takes work off the budget."""
         self.work -= work
         if self.work < 0:
             raise NotParsed(f"more than {WORK} products of coefficients")

@@ -28,6 +28,7 @@ from jaxlrm.verify.answers.exact import (
     lowest,
     negate,
 )
+from jaxlrm.verify.inputs import NUMBER
 
 TOKENS = 1024
 DEPTH = 64  # nested brackets, signs and exponents
@@ -64,7 +65,7 @@ UNICODE = str.maketrans(
     }
 )
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
-_TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\.[0-9]+|\*\*|\S")
+_TOKEN = re.compile(rf"\\[A-Za-z]+|\\.|{NUMBER}|\*\*|\S")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 # Short words that are not products of variables.
 _WORDS = frozenset(
@@ -161,6 +162,7 @@ class _Parser:
         self.algebra = Algebra()
 
     def line(self) -> Line:
+        """Reads all tokens."""
         sides = [self.expression(0)]
         while self.tokens[self.index] == "=":
             self.index += 1
@@ -171,6 +173,7 @@ class _Parser:
         return Line(tuple(sides), names, excluded)
 
     def refuse(self):
+        """Says that the next token does not fit."""
         token = self.tokens[self.index]
         raise NotParsed(
             f"unexpected {token[:80]!r} as token {self.index + 1}"
@@ -243,6 +246,7 @@ class _Parser:
         self.refuse()
 
     def group(self, closing: str) -> Value:
+        """Reads up to a closing bracket, and the bracket."""
         value = self.expression(0)
         if self.tokens[self.index] != closing:
             self.refuse()
@@ -258,6 +262,7 @@ class _Parser:
         return self.argument(), self.argument()
 
     def argument(self) -> Value:
+        """Reads an argument in braces, or one digit."""
         token = self.tokens[self.index]
         self.index += 1
         if token == "{":

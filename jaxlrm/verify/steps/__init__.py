@@ -6,6 +6,14 @@ alone (`judgement`): only a false fact is INVALID.
 
 No function here solves a problem: a step is compared with what stands before
 it, a final answer is substituted.
+
+    markup, tokens, latex, words    the text of a step as tokens
+    sides, claims, boundaries       what it claims, and where a claim ends
+    sentence                        what the words around a claim say
+    values, readings, facts         is a claim without unknowns true?
+    equations, deduction            does one with unknowns follow?
+    judgement                       all of these: `judge_step`
+    relations, chains               lines of problems that a family recognises
 """
 
 from jaxlrm.verify.steps.chains import (

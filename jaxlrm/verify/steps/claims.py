@@ -61,6 +61,7 @@ class _Scanner:
         self.size = len(tokens)
 
     def claims(self) -> list[Claim]:
+        """All claims, in order."""
         found = []
         index = 0
         while index < self.size:
@@ -74,6 +75,7 @@ class _Scanner:
         return found
 
     def claim(self, start: int) -> Claim | None:
+        """The claim that begins here, if any."""
         index = start
         sides: list[Side | None] = []
         relations: list[str] = []
@@ -133,6 +135,7 @@ class _Scanner:
         return "", False, index
 
     def modulus(self, index: int) -> tuple[str, int]:
+        """The modulus of `(mod 7)` here, else "", and the index behind it."""
         behind = self.reader.skip(index, rows=False)
         token = self.tokens[behind]
         if token.kind == "modulus":
@@ -148,6 +151,7 @@ class _Scanner:
         return "", index
 
     def is_bullet(self, index: int) -> bool:
+        """Is it the sign of a list in the middle of a line?"""
         token = self.tokens[index]
         return (
             token.kind == "operator"

@@ -61,6 +61,7 @@ class _Notes:
     blocked: bool = False
 
     def judgement(self) -> Judgement:
+        """The judgement on the step."""
         if self.false:
             return Judgement(Verdict.INVALID, self.doubt)
         if self.shown and not self.doubt and not self.blocked:

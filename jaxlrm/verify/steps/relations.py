@@ -16,14 +16,14 @@ from jaxlrm.verify.answers.exact import (
     proportional,
 )
 from jaxlrm.verify.answers.lines import Line, difference, parse
-from jaxlrm.verify.inputs import squeeze
+from jaxlrm.verify.inputs import NUMBER, squeeze
 from jaxlrm.verify.steps.deduction import compare_lines, takes_derivative
 from jaxlrm.verify.steps.deduction.equations import Equation, compare_equations
 from jaxlrm.verify.verdict import Verdict
 
 # No unknowns; what is true of pi as of a variable is true of it.
 NUMBERS = frozenset((r"\pi",))
-PLAIN = r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+PLAIN = rf"[-+]?{NUMBER}"
 _PLAIN_NUMBER = re.compile(PLAIN)
 
 

@@ -84,6 +84,7 @@ class SideReader:
         return index
 
     def begins_operand(self, index: int) -> bool:
+        """May an operand begin here?"""
         token = self.tokens[index]
         kind = token.kind
         if kind in ("number", "atom", "open", "function", "currency"):
@@ -105,6 +106,7 @@ class SideReader:
         return False
 
     def after_of(self, index: int) -> int:
+        """The index behind an article that follows `of`."""
         return index + (self.tokens[index].text in ARTICLES)
 
     def expression(self, index: int, depth: int) -> int:
@@ -139,6 +141,7 @@ class SideReader:
         return behind not in ("operator", "relation")
 
     def operand(self, index: int, depth: int) -> int:
+        """Reads one operand with its signs; the index behind it, or −1."""
         tokens = self.tokens
         token = tokens[index]
         if depth > DEPTH:
@@ -217,6 +220,7 @@ class SideReader:
         return index
 
     def postfix(self, index: int) -> int:
+        """Reads exponents, `!` and `%` behind an operand."""
         while True:
             token = self.tokens[index]
             kind = token.kind

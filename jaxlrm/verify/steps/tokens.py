@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from jaxlrm.verify.answers import units
 from jaxlrm.verify.answers.syntax.names import FUNCTIONS, GREEK, SHORT_WORDS
+from jaxlrm.verify.inputs import NUMBER
 from jaxlrm.verify.steps.latex import (
     ARROWS,
     DROPPED,
@@ -57,7 +58,7 @@ END = Token("stop", "", True, False)
 _TOKEN = re.compile(
     r"\\[A-Za-z]+|\\.|"
     r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?"
-    r"|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
+    rf"|{NUMBER}"
     r"|[A-Za-z]+(?:['-][A-Za-z]+)*|\*\*|//|<=|>=|!=|==|=>|->|\.\.\.+|[^\S\n]+|."
     r"|\n",
     re.DOTALL,
@@ -118,6 +119,7 @@ class _Reader:
         self.maths = False
 
     def add(self, kind: str, text: str) -> None:
+        """Adds a token."""
         self.tokens.append(Token(kind, text, self.spaced, self.maths))
         self.spaced = False
 
@@ -134,6 +136,7 @@ class _Reader:
             self.add("edge", "")
 
     def tokens_of(self, text: str) -> None:
+        """Reads a text in order."""
         index, size = 0, len(text)
         match_at = _TOKEN.match
         while index < size and len(self.tokens) < TOKENS:
@@ -157,6 +160,7 @@ class _Reader:
     # --- Numbers and words --------------------------------------------------
 
     def number(self, token: str, text: str, index: int) -> None:
+        """Adds a number, or what only looks like one."""
         if "," in token:
             token = token.replace(",", "")
         before = self.tokens[-1] if self.tokens else END
@@ -175,6 +179,7 @@ class _Reader:
             self.add("number", token)
 
     def word(self, token: str, text: str, index: int) -> int:
+        """Adds a word or letter; returns the index behind it."""
         lower = token.lower()
         if token in ("C", "P"):
             match = _CHOICE.match(text, index - 1)
@@ -209,6 +214,7 @@ class _Reader:
         return index
 
     def follows_number(self) -> bool:
+        """Is the last token a number?"""
         return bool(self.tokens) and self.tokens[-1].kind == "number"
 
     def letters(self, token: str) -> None:
@@ -223,6 +229,7 @@ class _Reader:
     # --- Signs --------------------------------------------------------------
 
     def sign(self, token: str, text: str, index: int) -> int:
+        """Adds a sign; returns the index behind it."""
         before = self.tokens[-1] if self.tokens else END
         if token == "!=" and not self.spaced and before.kind in _FACTORIALS:
             self.add("bang", "!")  # 3!=6
@@ -318,6 +325,7 @@ class _Reader:
     # --- Commands -----------------------------------------------------------
 
     def command(self, token: str, text: str, index: int) -> int:
+        """Adds what a LaTeX command means; returns the index behind it."""
         name = token
         if name in SPACES:
             self.spaced = True
@@ -379,6 +387,7 @@ class _Reader:
         return text[index : index + 1], index + 1
 
     def fraction(self, name: str, text: str, index: int) -> int:
+        """Adds a fraction or binomial."""
         top, index = self.argument(text, index)
         bottom, index = self.argument(text, index)
         if not top.strip() or not bottom.strip():
@@ -389,6 +398,7 @@ class _Reader:
         return index
 
     def root(self, text: str, index: int) -> int:
+        """Adds a root."""
         degree = ""
         if text[index : index + 1] == "[":
             end = text.find("]", index)
@@ -402,6 +412,7 @@ class _Reader:
         return index
 
     def words_of(self, text: str, index: int) -> int:
+        r"""Adds the words of `\text{...}`."""
         inner, index = self.argument(text, index)
         maths, self.maths = self.maths, False
         self.spaced = True
@@ -411,6 +422,7 @@ class _Reader:
         return index
 
     def enclosed(self, name: str, text: str, index: int) -> int:
+        """Adds what stands between two commands, such as floors."""
         closing = "\\r" + name[2:]
         end = text.find(closing, index)
         if not 0 < end - index < 200:
@@ -444,6 +456,7 @@ class _Reader:
         return index
 
     def environment(self, name: str, text: str, index: int) -> int:
+        """Adds a row for an environment of rows; leaves others unread."""
         kind, index = self.argument(text, index)
         if kind in ROWS or name == r"\end":
             self.add("row", "\\")

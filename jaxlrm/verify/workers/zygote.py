@@ -130,6 +130,7 @@ class _Supervisor:
             os._exit(0)
 
     def spawn(self) -> _Worker:
+        """Forks a worker."""
         ours, theirs = socket.socketpair()
         ours.settimeout(STUCK_SECONDS)
         shared = Shared()
@@ -279,6 +280,7 @@ class _Supervisor:
         self.busy += worker.shared.busy()
 
     def report(self, task: _Task) -> None:
+        """Tells the pool how a chunk ended."""
         ordered = (task.values[job] for job in sorted(task.values))
         values = b"[%b]" % b",".join(ordered) if task.values else b""
         header = RESULT_HEADER.pack(

@@ -16,6 +16,8 @@ import pytest
 from jaxlrm.verify.programs import Sandbox, Status
 from tests.verify.programs import sandbox_attacks as attacks
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 2.0
 GRACE = 2.0  # seconds: the machine may be busy
 # Nothing of what an attack changed may be left for this.

@@ -32,10 +32,13 @@ NAMESPACES = {
     "namespace: ipc",
     "namespace: host name",
 }
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or MACHINE not in ("x86_64", "aarch64"),
-    reason="hosts are imitated by seccomp",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux" or MACHINE not in ("x86_64", "aarch64"),
+        reason="hosts are imitated by seccomp",
+    ),
+]
 
 # Takes system calls from itself, as a container's profile does, and then works
 # with a sandbox.

@@ -19,9 +19,12 @@ from jaxlrm.verify.programs import Sandbox, Status
 from jaxlrm.verify.programs.start import TITLE
 
 ROOT = pathlib.Path(jaxlrm.verify.programs.__file__).parents[3]
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="reads /proc for the processes"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="reads /proc for the processes"
+    ),
+]
 
 
 def family(pid: int) -> set[int]:

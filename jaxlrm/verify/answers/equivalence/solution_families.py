@@ -1,4 +1,4 @@
-r"""Compares families of solutions: `x = 3k` with an integer `k`, and sets of them."""
+"""Compares families of solutions: `x = 3k` for all integers k."""
 
 from __future__ import annotations
 

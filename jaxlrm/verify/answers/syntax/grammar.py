@@ -111,6 +111,7 @@ class Parser(Reader):
         return ("f", "pmod", (left, modulus))
 
     def argument_number(self) -> Tree:
+        """Reads a whole number, or an argument."""
         token = self.tokens[self.index]
         if token.isdigit():
             self.index += 1
@@ -132,6 +133,7 @@ class Parser(Reader):
         return tree
 
     def quantity(self) -> Tree:
+        """Reads an expression with its unit or currency."""
         tokens = self.tokens
         unit = units.NONE
         sign = ""
@@ -233,6 +235,7 @@ class Parser(Reader):
         return 1
 
     def power(self, base: Tree) -> Tree:
+        """Reads the exponent of a base."""
         token = self.tokens[self.index]
         if token == "{" and self.tokens[self.index + 1] == "}":
             self.index += 2
@@ -248,6 +251,7 @@ class Parser(Reader):
         return ("^", base, exponent)
 
     def postfix(self, token: str, left: Tree) -> Tree:
+        """Reads what a factorial, degree sign or prime goes on with."""
         if token == "!":
             double = self.tokens[self.index] == "!"
             self.index += double
@@ -350,6 +354,7 @@ class Parser(Reader):
         return tree
 
     def group(self, opening: str) -> Tree:
+        """Reads what stands behind a bracket, and the closing bracket."""
         self.deeper()
         bars, self.bars = self.bars, 0
         tree = self.items(tuple(_CLOSING[opening]))
@@ -368,6 +373,7 @@ class Parser(Reader):
         return tree
 
     def between(self, bar: str, name: str) -> Tree:
+        """Reads what stands behind a bar, and the closing bar."""
         self.deeper()
         self.bars += 1
         tree = self.expression(0)
