@@ -138,7 +138,6 @@ SCORED = ("auto", "learned", "both")  # those with learned scores
 DOUBT = 0.25  # factor on the odds of a chain of which a step is in doubt
 AGGREGATES = ("last", "min", "product", "mean")
 VOTES = ("auto", "count", "sum", "best")
-BACKUPS = ("mean", "max")
 TOOLS = ("auto", "python", "none")
 EXECUTIONS = ("stepped", "fused")
 PROMPTS = ("auto", "chat", "cot", "tir", "plain")
@@ -154,7 +153,6 @@ CHOICES = {
     "verifiers": VERIFIERS,
     "aggregate": AGGREGATES,
     "vote": VOTES,
-    "backup": BACKUPS,
     "tools": TOOLS,
     "execution": EXECUTIONS,
 }
@@ -190,15 +188,11 @@ class SearchConfig:
             trained for it and a problem is of the family `programs`.
         output_tokens: `O`, most tokens of a tool's output, where tools run; 0
             is 48 where a step is a line, and 128 where it is a paragraph.
-        min_tokens: fewest tokens that a branch of `sequential` thinks: if its
-            chain ends sooner, it begins another one.
         lookahead: likeliest further steps that are written after each step,
             for its score only (Snell et al. 2024). Chains that are written
             whole have nothing ahead.
         tokens: most tokens that the generator writes for a problem, in all
             branches together; 0 is any number.
-        adaptive: what a problem leaves of its tokens goes to problems that
-            have used up theirs. Results then depend on the batch.
         seconds: wall time after which a problem is answered with what was
             found; 0 is any time. Results then depend on the machine.
         confidence: a problem ends as soon as an answer's confidence reaches
@@ -219,8 +213,6 @@ class SearchConfig:
         vote: one of `VOTES`: what a chain weighs in the vote on the answer: 1,
             its score, or all if its score is the best; `auto` is up to the
             strategy.
-        backup: one of `BACKUPS`: what a node of mcts and uct is worth, of what
-            was found through it.
         execution: one of `EXECUTIONS`: `stepped` asks the host between
             rounds, `fused` runs all rounds as one program. The same trees. In
             a fused search a problem that ends makes room for the next when all
@@ -249,10 +241,8 @@ class SearchConfig:
     rounds: int = 64
     tools: str = "auto"
     output_tokens: int = 0
-    min_tokens: int = 0
     lookahead: int = 0
     tokens: int = 0
-    adaptive: bool = False
     seconds: float = 0.0
     confidence: float = 0.0
     temperature: float | None = None
@@ -262,7 +252,6 @@ class SearchConfig:
     verifiers: str = "auto"
     aggregate: str = "last"
     vote: str = "auto"
-    backup: str = "mean"
     execution: str = "stepped"
     trunk: int = 0
     batch: int = 0
@@ -319,7 +308,6 @@ class SearchConfig:
             )
         for name in (
             "tokens",
-            "min_tokens",
             "think_tokens",
             "seconds",
             "trunk",
@@ -329,11 +317,6 @@ class SearchConfig:
                     f"{name} {getattr(self, name)} is negative or not finite; "
                     "0 sets no limit"
                 )
-        if self.adaptive and not self.tokens:
-            raise ValueError(
-                "adaptive is True and tokens 0: without a limit there is "
-                "nothing to share; set tokens"
-            )
         if not 0 <= self.confidence <= 1:
             raise ValueError(
                 f"confidence {self.confidence} is not between 0 and 1; 0 never "

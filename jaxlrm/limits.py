@@ -101,7 +101,6 @@ def of(config: SearchConfig, *, whole: bool = False) -> Limits:
         chain_tokens=_limit(config.chain_tokens),
         step_tokens=_limit(step),
         think_tokens=_limit(config.think_tokens),
-        min_tokens=min(config.min_tokens, UNLIMITED),
     )
 
 

@@ -185,7 +185,15 @@ def thought(
 ) -> Thought:
     """A thought, mostly of defaults."""
     return Thought(
-        parent, round, text, kind, score, verdict, kept, count, len(text)
+        parent,
+        round,
+        text,
+        kind,
+        score,
+        verdict,
+        kept,
+        count,
+        tuple(range(len(text))),
     )
 
 

@@ -80,7 +80,6 @@ def test_model_config_refuses_what_no_model_can_have(changes, message):
         ({"tokens": 1.5}, "tokens is 1.5; it must be of type int"),
         ({"seed": None}, "seed is None; it must be of type int"),
         ({"temperature": "1"}, "temperature is '1'; it must be of type float"),
-        ({"adaptive": 1}, "adaptive is 1; it must be of type bool"),
         ({"strategy": 3}, "strategy is 3; it must be of type str"),
     ],
 )

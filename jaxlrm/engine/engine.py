@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 import hashlib
 import importlib
-import inspect
-import math
-import numbers
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxlrm import tasks
-from jaxlrm.config import (
-    CHECKED,
-    LINE,
-    PARAGRAPH,
-    SCORED,
-    WHOLE,
-    ModelConfig,
-    SearchConfig,
-)
-from jaxlrm.decode.write import Tables
-from jaxlrm.engine import binding, plan
-from jaxlrm.engine.callback import Callback
-from jaxlrm.engine.inquiry import Checker, checker_name
-from jaxlrm.engine.journal import Journal
+from jaxlrm.config import CHECKED, SCORED, ModelConfig, SearchConfig
+from jaxlrm.engine import binding, defaults, plan, tables
+from jaxlrm.engine.compiled import Compiler
+from jaxlrm.engine.host import Host
+from jaxlrm.engine.learned import Learned, Own, require_alike, require_fit
+from jaxlrm.engine.problems import Problem, read_problem
 from jaxlrm.engine.solution import ProgressCallback, Solution
+from jaxlrm.limits import Limits
 from jaxlrm.models import params, sharding
 from jaxlrm.models.cache import Cache, dense_bytes, size_in_bytes
 from jaxlrm.models.fingerprint import fingerprint
@@ -40,60 +28,15 @@ from jaxlrm.search import search, strategies
 from jaxlrm.text import Text
 from jaxlrm.verify import judging
 from jaxlrm.verify.programs.tools import Interpreter
+from jaxlrm.verify.verifiers import (
+    Checker,
+    Verifiers,
+    name_of,
+    require_checker,
+)
 from jaxlrm.verify.workers import Pool
 
-_CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
-_SEARCHES = 8  # whose programs are kept
-_PROBLEMS = 8  # side by side, if nobody says how many
-_ROWS = 64  # of them together on a CPU
-_SHARING = 256  # likewise, where they share their tokens
-
-
-@dataclasses.dataclass(frozen=True)
-class Learned:
-    """A model's shape and parameters.
-
-    Attributes:
-        config: shape.
-        params: parameters, on the host or on devices.
-        weight: of its logit, where it is one learned verifier of several.
-        likelihood: how much of a step's log-likelihood its score has, see
-            `calibrate`.
-    """
-
-    config: ModelConfig
-    params: params.Transformer
-    weight: float = 1.0
-    likelihood: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Own:
-    """The generator's value head as a learned verifier.
-
-    Attributes:
-        weight: of its logit.
-    """
-
-    weight: float = 1.0
-
-
-class _Compiled(NamedTuple):
-    """A search, compiled for its sizes.
-
-    Attributes:
-        strategy: of `plan.compiled_for`.
-        start: makes its first state.
-        programs: those of its rounds.
-        callback: asks the host, where it is fused.
-        rooms: slots of trunk and stem that it was compiled for.
-    """
-
-    strategy: strategies.Strategy
-    start: Callable[[], search.State]
-    programs: search.Programs
-    callback: Callback | None
-    rooms: set[tuple[int, int]]
+__all__ = ["Engine", "Learned", "Own"]
 
 
 class Engine:
@@ -148,33 +91,11 @@ class Engine:
             ValueError: the parts do not fit together, a reward has no positive
                 weight, or a checker is none.
         """
-        if text.vocab_size > generator.config.vocab_size:
-            raise ValueError(
-                f"the tokenizer has {text.vocab_size} tokens and the model "
-                f"{generator.config.vocab_size}; they are not of one model"
-            )
         if not rewards and generator.config.value_head:
             rewards = (Own(),)
-        for judge in rewards:
-            _check_weight(judge.weight)
-        separate = [r for r in rewards if isinstance(r, Learned)]
-        heads = [generator] if len(separate) < len(rewards) else []
-        for model in heads + separate:
-            if not model.config.value_head:
-                what = "generator" if model is generator else "reward model"
-                raise ValueError(
-                    f"the {what} has no value head (value_head=False); "
-                    "train one, or leave it out of the rewards"
-                )
-        for model in separate:
-            if text.vocab_size > model.config.vocab_size:
-                raise ValueError(
-                    f"the tokenizer has {text.vocab_size} tokens and a reward "
-                    f"model {model.config.vocab_size}; a reward model needs "
-                    "the tokenizer of the generator"
-                )
+        require_fit(generator, rewards, text.vocab_size)
         for checker in checkers:
-            _check_checker(checker)
+            require_checker(checker)
         for module in extensions:
             importlib.import_module(module)
         self.name, self.weights_hash = name, weights_hash
@@ -190,19 +111,21 @@ class Engine:
         self._dtype = generator.params.embedding.dtype
         self._weights = binding.Weights(
             self._place(generator),
-            tuple(map(self._place, separate)),
-            _tables(text, generator.config.vocab_size),
+            tuple(self._place(r) for r in rewards if isinstance(r, Learned)),
+            tables.build(text, generator.config.vocab_size),
         )
         self._checkers = tuple(checkers)
         self._extensions = tuple(extensions)
         self._require_sandbox = require_sandbox
         self._pool: Pool | None = None
         self._interpreter: Interpreter | None = None
-        self._compiled: collections.OrderedDict[Any, _Compiled] = (
-            collections.OrderedDict()
+        rewarding = [j.config for j in self._judges if j.config is not None]
+        self._defaults = defaults.Defaults(
+            name, self._generator, rewarding, text, self.scores
         )
-        self._prefills: dict[tuple[ModelConfig, ...], Callable[..., Any]] = {}
-        self._forgotten = 0  # programs
+        self._compiler = Compiler(
+            self._mesh, self._generator, self._judges, self._dtype
+        )
 
     def _place(self, model: Learned) -> params.Transformer:
         places = params.shardings(model.config, self._mesh)
@@ -243,11 +166,7 @@ class Engine:
         seed or limit needs none; another size of a search or of its caches
         does, if it is in another bucket (`jaxlrm.engine.plan`).
         """
-        searches = [
-            found.programs.compiled for found in self._compiled.values()
-        ]
-        prefills = [each._cache_size() for each in self._prefills.values()]
-        return self._forgotten + sum(searches) + sum(prefills)
+        return self._compiler.programs
 
     def grade(
         self, answers: Sequence[tuple[str, str | None, str | None, str]]
@@ -274,10 +193,32 @@ class Engine:
         reading = tasks.recognise(problem)
         return reading and reading.family.name
 
+    def update(self, values: params.Transformer) -> None:
+        """Replaces the generator's parameters; nothing is compiled again.
+
+        What they score is not calibrated: `load` multiplies a calibration into
+        the value head.
+
+        Args:
+            values: of the shapes and dtypes of those that are replaced, on the
+                host or on devices; they are copied.
+
+        Raises:
+            ValueError: an array is missing, of another shape or dtype, or has
+                no place in the model; the message names it.
+        """
+        require_alike(values, self._weights.generator)
+        places = params.shardings(self._generator, self._mesh)
+        # A trainer may donate its own arrays to its next step.
+        copy = functools.partial(jax.device_put, may_alias=False)
+        generator = jax.tree.map(copy, values, places)
+        self._weights = self._weights._replace(generator=generator)
+        self.weights_hash = ""
+
     def solve(
         self,
         problems: Sequence[str],
-        config: SearchConfig | None = None,
+        config: SearchConfig | Sequence[SearchConfig] | None = None,
         *,
         begun: Sequence[Sequence[str]] = (),
         progress: ProgressCallback | None = None,
@@ -290,13 +231,14 @@ class Engine:
 
         Up to `config.batch` problems are searched side by side; a problem
         that ends makes room for the next. What is found does not depend on
-        the batch, but for `adaptive`, and `tools` left at `auto`. A problem
-        that cannot be read (empty, longer than the model's context, of unknown
-        characters) is not solved and says why in its note.
+        the batch, but for `tools` left at `auto`. A problem that cannot be
+        read (empty, longer than the model's context, of unknown characters)
+        is not solved and says why in its note.
 
         Args:
             problems: texts.
-            config: the search; by default a beam.
+            config: the search, by default a beam; or one for each problem,
+                which may differ in the seed and in what `limits.Limits` has.
             begun: of each problem, the steps that its chains begin with; none
                 of any by default. They are judged with what follows, and are
                 no part of the solutions.
@@ -309,8 +251,8 @@ class Engine:
         Raises:
             TypeError: `problems` is one string, a problem is none, or a change
                 has no field or another type.
-            ValueError: `begun` has another length, or the model cannot serve
-                this configuration.
+            ValueError: `begun` or `config` has another length, configurations
+                differ in what they must share, or the model cannot serve one.
         """
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
@@ -320,40 +262,66 @@ class Engine:
                     f"problem {number} is {problem!r}; give each as a str"
                 )
         begun = begun or [()] * len(problems)
-        if len(begun) != len(problems):
-            raise ValueError(
-                f"begun has {len(begun)} entries for {len(problems)} problems; "
-                "give each its steps, () for none"
-            )
-        config = dataclasses.replace(config or SearchConfig(), **changes)
-        config = self._resolve(config, problems)
-        strategy = self._strategy(config)
-        context = self._context(config)
-        room = context - config.chain_tokens
-        if not strategy.whole:
-            room -= strategy.step_tokens * config.lookahead
-        if room <= 0:
-            raise ValueError(
-                f"chain_tokens {config.chain_tokens} leaves no room for a "
-                f"problem: the models have {context} positions; set it lower, "
-                "or to 0 to go by the model"
-            )
-        journal = Journal(
-            problems,
-            config,
+        _require_one_each("begun", begun, problems)
+        if config is None or isinstance(config, SearchConfig):
+            configs = [config or SearchConfig()] * max(len(problems), 1)
+        else:
+            configs = list(config)
+            _require_one_each("config", configs, problems)
+        configs = [dataclasses.replace(each, **changes) for each in configs]
+        common, read = self._prepare(problems, begun, configs)
+        host = Host(
+            read,
+            common,
+            self._strategy(common),
             self._text,
-            self._workers_pool(),
-            checkers=self._checkers,
-            tools=self._tools(config),
-            begun=begun,
+            Verifiers(
+                self._workers_pool(),
+                self._checkers if common.verifiers in CHECKED else (),
+                patient=common.execution != "fused",
+            ),
+            tools=self._tools(common),
+            readers=len(self._readers(common)),
+            opening="<think>"
+            if tables.opens_thinking(common, self._text)
+            else "",
             progress=progress,
             finished=finished,
         )
-        prompts = self._read(problems, begun, config, room, journal)
-        if prompts:
+        asked = [problem for problem in read if not problem.note]
+        if asked:
             with jax.set_mesh(self._mesh):
-                self._search(config, strategy, prompts, journal)
-        return journal.solutions()
+                self._search(common, asked, host)
+        return host.solutions()
+
+    def _prepare(
+        self,
+        problems: Sequence[str],
+        begun: Sequence[Sequence[str]],
+        configs: Sequence[SearchConfig],
+    ) -> tuple[SearchConfig, list[Problem]]:
+        """What all searches have in common, and the problems with their own.
+
+        Raises:
+            ValueError: the configurations do not go together, or the model
+                cannot serve one.
+        """
+        programs = any(self.task_of(each) == "programs" for each in problems)
+        configs = configs or [SearchConfig()]
+        resolved, rooms = {}, {}
+        for config in dict.fromkeys(configs):
+            own = self._defaults.resolve(config, programs=programs)
+            resolved[config] = own
+            rooms[config] = self._defaults.room(own, self._strategy(own))
+        read = [
+            read_problem(
+                problem, steps, resolved[config], self._text, rooms[config]
+            )
+            for problem, steps, config in zip(
+                problems, begun, configs, strict=False
+            )
+        ]
+        return defaults.together(list(resolved.values())), read
 
     def identity(self) -> dict[str, Any]:
         """What the engine is made of, as JSON, to tell its results apart.
@@ -369,7 +337,7 @@ class Engine:
             "rewards": [
                 [judge.config is None, *judge[1:]] for judge in self._judges
             ],
-            "checkers": list(map(checker_name, self._checkers)),
+            "checkers": list(map(name_of, self._checkers)),
             "extensions": list(self._extensions),
         }
 
@@ -382,130 +350,11 @@ class Engine:
         Raises:
             ValueError: the model cannot serve it.
         """
-        found = self._resolve(config, ())
+        found = self._defaults.resolve(config)
         runs = found.tools == "python"
         return dataclasses.replace(
             found, tools=found.tools if runs else config.tools
         )
-
-    def _resolve(
-        self, config: SearchConfig, problems: Sequence[str]
-    ) -> SearchConfig:
-        """The configuration with what it leaves open filled in.
-
-        Raises:
-            ValueError: the model cannot serve it.
-        """
-        if config.verifiers == "auto":
-            both = "both" if self.scores else "symbolic"
-            config = dataclasses.replace(config, verifiers=both)
-        if config.verifiers in SCORED and not self.scores:
-            raise ValueError(
-                f"verifiers {config.verifiers!r} need a value head or a "
-                f"reward model, and {self.name or 'this model'} has neither; "
-                "set verifiers=auto, verifiers=symbolic or verifiers=none, or "
-                "name a reward model"
-            )
-        if config.tools == "auto" and config.prompt == "tir":
-            config = dataclasses.replace(config, tools="python")
-        if config.tools == "auto":
-            programs = "programs" in self._text.tasks and any(
-                self.task_of(problem) == "programs" for problem in problems
-            )
-            tools = "python" if programs else "none"
-            config = dataclasses.replace(config, tools=tools)
-        if config.tools == "python" and config.lookahead:
-            raise ValueError(
-                f"lookahead is {config.lookahead} and tools 'python': the "
-                "model would make up what a program prints; set lookahead=0 "
-                "or tools=none"
-            )
-        ways = self._mesh.shape["data"]
-        if config.adaptive and config.execution == "fused" and ways > 1:
-            raise ValueError(
-                f"adaptive is True and a fused search is shared by {ways} "
-                "devices, which would take of the tokens left in no order; "
-                "use execution stepped"
-            )
-        if config.think_tokens and self._text.thinking is None:
-            raise ValueError(
-                f"think_tokens is {config.think_tokens}, and the tokenizer "
-                "has no token </think> to end thinking with; set it to 0"
-            )
-        longest = config.chain_tokens
-        if not longest:
-            context = self._context(config)
-            longest = max(min(context // 2, _CHAIN_TOKENS), 1)
-        lines = self._text.step.count("\n") == 1
-        step = config.step_tokens or (LINE if lines else PARAGRAPH)
-        output = config.output_tokens or (LINE if lines else PARAGRAPH // 2)
-        return dataclasses.replace(
-            config,
-            chain_tokens=longest,
-            step_tokens=min(step, longest),
-            output_tokens=output,
-            **self._sampled(config),
-        )
-
-    def _sampled(self, config: SearchConfig) -> dict[str, float]:
-        """How tokens are sampled: as asked, else as the folder says."""
-        said = dataclasses.asdict(self._text.sampling)
-        asked = {name: getattr(config, name) for name in said}
-        return {
-            name: said[name] if value is None else value
-            for name, value in asked.items()
-        }
-
-    def _context(self, config: SearchConfig) -> int:
-        """Positions that all models have that read a chain."""
-        models = [self._generator]
-        if config.verifiers in SCORED:
-            models += [j.config for j in self._judges if j.config is not None]
-        context = min(model.max_position_embeddings for model in models)
-        return min(context, self._text.context or context)
-
-    def _read(
-        self,
-        problems: Sequence[str],
-        begun: Sequence[Sequence[str]],
-        config: SearchConfig,
-        room: int,
-        journal: Journal,
-    ) -> list[tuple[int, list[int]]]:
-        """`(number, tokens)` of the problems that can be searched."""
-        prompts = []
-        for number, problem in enumerate(problems):
-            if not problem.strip():
-                journal.refuse(number, "the problem is empty")
-                continue
-            try:
-                problem.encode()
-            except UnicodeEncodeError as error:
-                journal.refuse(number, f"the problem is no text: {error}")
-                continue
-            if not self._text.encode(problem):
-                journal.refuse(
-                    number, "the tokenizer knows none of its characters"
-                )
-                continue
-            reading = tasks.recognise(problem)
-            asked = problem
-            if reading and reading.family.name in self._text.tasks:
-                asked = reading.question  # as the model was trained
-            tokens = self._text.encode_prompt(
-                asked, config.prompt, config.system, config.thinking
-            )
-            for step in begun[number]:
-                tokens += self._text.encode(step + self._text.step)
-            if len(tokens) > room:
-                journal.refuse(
-                    number,
-                    f"the problem has {len(tokens)} tokens and this model "
-                    f"has room for {room}; shorten it",
-                )
-            else:
-                prompts.append((number, tokens))
-        return prompts
 
     def _workers_pool(self) -> Pool:
         """The processes that parse what models write."""
@@ -543,110 +392,45 @@ class Engine:
             )
         return self._interpreter
 
-    def _programs(
-        self, config: SearchConfig, sizes: binding.Sizes, counted: bool
-    ) -> _Compiled:
-        """The programs of a search, compiled when they are first called.
+    def _search(
+        self, config: SearchConfig, problems: Sequence[Problem], host: Host
+    ) -> None:
+        """Runs the loop.
 
         Args:
-            config: of `plan.compiled_for`.
-            sizes: of its caches at the start.
-            counted: see `binding.bind`.
+            config: what the searches have in common.
+            problems: those that can be searched.
+            host: is asked, and told of the caches.
         """
-        key = config, sizes, counted
-        if key not in self._compiled:
-            while len(self._compiled) >= _SEARCHES:
-                _, oldest = self._compiled.popitem(last=False)
-                self._forgotten += oldest.programs.compiled
-            self._compiled[key] = self._compile(config, sizes, counted)
-        self._compiled.move_to_end(key)
-        return self._compiled[key]
-
-    def _compile(
-        self, config: SearchConfig, sizes: binding.Sizes, counted: bool
-    ) -> _Compiled:
         strategy = self._strategy(config)
-        judges = self._judges if config.verifiers in SCORED else ()
-        model = binding.bind(
-            self._generator,
-            judges,
-            strategy,
-            sizes,
-            lookahead=0 if strategy.whole else config.lookahead,
-            counted=counted,
-            dtype=self._dtype,
-        )
-        blank = functools.partial(
-            search.initial, model, strategy, sizes.problems
-        )
-        places = binding.placements(self._mesh, jax.eval_shape(blank))
-        start = jax.jit(
-            blank,
-            out_shardings=places,
-            compiler_options=search.compile_quickly(),
-        )
-        fused = config.execution == "fused"
-        callback = Callback(self._mesh, strategy) if fused else None
-        readers = [self._generator, *(j.config for j in judges if j.config)]
-        read = self._prefills.setdefault(tuple(readers), jax.jit(model.prefill))
-
-        def prefill(weights: binding.Weights, prompts: binding.Prompts):
-            # What ends a step has another size for each kind of search.
-            return read(weights._replace(tables=None), prompts)
-
-        programs = search.compile_rounds(
-            model, strategy, places, ask=callback, prefill=prefill
-        )
-        rooms = {(sizes.trunk, sizes.stem)}
-        return _Compiled(strategy, start, programs, callback, rooms)
-
-    def _search(
-        self,
-        config: SearchConfig,
-        strategy: strategies.Strategy,
-        prompts: Sequence[tuple[int, list[int]]],
-        journal: Journal,
-    ) -> None:
         ways = self._mesh.shape["data"]
-        most = config.batch or plan.bucket_below(
-            _batch(strategy, config.adaptive)
-        )
-        wanted = min(most, len(prompts))
-        turns = _turns(config) if wanted >= 2 * ways else 1
+        most = config.batch or defaults.batch(strategy)
+        wanted = min(most, len(problems))
+        turns = defaults.turns(config) if wanted >= 2 * ways else 1
         share = turns * ways
         slots = ways * min(-(-most // share), plan.bucket(-(-wanted // share)))
-        shared = len(prompts) < ways and self._shares_branches(config, strategy)
+        limited = any(problem.config.tokens for problem in problems)
+        shared = len(problems) < ways and defaults.shares_branches(
+            config, strategy, self._mesh, limited=limited
+        )
         if shared:
             slots = wanted
         static = plan.compiled_for(config, strategy)
+        built = self._strategy(static)
         sizes = plan.plan(
             self._generator,
             config,
-            self._strategy(static),
+            built,
             problems=slots,
-            prompt=max(len(tokens) for _, tokens in prompts),
+            prompt=max(len(problem.prompt) for problem in problems),
         )
-        compiled = self._programs(static, sizes, counted=not shared)
+        compiled = self._compiler.get(static, built, sizes, not shared)
+        lanes = search.begin([compiled.start() for _ in range(turns)], built)
         callback = compiled.callback
-        lanes = search.begin(
-            [compiled.start() for _ in range(turns)], compiled.strategy
-        )
         if callback is not None:
-            callback.serve(journal.ask)
-        weights = self._weights._replace(
-            tables=self._tables_of(config, strategy)
-        )
-        root = jax.random.key(config.seed)
-        queue = [
-            (
-                tokens,
-                jax.random.fold_in(root, _digest(journal.problem(number))),
-                strategy.limits,
-            )
-            for number, tokens in prompts
-        ]
+            callback.serve(host.ask)
 
-        def stack(rows: Sequence[list[int]]) -> binding.Prompts:
+        def stack(rows: Sequence[Sequence[int]]) -> binding.Prompts:
             tokens = np.full((len(rows), sizes.prompt), self._text.padding)
             for row, ids in zip(tokens, rows, strict=True):
                 row[: len(ids)] = ids
@@ -654,155 +438,73 @@ class Engine:
             prompts = binding.Prompts(tokens.astype(np.int32), length)
             return sharding.spread(self._mesh, prompts)
 
-        caches = _caches(lanes[0].state)
         whole = sizes.prompt + config.chain_tokens
-        journal.begin(
-            strategy,
-            [number for number, _ in prompts],
-            cache_bytes=sum(map(size_in_bytes, caches)) // slots,
-            dense_bytes=sum(
-                dense_bytes(cache, strategy.branches, whole) for cache in caches
-            ),
-            readers=len(caches) - 1,
-            opening="<think>" if self._opens_thinking(config) else "",
+        host.cache["dense"] = sum(
+            dense_bytes(cache, strategy.branches, whole)
+            for cache in _caches(lanes[0].state)
         )
-        del caches  # or they would be held beside those to come
+
+        def measure(lane: search.Lane) -> None:
+            held = sum(map(size_in_bytes, _caches(lane.state)))
+            host.cache["bytes"] = held // slots
+
+        measure(lanes[0])
+        weights = self._weights
+        ends = tables.of_search(
+            config,
+            self._text,
+            weights.tables,
+            whole=strategy.whole,
+            by_step=self._scores_steps(config),
+        )
         rounds = search.run(
             compiled.programs,
-            weights,
+            weights._replace(tables=ends),
             lanes,
-            queue,
+            self._queue(problems),
             stack,
-            journal.ask,
-            functools.partial(
-                plan.make_room, compiled.strategy, config, compiled.rooms
-            ),
+            host.ask,
+            functools.partial(plan.make_room, built, config, compiled.rooms),
             shares=1 if shared else ways,
         )
         for _, lane in rounds:
             if callback is not None and callback.failure is not None:
                 raise callback.failure
-            cache_bytes = sum(map(size_in_bytes, _caches(lane.state)))
-            journal.measure(cache_bytes // slots)
+            measure(lane)
 
-    def _opens_thinking(self, config: SearchConfig) -> bool:
-        return self._text.opens_thinking(
-            config.prompt, config.system, config.thinking
-        )
+    def _queue(
+        self, problems: Sequence[Problem]
+    ) -> list[tuple[Sequence[int], jax.Array, Limits]]:
+        """The prompt, the root key and the limits of each problem."""
+        roots, limits = {}, {}
+        for config in dict.fromkeys(problem.config for problem in problems):
+            roots[config] = jax.random.key(config.seed)
+            limits[config] = self._strategy(config).limits
+        return [
+            (
+                problem.prompt,
+                jax.random.fold_in(
+                    roots[problem.config], _digest(problem.text)
+                ),
+                limits[problem.config],
+            )
+            for problem in problems
+        ]
 
-    def _tables_of(
-        self, config: SearchConfig, strategy: strategies.Strategy
-    ) -> Tables:
-        """What ends a step of this search."""
-        breaks = "fences" if config.tools == "python" else "steps"
-        if strategy.whole:
-            breaks = "none"
-        elif config.strategy in WHOLE and not self._scores_steps(config):
-            # Their chains are in parts for tools alone; where lines are steps,
-            # a line may be a program.
-            breaks = "fences" if "\n" in self._text.steps else "programs"
-        tables = self._weights.tables
-        if breaks != "steps":
-            tables = _tables(self._text, self._generator.vocab_size, breaks)
-        start = len(tables.following) * self._opens_thinking(config)
-        return tables.replace(start=jnp.asarray(start, jnp.int32))
-
-    def _shares_branches(
-        self, config: SearchConfig, strategy: strategies.Strategy
-    ) -> bool:
-        """Whether devices share the branches of fewer problems than devices.
-
-        Not where they would count tokens together, each ask the host, or part
-        branches that read one stem.
-        """
-        ways = self._mesh.shape["data"]
-        alone = config.execution == "stepped" and not config.tokens
-        whole = strategy.groups == 1 or strategy.groups % ways == 0
-        even = whole and strategy.branches % ways == 0
-        return alone and even and sharding.can_share_branches(self._mesh)
+    def _readers(self, config: SearchConfig) -> list[ModelConfig]:
+        """Shapes of the reward models that read what is written."""
+        scored = config.verifiers in SCORED
+        return [j.config for j in self._judges if scored and j.config]
 
 
-def _check_weight(weight: float) -> None:
-    """Refuses what `--reward` refuses, too."""
-    if not isinstance(weight, numbers.Real) or not 0 < weight < math.inf:
+def _require_one_each(
+    name: str, given: Sequence[Any], problems: Sequence[str]
+) -> None:
+    if len(given) != len(problems):
         raise ValueError(
-            f"a reward has no positive weight: {weight!r}; give it a number, "
-            'as in reward={"prm": 2}'
+            f"{name} has {len(given)} entries for {len(problems)} problems; "
+            "give one for each"
         )
-
-
-def _check_checker(checker: Checker) -> None:
-    module = checker.__module__
-    name = getattr(checker, "__qualname__", repr(checker))
-    if module == "__main__" or not name.isidentifier():
-        raise ValueError(
-            f"checker {module}:{name} cannot be imported by the "
-            "workers; put it at the top level of a module of its own"
-        )
-    try:
-        signature = inspect.signature(checker)
-    except ValueError:  # some builtins have none
-        return
-    try:
-        signature.bind("", (), False)
-    except TypeError as error:
-        raise ValueError(
-            f"checker {module}:{name} takes {signature}; it must take "
-            f"(problem, steps, ended): {error}"
-        ) from None
-
-
-def _tables(text: Text, vocab_size: int, breaks: str = "steps") -> Tables:
-    """What ends a step of a search; see `Text.automaton` for `breaks`."""
-
-    def pad(table: np.ndarray) -> jax.Array:
-        spare = vocab_size - table.shape[-1]
-        return jnp.asarray(
-            np.pad(table, [(0, 0)] * (table.ndim - 1) + [(0, spare)])
-        )
-
-    automaton = text.automaton(breaks)
-    tables = Tables.without_thinking(
-        known=pad(text.known),
-        ends_answer=pad(text.is_end),
-        following=pad(automaton.following),
-        ends_step=pad(automaton.ends),
-    )
-    if text.thinking is None:
-        return tables
-    begin, end = text.thinking
-    blank = [*text.encode("\n\n"), *text.end][0]
-    return tables.replace(
-        opens=tables.opens.at[begin].set(True),
-        closes=tables.closes.at[end].set(True),
-        enough=jnp.array([end, blank], jnp.int32),
-    )
-
-
-def _batch(strategy: strategies.Strategy, adaptive: bool) -> int:
-    """Problems side by side where the configuration leaves it open.
-
-    More rows than a CPU needs to be busy only wait for each other's longest
-    step, and for the last problems: 1.3 times as much processor time with 128
-    rows as with 64 (mini, 11 problems, 64 branches); no difference for mini-xs
-    (benchmarks/batch.py).
-    With `adaptive` a problem gets what others leave only while it is searched.
-    """
-    if jax.default_backend() != "cpu":
-        return _PROBLEMS
-    rows = _SHARING if adaptive else _ROWS
-    return max(1, min(rows // strategy.branches, 2 * _PROBLEMS))
-
-
-def _turns(config: SearchConfig) -> int:
-    """How many groups of problems take turns at the device.
-
-    With two of them the host verifies what the one has written while the
-    other writes. On a CPU both would want the same cores.
-    """
-    asks = config.verifiers in CHECKED
-    alone = config.execution == "fused" or jax.default_backend() == "cpu"
-    return 2 if asks and not alone else 1
 
 
 def _caches(state: search.State) -> list[Cache]:

@@ -60,7 +60,6 @@ def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
             thinking="auto",
             seed=0,
             batch=1,
-            adaptive=False,
             seconds=0.0,
             confidence=0.0,
             vote="auto",
@@ -87,7 +86,6 @@ def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
         lookahead=config.lookahead,
         verifiers=config.verifiers,
         aggregate=config.aggregate,
-        backup=config.backup,
         **common,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jaxlrm.verify.verdict import Verdict
@@ -25,7 +25,9 @@ class Thought:
         verdict: the symbolic verifier's.
         kept: whether the search went on with it (or counted its answer).
         count: branches that wrote it (duplicates are merged).
-        tokens: its length.
+        tokens: ids of its tokens, without those that a tool wrote.
+        logp: the sum of their log-probabilities by the model itself, whatever
+            they were sampled by; None if what followed a program was cut.
         output: what a tool wrote after it, as the model reads it.
         doubt: whether the symbolic verifier doubts it, without refuting it;
             the score of the chain is lowered for it.
@@ -39,7 +41,8 @@ class Thought:
     verdict: Verdict
     kept: bool
     count: int
-    tokens: int
+    tokens: tuple[int, ...]
+    logp: float | None = None
     output: str = ""
     doubt: bool = False
 
@@ -176,3 +179,41 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+def why_unproven(
+    chain: Sequence[Thought],
+    *,
+    ended: int,
+    trained_on: str,
+    checked: bool,
+    recognised: bool,
+) -> str:
+    """Why there is no answer or no proof of it; empty if that needs no word.
+
+    Args:
+        chain: the winning one; empty without an answer.
+        ended: chains that ended.
+        trained_on: families that the model was trained on, where the problem
+            is of none of them.
+        checked: whether symbolic verifiers judged.
+        recognised: whether a family recognises the problem.
+    """
+    if chain and chain[-1].verdict is Verdict.VALID:
+        return ""  # a proof needs no trust
+    if trained_on:
+        families = f"other families of problems: {trained_on}"
+        return f"the model was trained on {families}"
+    if not chain and not ended:
+        return "no chain of thought came to an end within the budget"
+    if not chain:
+        return f"no chain that ended states a usable answer; ended: {ended}"
+    verdicts = {thought.verdict for thought in chain}
+    if not checked or not (recognised or Verdict.INVALID in verdicts):
+        return ""
+    if verdicts == {Verdict.UNKNOWN}:
+        return (
+            "the checks neither prove nor refute the steps of this chain; the "
+            "answer is a guess"
+        )
+    return "no chain passed all checks; the answer is a guess"

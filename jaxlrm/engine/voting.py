@@ -3,88 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from jaxlrm.config import DOUBT
-from jaxlrm.engine.solution import Thought, Vote
+from jaxlrm.engine.chains import Step, lowered
+from jaxlrm.engine.solution import Vote
 from jaxlrm.search import vote
-from jaxlrm.verify.verdict import Verdict
+from jaxlrm.verify.verdict import Verdict, best_of
 
 
-class Candidate(NamedTuple):
-    """A chain that ended in an answer.
-
-    Attributes:
-        thought: its last.
-        doubtful: whether a step of it is in doubt.
-    """
-
-    thought: Thought
-    doubtful: bool
-
-
-def candidates(thoughts: Sequence[Thought], ended: Sequence[int]) -> list[int]:
+def candidates(ended: Sequence[Step]) -> list[Step]:
     """Chains that may be voted on: proven ones, else kept, else any."""
-    kept = [i for i in ended if thoughts[i].kept]
-    proven = [i for i in kept if thoughts[i].verdict is Verdict.VALID]
+    kept = [chain for chain in ended if chain.kept]
+    proven = [chain for chain in kept if chain.verdict is Verdict.VALID]
     return proven or kept or list(ended)
 
 
 def count(
-    chains: Sequence[Candidate],
+    chains: Sequence[Step],
     groups: Sequence[int],
     names: Sequence[str],
     weigh: vote.Weigh,
-) -> tuple[tuple[Vote, ...], int]:
+) -> tuple[tuple[Vote, ...], Step]:
     """The votes, heaviest first, and the best chain for the first of them.
 
     Args:
-        chains: those that may be voted on.
+        chains: those that may be voted on, by their last steps; one at least.
         groups: which of them have equal answers, see `verify.answers`.
         names: the answer of each group.
         weigh: what a chain weighs, by its score and its number.
     """
-    if not chains:
-        return (), -1
-    score, number = _trusts(chains), _numbers(chains)
-    # In the order first seen, which decides between equal weights.
-    order = list(dict.fromkeys(groups))
-    shares = vote.tally(
-        [order.index(group) for group in groups], _weights(chains, weigh)
-    )
+    members: dict[int, list[Step]] = {}
+    for chain, group in zip(chains, groups, strict=True):
+        members.setdefault(group, []).append(chain)
+    # Of groups with equal weights the one first seen is the winner.
+    shares = vote.tally(groups, _weights(chains, weigh))
     votes = tuple(
         Vote(
-            answer=names[order[place]],
+            answer=names[group],
             weight=share,
-            count=int(number[np.array(groups) == order[place]].sum()),
-            verdict=_best(
-                chain.thought.verdict
-                for chain, group in zip(chains, groups, strict=True)
-                if group == order[place]
-            ),
+            count=sum(chain.count for chain in members[group]),
+            verdict=best_of(chain.verdict for chain in members[group]),
         )
-        for place, share in shares.items()
+        for group, share in shares.items()
     )
-    first = order[next(iter(shares))]
-    members = [i for i, group in enumerate(groups) if group == first]
-    chosen = max(
-        members,
-        key=lambda i: (
-            chains[i].thought.verdict is Verdict.VALID,
-            score[i],
-            -i,
-        ),
+    best = max(
+        members[next(iter(shares))],
+        key=lambda chain: (chain.verdict is Verdict.VALID, _trust(chain)),
     )
-    return votes, chosen
+    return votes, best
 
 
 def is_decided(
-    chains: Sequence[Candidate],
-    votes: Sequence[Vote],
-    weigh: vote.Weigh,
-    most: int,
+    chains: Sequence[Step], votes: Sequence[Vote], weigh: vote.Weigh, most: int
 ) -> bool:
     """Whether no chain that is still to end can change the winner.
 
@@ -98,64 +70,40 @@ def is_decided(
         return False
     whole = _weights(chains, weigh).sum()
     second = votes[1].weight if len(votes) > 1 else 0.0
-    coming = most - _numbers(chains).sum()
+    coming = most - sum(chain.count for chain in chains)
     return bool((votes[0].weight - second) * whole > max(coming, 0))
 
 
-def confidence(votes: Sequence[Vote], chain: Candidate) -> float:
+def confidence(votes: Sequence[Vote], chain: Step) -> float:
     """1 for a proven chain; else the vote's share times the learned score.
 
     Without a score, votes alone speak: `k` of `n` chains agreeing counts as
     `k / (n + 1)`, so that one chain says little; a doubt lowers that as it
     lowers a score. A chain that a verifier refuted leaves none.
     """
-    verdict, score = chain.thought.verdict, chain.thought.score
-    if verdict is Verdict.VALID:
-        return 1.0
-    if verdict is Verdict.INVALID:
-        return 0.0
+    if chain.verdict in (Verdict.VALID, Verdict.INVALID):
+        return float(chain.verdict is Verdict.VALID)
+    score = chain.score
     if score is None:
-        number = sum(vote.count for vote in votes)
+        number = sum(each.count for each in votes)
         score = number / (number + 1)
-        score = lower(score) if chain.doubtful else score
+        score = lowered(score) if chain.doubtful else score
     return votes[0].weight * score
 
 
-def lower(score: float) -> float:
-    """The score of a chain with a doubt: a quarter of its odds."""
-    return DOUBT * score / (DOUBT * score + 1 - score)
-
-
-def _weights(chains: Sequence[Candidate], weigh: vote.Weigh) -> np.ndarray:
+def _weights(chains: Sequence[Step], weigh: vote.Weigh) -> np.ndarray:
     """What the chains weigh: one with a doubt a quarter, where it has a vote.
 
     Where it has a score, the doubt has lowered that.
     """
-    number = _numbers(chains).astype(float)
+    number = np.array([chain.count for chain in chains], float)
     if weigh is vote.count:
         number *= [DOUBT if chain.doubtful else 1.0 for chain in chains]
-    return weigh(_trusts(chains), number)
+    return weigh(np.array(list(map(_trust, chains))), number)
 
 
-def _trusts(chains: Sequence[Candidate]) -> np.ndarray:
-    """Learned scores; without them 1, and less for a chain with a doubt."""
-    return np.array(
-        [
-            (DOUBT if chain.doubtful else 1.0)
-            if chain.thought.score is None
-            else chain.thought.score
-            for chain in chains
-        ]
-    )
-
-
-def _numbers(chains: Sequence[Candidate]) -> np.ndarray:
-    return np.array([chain.thought.count for chain in chains])
-
-
-def _best(verdicts) -> Verdict:
-    found = set(verdicts)
-    for verdict in (Verdict.VALID, Verdict.UNKNOWN, Verdict.TIMEOUT):
-        if verdict in found:
-            return verdict
-    return found.pop()
+def _trust(chain: Step) -> float:
+    """Its learned score; without one 1, and less if it is in doubt."""
+    if chain.score is not None:
+        return chain.score
+    return DOUBT if chain.doubtful else 1.0

@@ -141,7 +141,6 @@ def _build(config: SearchConfig, by_step: bool) -> Strategy:
     scored = config.strategy in ("best_of_n", "weighted")
     stepwise = scored and (by_step or config.aggregate != "last")
     if stepwise or config.tools == "python":  # which writes between two steps
-        config = dataclasses.replace(config, min_tokens=0)
         chains = _sequential(config, veto=False)
         return chains._replace(vote=weigh)
     return _whole(config)._replace(vote=weigh)
@@ -352,7 +351,7 @@ def _mcts(config: SearchConfig, rule: select.Rule) -> Strategy:
     walks.
     """
     walks = config.branches // config.width
-    carry = backup.BY_NAME[config.backup]
+    carry = backup.mean
 
     def update(trees: Tree, twigs: Twigs, verdict):
         first, count = tree.first_of_equals(twigs)
@@ -392,10 +391,7 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
 
     Each branch thinks on by itself: a sound step is kept, after a wrong one
     it tries again from where it was; without `veto` it goes on from that.
-    With one branch this is thinking longer on one chain. A chain that ends
-    before `min_tokens` is a candidate, and its branch begins a second one: as
-    in s1's budget forcing (Muennighoff et al. 2025), but without a word that
-    a model must know.
+    With one branch this is thinking longer on one chain.
     """
     group = jnp.arange(config.branches)
 
@@ -416,7 +412,7 @@ def _sequential(config: SearchConfig, veto: bool = True) -> Strategy:
         nodes=1 + config.branches * config.rounds,
         select=lambda tree: select.by_chain(tree, config.branches),
         update=update,
-        votes=0 if config.min_tokens else config.branches,
+        votes=config.branches,
     )
 
 

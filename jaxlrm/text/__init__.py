@@ -2,6 +2,7 @@
 
 from jaxlrm.text.delimiters import Automaton
 from jaxlrm.text.folder import Sampling
+from jaxlrm.text.outputs import encode_output, tokens_upto
 from jaxlrm.text.tokens import Text
 from jaxlrm.text.training import END, PADDING, UNKNOWN, train_tokenizer
 
@@ -12,5 +13,7 @@ __all__ = [
     "Automaton",
     "Sampling",
     "Text",
+    "encode_output",
+    "tokens_upto",
     "train_tokenizer",
 ]

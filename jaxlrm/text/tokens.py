@@ -345,36 +345,28 @@ class Text:
         """Text of one step without its delimiter."""
         return self.decode(ids).strip()
 
-    def cut(
-        self, ids: Sequence[int], before: bytes = b"", breaks: str = "fences"
-    ) -> tuple[bytes, bytes]:
-        """The text of a step that ended, and what follows its delimiter.
+    def step_of(
+        self, ids: Sequence[int], before: str = "", breaks: str = "none"
+    ) -> tuple[str, str]:
+        """The text of a step without its delimiter, and what follows that.
 
-        The last token of a step may carry text behind the delimiter. That
-        tail is the beginning of the next step's text, though it was written
-        before: see `delimiters.Automaton.cut`.
-        """
-        return self.automaton(breaks).cut(ids, before)
-
-    def encode_output(self, output: str, size: int) -> tuple[list[int], str]:
-        """What a model reads of a tool's output: the text and a delimiter.
+        The last token of a step may carry text behind the delimiter: the
+        beginning of the next step's text, though it was written before.
 
         Args:
-            output: text; empty is no output.
-            size: most tokens; what is over is cut.
-
-        Returns:
-            Token ids, and the text that they stand for, without delimiter.
+            ids: all tokens of the step.
+            before: what followed the delimiter of the step before it.
+            breaks: see `automaton`; `none` reads all of the tokens.
         """
-        if not output:
-            return [], ""
-        end = self.encode(self.step)
-        # Characters that the tokenizer does not know have no text.
-        ids = [i for i in self.encode(output) if self.decode([i])]
-        ids = ids[: max(size - len(end), 0)]
-        return [*ids, *end][:size], self.decode(ids).strip()
+        begin = before.encode(errors="surrogateescape")
+        read, rest = self.automaton(breaks).cut(ids, begin)
+        step = read.decode(errors="replace")
+        tail = rest.decode(errors="surrogateescape")
+        for delimiter in self.steps:
+            step = step.removesuffix(delimiter)
+        return step.strip(), tail if tail.strip() else ""
 
-    @functools.lru_cache(maxsize=3)  # noqa: B019 (a few, as long as the text)
+    @functools.lru_cache(maxsize=4)  # noqa: B019 (a few, as long as the text)
     def automaton(self, breaks: str) -> Automaton:
         """What ends a step, over tokens.
 
@@ -385,7 +377,7 @@ class Text:
         """
         if breaks == "none":
             nothing = np.zeros((1, self.vocab_size), bool)
-            return Automaton(nothing.astype(np.int16), nothing)
+            return Automaton(nothing.astype(np.int16), nothing, self.pieces)
         if breaks == "programs":
             return compile_automaton(self.pieces, fences=True)
         texts = [step for step in self.steps if step not in self._special]

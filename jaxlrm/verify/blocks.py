@@ -84,6 +84,46 @@ def split_programs(text: str) -> list[Piece]:
     return list(_joined(text, _pieces(text)))
 
 
+def closed_programs(text: str) -> list[Piece]:
+    """The complete programs of a chain's text, in order."""
+    if not any(mark in text for mark in ("```", "~~~", PROMPT)):
+        return []
+    return [
+        piece
+        for piece in split_programs(text)
+        if piece.kind is Kind.PROGRAM and piece.closed
+    ]
+
+
+def completed_program(
+    before: str, text: str, kind: str
+) -> tuple[str, int | None] | None:
+    """The first program that a step completes; None if it does not.
+
+    Args:
+        before: text of the chain before the step.
+        text: of the chain with the step.
+        kind: of the step: `step`, `open` if it is cut, `answer` if the chain
+            ends with it.
+
+    Returns:
+        The program, and its end in `text` where more stands behind it or the
+        step does not end there; else None.
+    """
+    found = closed_programs(text)[len(closed_programs(before)) :]
+    if not found:
+        return None
+    program, end = found[0].content, len(text[: found[0].end].rstrip("\r\n"))
+    rest = text[end:]
+    if kind == "step":
+        return program, end if rest.strip() else None
+    if program.startswith(PROMPT) and not rest.strip():
+        # Its line may go on; or the model had no wish to see what it shows.
+        if kind == "answer" or not rest:
+            return None
+    return program, end
+
+
 def next_program(text: str, start: int = 0) -> Piece | None:
     """The first complete program that ends behind `start`, a place in `text`.
 
@@ -91,10 +131,8 @@ def next_program(text: str, start: int = 0) -> Piece | None:
     was completed since: to be run next. What follows it in the text was
     written without its output.
     """
-    for piece in split_programs(text):
-        if piece.kind is Kind.PROGRAM and piece.closed and piece.end > start:
-            return piece
-    return None
+    found = (piece for piece in closed_programs(text) if piece.end > start)
+    return next(found, None)
 
 
 def program_of(text: str) -> str | None:

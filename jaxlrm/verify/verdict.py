@@ -65,3 +65,31 @@ def agree(verdicts: Iterable[Verdict]) -> Verdict:
         if verdict in found:
             return verdict
     return found[0] if found else Verdict.UNKNOWN
+
+
+def on_answer(
+    verdict: Verdict, before: Iterable[Verdict], provable: bool
+) -> Verdict:
+    """The verdict on an answer, which stands and falls with its chain.
+
+    It is INVALID if a step before it is, and VALID, which proves it, only if
+    all of them are.
+
+    Args:
+        verdict: on the step that states it.
+        before: on the steps before that.
+        provable: whether it is known what is asked: else what is VALID is
+            true, but does not show that it answers the problem.
+    """
+    chain = combine(before)
+    if chain is Verdict.INVALID:
+        return chain
+    if verdict is Verdict.VALID and not (provable and chain is verdict):
+        return Verdict.UNKNOWN
+    return verdict
+
+
+def best_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """The best of several, one at least; what failed is better than INVALID."""
+    order = "VALID UNKNOWN TIMEOUT ERROR INVALID".split()
+    return min(verdicts, key=lambda verdict: order.index(verdict.name))

@@ -9,6 +9,7 @@ import pytest
 
 from jaxlrm import testing
 from jaxlrm.config import STRATEGIES, SearchConfig
+from jaxlrm.engine import compiled as compiled_lib
 from jaxlrm.engine import plan
 from jaxlrm.search import strategies
 
@@ -89,9 +90,7 @@ def test_only_another_size_compiles():
 
 
 def test_programs_that_are_let_go_stay_counted(monkeypatch):
-    from jaxlrm.engine import engine as engine_lib
-
-    monkeypatch.setattr(engine_lib, "_SEARCHES", 1)
+    monkeypatch.setattr(compiled_lib, "_SEARCHES", 1)
     with testing.engine(num_layers=1) as engine:
         one = MAJORITY, {"branches": 1, "chain_tokens": 2}
         two = MAJORITY, {"branches": 2, "chain_tokens": 2}

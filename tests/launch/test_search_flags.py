@@ -48,10 +48,10 @@ def test_what_is_set_is_what_is_searched_with(made):
     assert config("beam", "none") == SearchConfig(
         strategy="beam", verifiers="none"
     )
-    values(["program", "--top_p=0.9", "--noadaptive", "--system=Be brief."])
+    values(["program", "--top_p=0.9", "--system=Be brief."])
     found = config("majority", "both")
     assert (found.top_p, found.temperature) == (0.9, None)
-    assert (found.system, found.adaptive) == ("Be brief.", False)
+    assert found.system == "Be brief."
     assert found.strategy == "majority"
 
 

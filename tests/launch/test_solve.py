@@ -133,7 +133,6 @@ def test_not_solved_is_said_with_the_best_guess():
         ([EQUATION, "--strategy=bfs"], "use one of greedy, majority, "),
         ([EQUATION, "--tools=ruby"], "<auto|python|none>"),
         ([EQUATION, "--execution=slow"], "<stepped|fused>"),
-        ([EQUATION, "--adaptive"], "adaptive is True and tokens 0"),
         ([EQUATION, "--confidence=1.5"], "confidence"),
         ([EQUATION, "--reward=prm=-1"], "'prm=-1' has no positive weight"),
         ([EQUATION, "--reward=prm=much"], "'prm=much' has no positive weight"),

@@ -773,27 +773,6 @@ def test_sequential_chains_do_not_meet():
     ]
 
 
-def test_sequential_thinks_for_a_minimum_of_tokens():
-    """Each chain has five tokens, the names' and the ends'."""
-    script = (
-        step("a", 0.5, answer("a1", 0.6)),
-        step("b", 0.5, answer("b1", 0.7)),
-        step("c", 0.5, answer("c1", 0.8)),
-    )
-    once = build("sequential", branches=1, rounds=9)
-    twice = build("sequential", branches=1, rounds=9, min_tokens=6)
-    assert grown(once, *script) == tree_of("""
-        1 a 0.5
-          2 a1 END 0.6
-    """)
-    assert grown(twice, *script) == tree_of("""
-        1 a 0.5
-          2 a1 END 0.6
-        3 b 0.5
-          4 b1 END 0.7
-    """)
-
-
 def test_sequential_ends_with_its_rounds():
     script = (step("w", 0.9, verdict=INVALID),)
     found = run_scripts(build("sequential", branches=2, rounds=3), [script])

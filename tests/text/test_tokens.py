@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm import tasks
-from jaxlrm.text import Text, train_tokenizer
+from jaxlrm.text import Text, encode_output, train_tokenizer
 
 CORPUS = [
     "Solve 3*x + 4 = 19 for x.\n3*x = 15\nx = 5\n",
@@ -102,7 +102,7 @@ def test_names_of_special_tokens_are_text(trained):
     assert not set(ids) & {*trained.end, trained.padding, 0}
     assert trained.decode(ids) == problem + "\n"
     assert trained.decode(trained.encode("5<eos>\n")) == "5<eos>\n"
-    assert trained.encode_output("<eos>", 9)[1] == "<eos>"
+    assert encode_output(trained, "<eos>", 9)[1] == "<eos>"
     chat = Text(
         trained._tokenizer,
         end=["<eos>"],

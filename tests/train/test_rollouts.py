@@ -101,7 +101,7 @@ def test_a_search_says_nothing_of_where_too_much_may_follow(pool):
 
 def thought(parent, text, kind="step", count=1):
     verdict = Verdict.UNKNOWN
-    return Thought(parent, 0, text, kind, 0.5, verdict, True, count, 3)
+    return Thought(parent, 0, text, kind, 0.5, verdict, True, count, (1, 2))
 
 
 def test_paths_of_a_tree_end_where_nothing_follows():

@@ -1,4 +1,4 @@
-"""The journal, fed with rounds written by hand."""
+"""The host, fed with rounds written by hand."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import types
 import numpy as np
 import pytest
 
-from jaxlrm.config import SearchConfig
-from jaxlrm.engine import journal
-from jaxlrm.engine.journal import Journal
+from jaxlrm.config import CHECKED, SearchConfig
+from jaxlrm.engine import host
+from jaxlrm.engine.host import Host
+from jaxlrm.engine.problems import read_problem
 from jaxlrm.search import strategies, tree
 from jaxlrm.search.search import Round
 from jaxlrm.testing import text
 from jaxlrm.verify import judging
 from jaxlrm.verify.verdict import Verdict
+from jaxlrm.verify.verifiers import Verifiers
 
 PROBLEM = "Solve 2*x + 4 = 10 for x."
 B, S, OUTPUT = 4, 80, 8
@@ -58,7 +60,7 @@ class Pool:
 
 
 class Play:
-    """A journal and the rounds it is shown.
+    """A host and the rounds it is shown.
 
     Attributes:
         ended: numbers of the problems in the order they ended.
@@ -73,7 +75,6 @@ class Play:
         pool: Pool | None = None,
         slots: int = 1,
         readers: int = 0,
-        numbers=None,
         trained_on=(),
         checkers=(),
         tools=None,
@@ -97,24 +98,26 @@ class Play:
         tokenizer.tasks = tuple(trained_on)
         tokenizer.steps = (delimiter,)
         self.pool = pool or Pool()
-        self.problems = problems or [PROBLEM]
-        self.journal = Journal(
-            self.problems,
+        checked = config.verifiers in CHECKED
+        self.host = Host(
+            [
+                read_problem(problem, (), config, tokenizer, room=1000)
+                for problem in problems or [PROBLEM]
+            ],
             config,
+            strategies.build(config),
             tokenizer,
-            self.pool,
-            checkers=checkers,
+            Verifiers(
+                self.pool,
+                checkers if checked else (),
+                patient=config.execution != "fused",
+            ),
             tools=tools,
+            readers=readers,
             progress=self.progress.append,
             finished=lambda number, _: self.ended.append(number),
         )
-        self.journal.begin(
-            strategies.build(config),
-            range(len(self.problems)) if numbers is None else numbers,
-            cache_bytes=1000,
-            dense_bytes=5000,
-            readers=readers,
-        )
+        self.host.cache.update(bytes=1000, dense=5000)
         self.slots = slots
         self.nodes = np.full((slots, B), -1)
         self.peak = 0
@@ -158,7 +161,7 @@ class Play:
             nothing[:, 0],
             nothing[:, 0] + self.peak,
         )
-        self.reply = self.journal.ask(seen)
+        self.reply = self.host.ask(seen)
         verdicts = self.reply.verdict
         self.nodes = np.full(shape, -1)
         for g, kept in enumerate(keep or []):
@@ -166,7 +169,7 @@ class Play:
         return [[Verdict(v) for v in row] for row in verdicts]
 
     def solution(self, number: int = 0):
-        return self.journal.solutions()[number]
+        return self.host.solutions()[number]
 
 
 def ids_of(words: str | list[int], kind: str) -> list[int]:
@@ -264,7 +267,7 @@ def test_tokens_are_counted_exactly():
     )
     play = solved_play()
     assert play.solution().tokens == {"generator": spent, "verifier": 0}
-    assert [t.tokens for t in play.solution().thoughts] == [8, 9, 6, 6, 8]
+    assert [len(t.tokens) for t in play.solution().thoughts] == [8, 9, 6, 6, 8]
     assert play.progress[-1].tokens == spent
     apart = solved_play(readers=2).solution()
     assert apart.tokens == {"generator": spent, "verifier": 2 * spent}
@@ -709,7 +712,7 @@ def test_problems_side_by_side():
     assert play.ended == [1, 0]
     play.round([], [], problems=[-1, 2])
     assert play.ended == [1, 0, 2]
-    found = play.journal.solutions()
+    found = play.host.solutions()
     assert [s.problem for s in found] == problems
     assert [s.answer for s in found] == ["3", "2", "7"]
     assert [s.tree["rounds"] for s in found] == [2, 1, 1]
@@ -721,11 +724,10 @@ def test_problems_side_by_side():
 
 
 def test_the_queue_may_skip_problems():
-    play = Play("", PROBLEM, numbers=[1])
-    play.journal.refuse(0, "the problem is empty")
+    play = Play("", PROBLEM)
     play.round([(0, "x = 3", ANSWER)], keep=[[1]])
     play.round([])
-    empty, solved = play.journal.solutions()
+    empty, solved = play.host.solutions()
     assert (empty.answer, empty.note) == (None, "the problem is empty")
     assert not empty.solved and empty.tokens == {"generator": 0, "verifier": 0}
     assert solved.answer == "3"
@@ -735,7 +737,7 @@ def test_the_queue_may_skip_problems():
 def test_cache_figures():
     play = Play()
     play.round([(0, "2*x = 6", STEP)], keep=[[1]])
-    play.journal.measure(2000)
+    play.host.cache["bytes"] = 2000
     play.peak = 20
     play.round([])
     assert play.solution().cache == {
@@ -781,14 +783,14 @@ def test_verifiers_agree_or_one_has_its_veto():
 
 def test_a_checker_that_fails_is_warned_of_once():
     play = Play(*SHARED[:2], slots=2, checkers=[refuse, believe])
-    why = "checker tests.engine.test_journal:believe failed: "
+    why = "checker tests.engine.test_host:believe failed: "
     why += "KeyError: 'believe'; "
     with pytest.warns(RuntimeWarning, match=why) as warned:
         play.round([(0, "1", STEP), (0, "2", STEP)], [(0, "so", STEP)])
         play.round([(0, "3", STEP)], [(0, "so", STEP)])
     assert len(warned) == 1
     play.round([], [])
-    first, second = play.journal.solutions()
+    first, second = play.host.solutions()
     assert why in first.note and "checker" not in second.note
 
 
@@ -895,7 +897,7 @@ def test_a_proof_is_confidence_enough():
 def test_time_ends_a_problem(monkeypatch):
     now = [0.0]
     clock = types.SimpleNamespace(monotonic=lambda: now[0])
-    monkeypatch.setattr(journal, "time", clock)
+    monkeypatch.setattr(host, "time", clock)
     play = Play(seconds=2.0)
     now[0] = 1.9
     play.round([(0, "2*x = 6", STEP)], keep=[[1]])
@@ -917,79 +919,6 @@ def test_a_problem_without_a_token_for_each_branch_ends():
     assert not play.reply.stop[0]
     play.round([(1, "", OPEN)] * 4)
     assert play.reply.stop[0]
-
-
-@pytest.mark.parametrize("adaptive", [False, True])
-def test_what_is_left_goes_to_those_that_have_nothing_left(adaptive):
-    play = Play(*SHARED, tokens=100, adaptive=adaptive, slots=2)
-    hard = [(0, MANY, STEP)] * 3
-    play.round([(0, "3", ANSWER)], hard, keep=[[1], [1, -1, -1]])
-    assert play.reply.extra.tolist() == [0, 0]  # nobody has ended
-    play.round([], hard, keep=[[], [2, -1, -1]])
-    # 98 are left of the first; the other wants 3 times 48.
-    assert play.reply.extra.tolist() == [0, 98 * adaptive]
-    # Out of tokens: it goes on only with what it was given.
-    play.round(
-        [(0, "7", ANSWER)],
-        [(1, "", OPEN)] * 3,
-        problems=[2, 1],
-        keep=[[1], []],
-    )
-    assert play.reply.stop.tolist() == [False, True]
-    play.round([], [], problems=[2, 1])
-    assert play.ended == [0, 2, 1]
-
-
-def test_what_is_left_is_given_once():
-    """Also where the last verdicts come after the last steps."""
-    play = Play(*SHARED[:2], tokens=100, adaptive=True, slots=2)
-    hard = [(0, MANY, STEP)] * 3
-    play.round([(0, "3", ANSWER)], hard, keep=[[1], [1, -1, -1]])
-
-    def show(number, ended):
-        leaf = np.array([[-1] * B, [1] * 3 + [-1]])
-        tokens = np.zeros((2, B, S), int)
-        valid = np.zeros(tokens.shape, bool)
-        valid[1, :3, :2] = True
-        zeros = np.zeros((2, B), int)
-        twigs = tree.Twigs(
-            *(leaf, None, tokens, valid, zeros + tree.OPEN),
-            *(zeros, zeros, zeros, zeros, zeros),
-        )
-        finished = np.array([ended, False])
-        nodes = np.full((2, B), -1)
-        nodes[1, 0] = 1
-        return play.journal.ask(
-            Round(
-                np.array([number, 1]),
-                nodes,
-                twigs,
-                finished,
-                zeros[:, 0],
-                zeros[:, 0],
-            )
-        ).extra.tolist()
-
-    assert show(0, False) == [0, 0]
-    assert show(0, True) == [0, 98]
-    assert show(-1, True) == [0, 0]
-
-
-def test_an_early_end_is_not_undone_by_tokens():
-    play = Play(
-        *SHARED[:2],
-        verifiers="learned",
-        tokens=100,
-        adaptive=True,
-        confidence=0.5,
-        slots=2,
-    )
-    hard = [(0, MANY, STEP)] * 3
-    play.round([(0, "3", ANSWER, 0.9)], hard, keep=[[1], [1, -1, -1]])
-    assert play.reply.stop.tolist() == [True, False]
-    play.round([], [(1, "11", ANSWER, 0.9), (1, MANY, STEP)])
-    assert play.reply.stop.tolist() == [False, True]
-    assert play.reply.extra.tolist() == [0, 0]
 
 
 # --- Tools ------------------------------------------------------------------
@@ -1087,18 +1016,18 @@ def test_a_program_may_span_steps():
     """Blank lines of a program end steps, and stay in it."""
     play = fenced()
     play.round([(0, "So\n```python\nx = 1\n", STEP)], keep=[[1]])
-    assert play.journal._tools.asked == []
+    assert play.host.tools.asked == []
     play.round([(1, "def f():\n    return x\n", STEP)], keep=[[2]])
     play.round([(2, "print(f())\n```\n", STEP)], keep=[[3]])
     program = "x = 1\n\ndef f():\n    return x\n\nprint(f())"
-    assert play.journal._tools.asked == [((), program)]
+    assert play.host.tools.asked == [((), program)]
     # The model's own text ends with a line's end.
     shown = "```output\n0\n```\n"
     size = play.reply.output_length[0, 0]
     assert text().decode(play.reply.output[0, 0, :size]) == shown
     assert play.reply.length[0].tolist() == [-1] * B
     play.round([(3, "```python\n2\n```\n", STEP)], keep=[[4]])
-    assert play.journal._tools.asked[1:] == [((program,), "2")]
+    assert play.host.tools.asked[1:] == [((program,), "2")]
     play.round([(4, "x = 1", ANSWER)], keep=[[5]])
     play.round([])
     assert play.solution().thoughts[2].output == "```output\n0\n```"
@@ -1110,7 +1039,7 @@ def test_output_that_a_model_made_up_is_cut(kind):
     program = "```py\n6*7\n```"
     made_up = "\n```output\n41\n```\nx = 41"
     play.round([(0, program + made_up, kind), IDLE, IDLE, IDLE], keep=[[1]])
-    assert play.journal._tools.asked == [((), "6*7")]
+    assert play.host.tools.asked == [((), "6*7")]
     assert play.reply.length[0, 0] == len(text().encode(program))
     size = play.reply.output_length[0, 0]
     shown = text().decode(play.reply.output[0, 0, :size])
@@ -1120,7 +1049,8 @@ def test_output_that_a_model_made_up_is_cut(kind):
     found = play.solution()
     first = found.thoughts[0]
     assert (first.text, first.kind) == (program, "step")
-    assert first.tokens == len(text().encode(program))
+    assert list(first.tokens) == text().encode(program)
+    assert first.logp is None or kind == STEP
     assert (first.output, found.answer) == ("```output\n0\n```", "0")
 
 
@@ -1140,10 +1070,10 @@ def test_a_program_that_is_cut_inside_runs_when_it_is_whole():
     play = fenced()
     play.round([(0, "```py\n6*", OPEN)], keep=[[1]])
     play.round([(1, "7\n```", OPEN), (1, "8\n``", OPEN)], keep=[[2, 3]])
-    assert play.journal._tools.asked == [((), "6*7")]
+    assert play.host.tools.asked == [((), "6*7")]
     assert play.reply.length[0].tolist() == [5, -1, -1, -1]
     play.round([(3, "`\n", STEP)], keep=[[4]])
-    assert play.journal._tools.asked[1:] == [((), "6*8")]
+    assert play.host.tools.asked[1:] == [((), "6*8")]
 
 
 def test_a_long_output_keeps_its_fence():

@@ -1,0 +1,227 @@
+"""What a configuration leaves open, filled in for a model and its problems."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+
+from jaxlrm.config import (
+    CHECKED,
+    LINE,
+    PARAGRAPH,
+    SCORED,
+    WHOLE,
+    ModelConfig,
+    SearchConfig,
+)
+from jaxlrm.engine import plan
+from jaxlrm.limits import Limits
+from jaxlrm.models import sharding
+from jaxlrm.search.strategies import Strategy
+from jaxlrm.text import Text
+
+_CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
+_PROBLEMS = 8  # side by side, if nobody says how many
+_ROWS = 64  # of them together on a CPU
+
+_FIELDS = tuple(field.name for field in dataclasses.fields(SearchConfig))
+# What the problems of one call may each have for themselves.
+_OWN = ("seed", *(f for f in _FIELDS if f in Limits.__dataclass_fields__))
+
+
+@dataclasses.dataclass(frozen=True)
+class Defaults:
+    """What the models of an engine say about a search.
+
+    Attributes:
+        name: of the generator.
+        generator: its shape.
+        rewards: shapes of the reward models.
+        text: the generator's tokenizer.
+        scores: whether there are learned verifiers.
+    """
+
+    name: str
+    generator: ModelConfig
+    rewards: Sequence[ModelConfig]
+    text: Text
+    scores: bool
+
+    def resolve(
+        self, config: SearchConfig, *, programs: bool = False
+    ) -> SearchConfig:
+        """The configuration with nothing left open.
+
+        Args:
+            config: as it was asked for.
+            programs: whether a problem is of a family that asks for programs.
+
+        Raises:
+            ValueError: the model cannot serve it.
+        """
+        if config.verifiers == "auto":
+            both = "both" if self.scores else "symbolic"
+            config = dataclasses.replace(config, verifiers=both)
+        if config.tools == "auto":
+            programs &= "programs" in self.text.tasks
+            runs = programs or config.prompt == "tir"
+            tools = "python" if runs else "none"
+            config = dataclasses.replace(config, tools=tools)
+        self._require(config)
+        longest = config.chain_tokens
+        if not longest:
+            longest = max(min(self.context(config) // 2, _CHAIN_TOKENS), 1)
+        lines = self.text.step.count("\n") == 1
+        step = config.step_tokens or (LINE if lines else PARAGRAPH)
+        output = config.output_tokens or (LINE if lines else PARAGRAPH // 2)
+        said = dataclasses.asdict(self.text.sampling)  # by the model's folder
+        asked = {name: getattr(config, name) for name in said}
+        return dataclasses.replace(
+            config,
+            chain_tokens=longest,
+            step_tokens=min(step, longest),
+            output_tokens=output,
+            **{
+                name: said[name] if value is None else value
+                for name, value in asked.items()
+            },
+        )
+
+    def _require(self, config: SearchConfig) -> None:
+        """Raises ValueError for what the model cannot serve."""
+        if config.verifiers in SCORED and not self.scores:
+            raise ValueError(
+                f"verifiers {config.verifiers!r} need a value head or a "
+                f"reward model, and {self.name or 'this model'} has neither; "
+                "set verifiers=auto, verifiers=symbolic or verifiers=none, or "
+                "name a reward model"
+            )
+        if config.tools == "python" and config.lookahead:
+            raise ValueError(
+                f"lookahead is {config.lookahead} and tools 'python': the "
+                "model would make up what a program prints; set lookahead=0 "
+                "or tools=none"
+            )
+        if config.think_tokens and self.text.thinking is None:
+            raise ValueError(
+                f"think_tokens is {config.think_tokens}, and the tokenizer "
+                "has no token </think> to end thinking with; set it to 0"
+            )
+
+    def context(self, config: SearchConfig) -> int:
+        """Positions that all models have that read a chain."""
+        models = [self.generator]
+        if config.verifiers in SCORED:
+            models += self.rewards
+        positions = min(model.max_position_embeddings for model in models)
+        return min(positions, self.text.context or positions)
+
+    def room(self, config: SearchConfig, strategy: Strategy) -> int:
+        """Most tokens of a prompt.
+
+        Args:
+            config: of its search, resolved.
+            strategy: of that configuration.
+
+        Raises:
+            ValueError: there is no room.
+        """
+        positions = self.context(config)
+        left = positions - config.chain_tokens
+        if not strategy.whole:
+            left -= strategy.step_tokens * config.lookahead
+        if left <= 0:
+            raise ValueError(
+                f"chain_tokens {config.chain_tokens} leaves no room for a "
+                f"problem: the models have {positions} positions; set it "
+                "lower, or to 0 to go by the model"
+            )
+        return left
+
+
+def together(configs: Sequence[SearchConfig]) -> SearchConfig:
+    """One configuration with room for the searches of all.
+
+    Args:
+        configs: resolved, of the problems of one call; they may differ in
+            their seeds and `Limits`.
+
+    Raises:
+        ValueError: they differ in anything else.
+    """
+    first = configs[0]
+    inside = ":" not in first.strategy  # others may read any field as a size
+    own = _OWN if inside else ("seed",)
+    for config in configs:
+        for name in _FIELDS:
+            one, other = getattr(first, name), getattr(config, name)
+            if name not in own and one != other:
+                raise ValueError(
+                    f"{name} is {one!r} for one problem and {other!r} for "
+                    "another; problems of one call may differ in "
+                    f"{', '.join(own)}"
+                )
+        one, other = first.temperature, config.temperature
+        if first.strategy in WHOLE and (one == 0) != (other == 0):
+            raise ValueError(
+                f"temperature is {one} for one problem and {other} for "
+                f"another: at 0 {first.strategy} writes one chain; give them "
+                "in two calls"
+            )
+    sizes = ("chain_tokens", "step_tokens", "rounds")
+    return dataclasses.replace(
+        first,
+        **{size: max(getattr(c, size) for c in configs) for size in sizes},
+    )
+
+
+def batch(strategy: Strategy) -> int:
+    """Problems side by side where the configuration leaves it open.
+
+    More rows than a CPU needs to be busy only wait for each other's longest
+    step, and for the last problems: 1.3 times as much processor time with 128
+    rows as with 64 (mini, 11 problems, 64 branches); no difference for mini-xs
+    (benchmarks/batch.py).
+    """
+    if jax.default_backend() != "cpu":
+        return _PROBLEMS
+    most = max(1, min(_ROWS // strategy.branches, 2 * _PROBLEMS))
+    return plan.bucket_below(most)
+
+
+def turns(config: SearchConfig) -> int:
+    """How many groups of problems take turns at the device.
+
+    With two of them the host verifies what the one has written while the
+    other writes. On a CPU both would want the same cores.
+    """
+    asks = config.verifiers in CHECKED
+    alone = config.execution == "fused" or jax.default_backend() == "cpu"
+    return 2 if asks and not alone else 1
+
+
+def shares_branches(
+    config: SearchConfig,
+    strategy: Strategy,
+    mesh: jax.sharding.Mesh,
+    *,
+    limited: bool,
+) -> bool:
+    """Whether devices share the branches of fewer problems than devices.
+
+    Not where they would count tokens together, each ask the host, or part
+    branches that read one stem.
+
+    Args:
+        config: of the search.
+        strategy: likewise.
+        mesh: the devices.
+        limited: whether tokens are counted.
+    """
+    ways = mesh.shape["data"]
+    alone = config.execution == "stepped" and not limited
+    whole = strategy.groups == 1 or strategy.groups % ways == 0
+    even = whole and strategy.branches % ways == 0
+    return alone and even and sharding.can_share_branches(mesh)

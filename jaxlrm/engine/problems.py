@@ -1,0 +1,94 @@
+"""Problems as a search takes them: prompts, and what families know of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from jaxlrm import tasks
+from jaxlrm.config import SearchConfig
+from jaxlrm.text import Text
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A problem, read.
+
+    Attributes:
+        text: as it was given.
+        config: of its search, resolved.
+        begun: steps that its chains begin with, before what is written.
+        statement: what it asks about, None if no family recognises it.
+        trained: the model was trained on the family that recognises it.
+        outside: the model was trained on families, but not on one of this
+            problem.
+        prompt: token ids.
+        note: why it cannot be searched; empty if it can.
+    """
+
+    text: str
+    config: SearchConfig
+    begun: tuple[str, ...] = ()
+    statement: str | None = None
+    trained: bool = False
+    outside: bool = False
+    prompt: tuple[int, ...] = ()
+    note: str = ""
+
+
+def read_problem(
+    problem: str,
+    begun: Sequence[str],
+    config: SearchConfig,
+    text: Text,
+    room: int,
+) -> Problem:
+    """A problem and the prompt that asks it.
+
+    Args:
+        problem: its text.
+        begun: steps that its chains begin with.
+        config: of its search, resolved.
+        text: the generator's tokenizer.
+        room: most tokens of a prompt.
+    """
+    reading = tasks.recognise(problem)
+    trained = reading is not None and reading.family.name in text.tasks
+    found = Problem(
+        problem,
+        config,
+        tuple(begun),
+        statement=reading and reading.statement,
+        trained=trained,
+        outside=bool(text.tasks) and not trained,
+    )
+    note = _unreadable(problem, text)
+    if note:
+        return dataclasses.replace(found, note=note)
+    prompt = text.encode_prompt(
+        reading.question if trained else problem,  # as the model was trained
+        config.prompt,
+        config.system,
+        config.thinking,
+    )
+    for step in begun:
+        prompt += text.encode(step + text.step)
+    if len(prompt) > room:
+        note = (
+            f"the problem has {len(prompt)} tokens and this model has room "
+            f"for {room}; shorten it"
+        )
+    return dataclasses.replace(found, prompt=tuple(prompt), note=note)
+
+
+def _unreadable(problem: str, text: Text) -> str:
+    """Why a model cannot read a problem; empty if it can."""
+    if not problem.strip():
+        return "the problem is empty"
+    try:
+        problem.encode()
+    except UnicodeEncodeError as error:
+        return f"the problem is no text: {error}"
+    if not text.encode(problem):
+        return "the tokenizer knows none of its characters"
+    return ""

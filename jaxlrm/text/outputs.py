@@ -1,0 +1,51 @@
+"""Where in its tokens a program ends, and what a model reads of its output."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+
+from jaxlrm.text.tokens import Text
+
+_CLOSING = "\n```"
+
+
+def encode_output(
+    text: Text, output: str, size: int, *, ended: bool = True
+) -> tuple[list[int], str]:
+    """Token ids of an output, and the text that they stand for.
+
+    Args:
+        text: the model's tokenizer.
+        output: a line, which a step delimiter ends; or a fenced block; empty
+            is no output.
+        size: most tokens; what is over is cut, but a block is closed.
+        ended: whether the program's last line has ended.
+    """
+    lead = [] if ended else text.encode("\n")
+    if not output:
+        return lead[:size], ""
+    if not output.startswith("```"):
+        end = text.encode(text.step)
+        # Characters that the tokenizer does not know have no text.
+        ids = [i for i in text.encode(output) if text.decode([i])]
+        ids = ids[: max(size - len(lead) - len(end), 0)]
+        return [*lead, *ids, *end][:size], text.decode(ids).strip()
+    start = "" if ended else "\n"
+    ids = text.encode(f"{start}{output}\n")
+    if len(ids) > size:
+        closing = text.encode(f"{_CLOSING}\n")
+        inside = text.encode(f"{start}{output.removesuffix(_CLOSING)}")
+        ids = [*inside[: max(size - len(closing), 0)], *closing][:size]
+    return ids, text.decode(ids).strip()
+
+
+def tokens_upto(
+    text: Text, before: Sequence[int], ids: Sequence[int], end: int
+) -> int:
+    """How many of `ids` make the text of `before` and them `end` long."""
+    return 1 + bisect.bisect_left(
+        range(1, len(ids)),
+        end,
+        key=lambda size: len(text.decode([*before, *ids[:size]])),
+    )
