@@ -30,9 +30,8 @@ import numpy as np
 import jaxlrm
 from jaxlrm import files
 from jaxlrm.engine import voting
-from jaxlrm.engine.chains import Step
 from jaxlrm.engine.loading import enable_compilation_cache
-from jaxlrm.engine.solution import Solution
+from jaxlrm.engine.solution import Solution, Step
 from jaxlrm.evaluate import datasets, summary
 from jaxlrm.search import vote
 from jaxlrm.verify import judging

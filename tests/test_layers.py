@@ -111,8 +111,8 @@ LAYERS = """
     engine.binding
     engine.plan
     engine.callback
-    engine.solution      jax
     engine.problems      jax
+    engine.solution      jax
     engine.chains        jax
     engine.voting
     engine.host
