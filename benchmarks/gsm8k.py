@@ -31,7 +31,7 @@ import jaxlrm
 from jaxlrm import files
 from jaxlrm.engine import voting
 from jaxlrm.engine.loading import enable_compilation_cache
-from jaxlrm.engine.solution import Solution, Thought
+from jaxlrm.engine.solution import Solution, Step
 from jaxlrm.evaluate import datasets, summary
 from jaxlrm.search import vote
 from jaxlrm.verify import judging
@@ -227,35 +227,20 @@ def _job(problem: str, chain: dict) -> tuple:
 
 def _wins(chains, found, correct, checks: bool, pool: Pool) -> bool:
     """Is the answer that most chains vote for right?"""
-    candidates = [
-        voting.Candidate(
-            Thought(
-                parent=-1,
-                round=0,
-                text="",
-                kind="answer",
-                score=None,
-                verdict=verdict if checks else Verdict.UNKNOWN,
-                kept=not (checks and verdict is Verdict.INVALID),
-                count=chain["count"],
-                tokens=0,
-            ),
-            checks and doubt,
-        )
-        for chain, (verdict, doubt, _) in zip(chains, found, strict=True)
-    ]
-    answers = [answer for *_, answer in found]
-    ended = [i for i, answer in enumerate(answers) if answer is not None]
-    standing = voting.candidates([c.thought for c in candidates], ended)
+    ended = []
+    for chain, (verdict, doubt, answer) in zip(chains, found, strict=True):
+        step = Step("answer", (), None, None, count=chain["count"])
+        step.verdict = verdict if checks else Verdict.UNKNOWN
+        step.kept = step.verdict is not Verdict.INVALID
+        step.doubtful, step.answer = checks and doubt, answer
+        ended.append(step)
+    standing = voting.candidates([s for s in ended if s.answer is not None])
     if not standing:
         return False
-    job = ([answers[i] for i in standing],)
+    job = ([step.answer for step in standing],)
     (grouped,) = pool.start(judging.group, [job], plain=True).result()
-    groups, names = grouped
-    _, best = voting.count(
-        [candidates[i] for i in standing], groups, names, vote.count
-    )
-    return correct[standing[best]]
+    _, best = voting.count(standing, *grouped, vote.count)
+    return correct[ended.index(best)]
 
 
 def _accuracy(wins: Sequence[bool]) -> str:

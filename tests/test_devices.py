@@ -59,7 +59,10 @@ def on_one_device():
 
 def assert_same(one, other) -> None:
     plain = [
-        [dataclasses.replace(t, score=None) for t in solution.thoughts]
+        [
+            dataclasses.replace(t, score=None, logp=None)
+            for t in solution.thoughts
+        ]
         for solution in (one, other)
     ]
     assert plain[0] == plain[1]

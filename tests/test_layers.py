@@ -29,6 +29,7 @@ LAYERS = """
     text.prompts         jax
     text.growth          jax absl
     text.tokens          jax
+    text.outputs         jax
     text.training        jax
     text                 jax
     verify.verdict       jax
@@ -78,6 +79,7 @@ LAYERS = """
     tasks.*              jax
     tasks                jax
     verify.judging       jax
+    verify.verifiers     jax
     models.sharding
     models.params
     models.fingerprint
@@ -108,15 +110,16 @@ LAYERS = """
     engine.calibrate     jax
     engine.binding
     engine.plan
-    engine.bridge
     engine.callback
+    engine.problems      jax
     engine.solution      jax
+    engine.chains        jax
     engine.voting
-    engine.page          jax
-    engine.programs      jax
-    engine.inquiry       jax
-    engine.remarks       jax
-    engine.journal
+    engine.host
+    engine.learned
+    engine.tables
+    engine.compiled
+    engine.defaults
     engine.engine
     engine.loading
     engine
@@ -307,7 +310,7 @@ def test_a_breach_is_seen(module, source, is_package):
         ),
         ("tasks.linear", "from jaxlrm.tasks import task", False),
         ("tasks", "from . import task\nfrom .. import config", True),
-        ("engine.bridge", "import jax", False),
+        ("engine.callback", "import jax", False),
         ("search.vote", "import jax\nfrom jaxlrm import config", False),
         ("jaxlrm", "importlib.import_module('.models')", True),
     ],

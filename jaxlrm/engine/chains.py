@@ -7,50 +7,11 @@ from collections.abc import Sequence
 
 from jaxlrm.config import DOUBT
 from jaxlrm.engine.problems import Problem
-from jaxlrm.engine.solution import Thought
-from jaxlrm.text import Text, encode_output, tokens_upto
+from jaxlrm.engine.solution import Step
+from jaxlrm.text import Text, show_output, tokens_upto
 from jaxlrm.verify.blocks import completed_program
 from jaxlrm.verify.verdict import Verdict, on_answer
 from jaxlrm.verify.verifiers import Finding, Question
-
-
-@dataclasses.dataclass(eq=False)
-class Step:
-    """A `Thought` during its search: the fields of that, and these.
-
-    Attributes:
-        unfinished: tokens of a step that the limit cut, from its beginning.
-        whole: text of the whole step that this ends; empty if it ends none.
-        behind: text behind its delimiter, where the next step begins.
-        program: what of it a tool has run, and tokens of what that `shown`.
-        answer: of the chain that it ends, bare; None if it states none.
-        doubtful: whether a step of the chain up to here is in doubt.
-    """
-
-    kind: str
-    tokens: tuple[int, ...]
-    score: float | None
-    logp: float | None
-    parent: int = -1
-    round: int = 0
-    text: str = ""
-    verdict: Verdict = Verdict.UNKNOWN
-    kept: bool = False
-    count: int = 1
-    output: str = ""
-    doubt: bool = False
-    unfinished: tuple[int, ...] = ()
-    whole: str = ""
-    behind: str = ""
-    program: str = ""
-    shown: tuple[int, ...] = ()
-    answer: str | None = None
-    doubtful: bool = False
-
-    def report(self) -> Thought:
-        """What a solution says of it."""
-        names = [field.name for field in dataclasses.fields(Thought)]
-        return Thought(**{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(eq=False)
@@ -69,10 +30,7 @@ class Chains:
         spent: tokens that the generator has written.
         read: tokens that each reward model has read.
         idle: no row wrote a token in the last round.
-        answered: an answer came since votes were last counted.
         complete: the last round ends the search: all its answers count.
-        dropped: steps let go because the cache was full.
-        peak: most slots of the trunk in use.
         verifying: seconds spent waiting for verdicts.
         failures: of the user's checkers that failed, the first of each.
     """
@@ -88,10 +46,7 @@ class Chains:
     spent: int = 0
     read: int = 0
     idle: bool = False
-    answered: bool = False
     complete: bool = False
-    dropped: int = 0
-    peak: int = 0
     verifying: float = 0.0
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -168,9 +123,9 @@ class Chains:
         )
 
     def judge(self, index: int, found: Finding) -> None:
-        """Notes what was found; a first doubt lowers the score of a chain.
+        """Notes what was found; a first doubt lowers the score of the chain.
 
-        So does `search.keep`.
+        So does `loop.keep`.
         """
         step = self.steps[index]
         if found.doubt and not step.doubtful and step.score is not None:
@@ -180,11 +135,10 @@ class Chains:
         step.verdict = found.verdict
         self.failures = {**found.failures, **self.failures}
         if step.kind == "answer":
-            self.answered = True
-            chain = self.upto(step.parent)
+            before = self.upto(step.parent)
             step.verdict = on_answer(
                 found.verdict,
-                (before.verdict for before in chain if before.kind != "open"),
+                (each.verdict for each in before if each.kind != "open"),
                 self.problem.statement is not None and step.answer is not None,
             )
 
@@ -202,45 +156,35 @@ class Chains:
         program, end = found
         return program, tokens_upto(self.text, before, step.tokens, end)
 
+    def programs(self, index: int) -> tuple[str, ...]:
+        """The programs of the chain before a step."""
+        before = self.upto(self.steps[index].parent)
+        return tuple(step.program for step in before if step.program)
+
     def show(
-        self,
-        index: int,
-        program: str,
-        length: int | None,
-        output: str,
-        size: int,
-    ) -> list[int]:
+        self, index: int, found: tuple[str, int | None], output: str, size: int
+    ) -> tuple[int, ...]:
         """Joins a program's output to its chain, in the place of what follows.
 
         Args:
             index: of the step that completed it.
-            program: as `completed` found it, like its `length`.
-            length: tokens of the step that are kept; None keeps all.
+            found: as of `completed`.
             output: what it showed.
             size: most tokens of that.
 
         Returns:
             The tokens that the model reads next.
         """
-        step = self.steps[index]
+        step, (step.program, length) = self.steps[index], found
         if length is not None:
             if length < len(step.tokens):
                 step.tokens, step.logp = step.tokens[:length], None
             step.kind = "step"
             self._read(step, "none")
-        ended = self.text.decode(self._ids(index)).endswith("\n")
-        tokens, step.output = encode_output(
-            self.text, output, size, ended=ended
+        step.shown, step.output = show_output(
+            self.text, self._ids(index), output, size, cut=length is not None
         )
-        if length is not None and not tokens:
-            tokens = self.text.encode("\n")  # for what was taken away
-        step.program, step.shown = program, tuple(tokens)
-        return tokens
-
-    def programs(self, index: int) -> tuple[str, ...]:
-        """The programs of the chain before a step."""
-        chain = self.upto(self.steps[index].parent)
-        return tuple(step.program for step in chain if step.program)
+        return step.shown
 
     def _ids(self, index: int) -> list[int]:
         """Tokens of a chain, with what tools wrote."""

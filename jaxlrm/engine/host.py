@@ -16,25 +16,27 @@ import numpy as np
 
 from jaxlrm.config import CHECKED, SCORED, SearchConfig
 from jaxlrm.engine import voting
-from jaxlrm.engine.chains import Chains, Step
+from jaxlrm.engine.chains import Chains
 from jaxlrm.engine.problems import Problem
 from jaxlrm.engine.solution import (
     Progress,
     ProgressCallback,
     Solution,
+    Step,
     Vote,
-    why_unproven,
+    conclude,
 )
-from jaxlrm.search import loop, tree
+from jaxlrm.search import loop
+from jaxlrm.search.tree import ANSWER, OPEN, STEP, WRITING, Twigs
 from jaxlrm.search.loop import Reply, Round
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.text import Text
 from jaxlrm.verify.programs.tools import Interpreter
 from jaxlrm.verify.verdict import Verdict
-from jaxlrm.verify.verifiers import Verifiers, failure
+from jaxlrm.verify.verifiers import Verifiers
 
 # Rows of any other kind are still writing.
-_KINDS = {tree.STEP: "step", tree.OPEN: "open", tree.ANSWER: "answer"}
+_KINDS = {STEP: "step", OPEN: "open", ANSWER: "answer"}
 
 
 @dataclasses.dataclass(eq=False)
@@ -73,8 +75,7 @@ class Host:
     def __post_init__(self):
         """Reports the problems that cannot be searched."""
         self._checked = self.config.verifiers in CHECKED
-        self._asked = ("step", "answer") if self._checked else ("answer",)
-        self._learned = self.config.verifiers in SCORED
+        self._scored = self.config.verifiers in SCORED
         self._queue = [n for n, p in enumerate(self.problems) if not p.note]
         self._slots: dict[int, Chains] = {}
         self._solutions: dict[int, Solution] = {}
@@ -83,7 +84,7 @@ class Host:
         self._rounds = self._spent = 0
         for number, problem in enumerate(self.problems):
             if problem.note:
-                self._end(self._open(number))
+                self._end(self._begin(number), 0, 0)
 
     def solutions(self) -> list[Solution]:
         """All solutions, in the order of the problems."""
@@ -92,17 +93,18 @@ class Host:
     def ask(self, seen: Round) -> Reply:
         """Follows a round: has what it wrote judged, and its programs run."""
         reply = loop.no_reply(*seen.nodes.shape, self.strategy.output_tokens)
+        kinds = ("step", "answer") if self._checked else ("answer",)
         with self._lock:
             began = time.monotonic()
             # Shards of a fused search ask about parts of one round.
             self._rounds += seen.first == 0 or self.config.execution != "fused"
-            ended, going = self._follow(seen)
-            self._run_programs(going, reply)
+            slots = self._follow(seen)
+            self._run_programs(slots, reply)
             asked = [
                 (chains, index)
-                for chains in going.values()
+                for chains in slots.values()
                 for index in chains.new
-                if chains.steps[index].kind in self._asked
+                if chains.steps[index].kind in kinds
             ]
             pending = self.verifiers.start(
                 chains.question(index, self._checked, self.opening)
@@ -113,86 +115,82 @@ class Host:
             for (chains, index), finding in zip(asked, found, strict=True):
                 chains.judge(index, finding)
             self._mark = time.monotonic()
-            for chains in (*going.values(), *ended):
+            for place, chains in slots.items():
                 chains.verifying += self._mark - began
-            for place, chains in going.items():
+                if seen.finished[place]:
+                    del self._slots[seen.first + place]
+                    dropped, peak = seen.dropped[place], seen.peak[place]
+                    self._end(chains, int(dropped), int(peak))
+                    continue
                 for row, index in chains.last.items():
                     step = chains.steps[index]
                     reply.verdict[place, row] = step.verdict
                     reply.doubt[place, row] = step.doubt
                 chains.complete = self._is_enough(chains)
                 reply.stop[place] = chains.complete
-            for chains in ended:
-                self._end(chains)
             if self.progress is not None:
-                self._report(seen, going)
+                self._report(seen, slots)
         return reply
 
-    def _open(self, number: int) -> Chains:
+    def _begin(self, number: int) -> Chains:
         breaks = "fences" if self.config.tools == "python" else "steps"
         problem = self.problems[number]
         return Chains(problem, number, self.text, breaks, self._mark)
 
-    def _follow(self, seen: Round) -> tuple[list[Chains], dict[int, Chains]]:
-        """Notes a round; the problems that it ends, and others by place."""
-        ended, going = [], {}
+    def _follow(self, seen: Round) -> dict[int, Chains]:
+        """Notes a round; the chains of each place that has a problem."""
+        found, twigs = {}, seen.twigs
         for place in np.flatnonzero(seen.problems >= 0).tolist():
             slot = seen.first + place
             if slot not in self._slots:
                 number = self._queue[seen.problems[place]]
-                self._slots[slot] = self._open(number)
-            chains = self._slots[slot]
-            chains.dropped = int(seen.dropped[place])
-            chains.peak = int(seen.peak[place])
+                self._slots[slot] = self._begin(number)
+            found[place] = chains = self._slots[slot]
+            chains.settle(seen.nodes[place])
             spent = int(seen.spent[place])
             chains.idle = spent == chains.spent
             self._spent += spent - chains.spent
             chains.spent = spent
-            chains.settle(seen.nodes[place])
-            if seen.finished[place]:
-                ended.append(self._slots.pop(slot))
-            else:
-                self._note(chains, place, seen.twigs)
-                going[place] = chains
-        return ended, going
+            ended = (twigs.leaf[place] >= 0) & (twigs.kind[place] != WRITING)
+            chains.rounds += bool(ended.any())
+            for row in np.flatnonzero(ended).tolist():
+                self._note(chains, twigs, place, row)
+        return found
 
-    def _note(self, chains: Chains, place: int, twigs: tree.Twigs) -> None:
-        """Notes the steps that the rows of one problem ended."""
-        chains.rounds += 1
-        for row in np.flatnonzero(twigs.leaf[place] >= 0).tolist():
-            kind = _KINDS.get(int(twigs.kind[place, row]))
-            if kind is None:
-                continue
-            length = int(twigs.length[place, row])
-            forced = int(twigs.forced[place, row])
-            tokens = tuple(twigs.tokens[place, row, forced:length].tolist())
-            score = float(twigs.score[place, row]) if self._learned else None
-            logp = float(twigs.logp[place, row])
-            leaf = int(twigs.leaf[place, row])
-            chains.add(row, leaf, Step(kind, tokens, score, logp))
-            chains.read += length
+    def _note(
+        self, chains: Chains, twigs: Twigs, place: int, row: int
+    ) -> None:
+        """Notes the step that a row has ended."""
+        kind = _KINDS[int(twigs.kind[place, row])]
+        leaf, logp = int(twigs.leaf[place, row]), float(twigs.logp[place, row])
+        score = float(twigs.score[place, row]) if self._scored else None
+        length = int(twigs.length[place, row])
+        forced = int(twigs.forced[place, row])
+        tokens = tuple(twigs.tokens[place, row, forced:length].tolist())
+        chains.add(row, leaf, Step(kind, tokens, score, logp))
+        chains.read += length
 
-    def _run_programs(self, going: dict[int, Chains], reply: Reply) -> None:
+    def _run_programs(self, slots: dict[int, Chains], reply: Reply) -> None:
         """Runs the programs that steps completed; output joins their chains."""
         if self.tools is None:
             return
         found = [
             (place, chains, index, program)
-            for place, chains in going.items()
+            for place, chains in slots.items()
             for index in chains.new
             if (program := chains.completed(index)) is not None
         ]
         outputs = self.tools.outputs(
             [(c.programs(index), program[0]) for _, c, index, program in found]
         )
+        size = self.config.output_tokens
         for (place, chains, index, program), output in zip(
             found, outputs, strict=True
         ):
-            size = self.config.output_tokens
-            tokens = chains.show(index, *program, output, size)
+            shown = chains.show(index, program, output, size)
             for row in (r for r, i in chains.last.items() if i == index):
-                reply.output[place, row, : len(tokens)] = tokens
-                reply.output_length[place, row] = len(tokens)
+                reply.output[place, row, : len(shown)] = shown
+                reply.output_length[place, row] = len(shown)
                 if program[1] is not None:
                     reply.length[place, row] = program[1]
 
@@ -205,38 +203,32 @@ class Host:
         if config.tokens and chains.last and chains.idle:
             return True  # fewer are left than there are branches
         # Without checks a vote may be decided before all chains have ended.
-        if not chains.answered or (self._checked and not config.confidence):
+        if self._checked and not config.confidence:
             return False
-        chains.answered = False
-        standing = {chains.steps[index] for index in chains.last.values()}
+        new = [chains.steps[index] for index in chains.new]
         ended = [
             step
             for step in chains.steps
             if step.answer is not None
             and step.verdict is not Verdict.INVALID
-            and (step.kept or step in standing)
+            and (step.kept or step in new)
         ]
-        if not ended:
+        if not ended or all(step.kind != "answer" for step in new):
             return False
         votes, best = self._count(ended)
-        if config.confidence:
-            if voting.confidence(votes, best) >= config.confidence:
-                return True
-        strategy = self.strategy
-        return not self._checked and voting.is_decided(
-            ended, votes, strategy.weigh, strategy.votes
-        )
+        sure = voting.confidence(votes, best)
+        if config.confidence and sure >= config.confidence:
+            return True
+        weigh, most = self.strategy.weigh, self.strategy.votes
+        decided = voting.is_decided(ended, votes, weigh, most)
+        return decided and not self._checked
 
     def _count(self, ended: Sequence[Step]) -> tuple[tuple[Vote, ...], Step]:
         groups, names = self.verifiers.group([step.answer for step in ended])
         return voting.count(ended, groups, names, self.strategy.weigh)
 
-    def _report(self, seen: Round, going: dict[int, Chains]) -> None:
-        scores = [
-            chains.steps[index].score
-            for chains in going.values()
-            for index in chains.new
-        ]
+    def _report(self, seen: Round, slots: dict[int, Chains]) -> None:
+        scores = [c.steps[i].score for c in slots.values() for i in c.new]
         self.progress(
             Progress(
                 round=self._rounds,
@@ -245,67 +237,37 @@ class Host:
                 branches=int((seen.twigs.leaf >= 0).sum()),
                 tokens=self._spent,
                 seconds=self._mark - self._began,
-                best_score=max(scores) if self._learned and scores else None,
+                best_score=max(scores) if self._scored and scores else None,
             )
         )
 
-    def _end(self, chains: Chains) -> None:
-        self._solutions[chains.number] = found = self._solution(chains)
-        if self.finished is not None:
-            self.finished(chains.number, found)
-
-    def _solution(self, chains: Chains) -> Solution:
-        votes, path, sure, verdict = (), [], 0.0, Verdict.UNKNOWN
+    def _end(self, chains: Chains, dropped: int, peak: int) -> None:
+        """Reports a problem, of which `dropped` steps were let go."""
+        votes, path, sure = (), [], 0.0
         answers = [step for step in chains.steps if step.answer is not None]
         if answers:
             votes, best = self._count(voting.candidates(answers))
             path = chains.path(chains.steps.index(best))
-            sure, verdict = voting.confidence(votes, best), best.verdict
-        proven = verdict is Verdict.VALID
-        thoughts = tuple(step.report() for step in chains.steps)
-        kept = sum(thought.kept for thought in thoughts)
-        outside = chains.problem.outside and not proven
+            sure = voting.confidence(votes, best)
         total = time.monotonic() - chains.started
-        return Solution(
-            problem=chains.problem.text,
-            answer=votes[0].answer if votes else None,
-            verdict=verdict,
-            confidence=0.0 if outside else sure,
-            solved=proven,
-            strategy=self.config.strategy,
-            votes=votes,
-            best_chain=tuple(path),
-            thoughts=thoughts,
-            tokens={
-                "generator": chains.spent,
-                "verifier": chains.read * self.readers,
-            },
-            seconds={
-                "total": total,
-                "model": total - chains.verifying,
-                "verify": chains.verifying,
-            },
-            cache={**self.cache, "peak_slots": chains.peak},
-            tree={
-                "rounds": chains.rounds,
-                "nodes": kept,
-                "pruned": len(thoughts) - kept,
-            },
-            note=chains.problem.note or self._note_on(chains, path),
-        )
-
-    def _note_on(self, chains: Chains, path: Sequence[int]) -> str:
-        """What a person should know of a solution."""
-        problem, names = chains.problem, ", ".join(self.text.tasks)
-        why = why_unproven(
-            [chains.steps[i] for i in path],
-            ended=sum(s.count for s in chains.steps if s.kind == "answer"),
-            trained_on=names if problem.outside else "",
+        spent, read = chains.spent, chains.read * self.readers
+        waited = chains.verifying
+        solution = conclude(
+            chains.problem,
+            chains.steps,
+            votes,
+            path,
+            trained_on=self.text.tasks,
             checked=self._checked,
-            recognised=problem.statement is not None,
+            dropped=dropped,
+            failures=chains.failures,
+            strategy=self.config.strategy,
+            confidence=sure,
+            tokens={"generator": spent, "verifier": read},
+            seconds={"total": total, "model": total - waited, "verify": waited},
+            cache={**self.cache, "peak_slots": peak},
+            rounds=chains.rounds,
         )
-        full = chains.dropped and (
-            f"steps let go because the cache was full: {chains.dropped}"
-        )
-        failed = [failure(*each) for each in chains.failures.items()]
-        return "; ".join(filter(None, [why, full, *failed]))
+        self._solutions[chains.number] = solution
+        if self.finished is not None:
+            self.finished(chains.number, solution)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxlrm.engine.problems import Problem
 from jaxlrm.verify.verdict import Verdict
+from jaxlrm.verify.verifiers import failure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,46 @@ class Thought:
     logp: float | None = None
     output: str = ""
     doubt: bool = False
+
+
+@dataclasses.dataclass(eq=False)
+class Step:
+    """A `Thought` while its problem is searched: the fields of that, and these.
+
+    Attributes:
+        unfinished: tokens of a step that the limit cut, from its beginning.
+        whole: text of the whole step that this ends; empty if it ends none.
+        behind: text behind its delimiter, where the next step begins.
+        program: what of it a tool has run.
+        shown: tokens of what that wrote.
+        answer: of the chain that it ends, bare; None if it states none.
+        doubtful: whether a step of the chain up to here is in doubt.
+    """
+
+    kind: str
+    tokens: tuple[int, ...]
+    score: float | None
+    logp: float | None
+    parent: int = -1
+    round: int = 0
+    text: str = ""
+    verdict: Verdict = Verdict.UNKNOWN
+    kept: bool = False
+    count: int = 1
+    output: str = ""
+    doubt: bool = False
+    unfinished: tuple[int, ...] = ()
+    whole: str = ""
+    behind: str = ""
+    program: str = ""
+    shown: tuple[int, ...] = ()
+    answer: str | None = None
+    doubtful: bool = False
+
+    def thought(self) -> Thought:
+        """What is reported of it."""
+        names = [field.name for field in dataclasses.fields(Thought)]
+        return Thought(**{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,35 +223,80 @@ class Progress:
 ProgressCallback = Callable[[Progress], None]
 
 
-def why_unproven(
-    chain: Sequence[Thought],
+def conclude(
+    problem: Problem,
+    steps: Sequence[Step],
+    votes: Sequence[Vote],
+    best_chain: Sequence[int],
     *,
-    ended: int,
-    trained_on: str,
     checked: bool,
-    recognised: bool,
-) -> str:
-    """Why there is no answer or no proof of it; empty if that needs no word.
+    trained_on: Sequence[str],
+    dropped: int,
+    failures: Mapping[str, str],
+    rounds: int,
+    confidence: float,
+    **costs: Any,
+) -> Solution:
+    """The solution that the votes on a problem's chains make.
 
     Args:
-        chain: the winning one; empty without an answer.
-        ended: chains that ended.
-        trained_on: families that the model was trained on, where the problem
-            is of none of them.
+        problem: what was asked.
+        steps: parents first.
+        votes: on the answers, heaviest first; none if no chain states one.
+        best_chain: numbers of the steps of the winning chain.
         checked: whether symbolic verifiers judged.
-        recognised: whether a family recognises the problem.
+        trained_on: families that the model was trained on.
+        dropped: steps let go because the cache was full.
+        failures: of the user's checkers that failed.
+        rounds: of the search.
+        confidence: in the first of the votes.
+        **costs: `strategy`, `tokens`, `seconds` and `cache` of the solution.
     """
-    if chain and chain[-1].verdict is Verdict.VALID:
-        return ""  # a proof needs no trust
-    if trained_on:
-        families = f"other families of problems: {trained_on}"
-        return f"the model was trained on {families}"
-    if not chain and not ended:
-        return "no chain of thought came to an end within the budget"
+    thoughts = tuple(step.thought() for step in steps)
+    chain = [thoughts[index] for index in best_chain]
+    verdict = chain[-1].verdict if chain else Verdict.UNKNOWN
+    proven = verdict is Verdict.VALID
+    outside = problem.outside and not proven
+    why = _unproven(problem, thoughts, chain, checked)
+    if outside:
+        families = ", ".join(trained_on)
+        why = f"the model was trained on other families of problems: {families}"
+    notes = [problem.note or why]
+    if dropped:
+        notes.append(f"steps let go because the cache was full: {dropped}")
+    notes += [failure(name, why) for name, why in failures.items()]
+    kept = sum(thought.kept for thought in thoughts)
+    return Solution(
+        problem=problem.text,
+        answer=votes[0].answer if votes else None,
+        verdict=verdict,
+        confidence=0.0 if outside else confidence,
+        solved=proven,
+        votes=tuple(votes),
+        best_chain=tuple(best_chain),
+        thoughts=thoughts,
+        tree={"rounds": rounds, "nodes": kept, "pruned": len(thoughts) - kept},
+        note="; ".join(filter(None, notes)),
+        **costs,
+    )
+
+
+def _unproven(
+    problem: Problem,
+    thoughts: Sequence[Thought],
+    chain: Sequence[Thought],
+    checked: bool,
+) -> str:
+    """Why there is no answer or no proof of it; empty if that needs no word."""
     if not chain:
+        ended = sum(t.count for t in thoughts if t.kind == "answer")
+        if not ended:
+            return "no chain of thought came to an end within the budget"
         return f"no chain that ended states a usable answer; ended: {ended}"
     verdicts = {thought.verdict for thought in chain}
-    if not checked or not (recognised or Verdict.INVALID in verdicts):
+    refuted = Verdict.INVALID in verdicts
+    proven = chain[-1].verdict is Verdict.VALID
+    if proven or not checked or not (problem.statement or refuted):
         return ""
     if verdicts == {Verdict.UNKNOWN}:
         return (

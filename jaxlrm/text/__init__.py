@@ -2,7 +2,7 @@
 
 from jaxlrm.text.delimiters import Automaton
 from jaxlrm.text.folder import Sampling
-from jaxlrm.text.outputs import encode_output, tokens_upto
+from jaxlrm.text.outputs import encode_output, show_output, tokens_upto
 from jaxlrm.text.tokens import Text
 from jaxlrm.text.training import END, PADDING, UNKNOWN, train_tokenizer
 
@@ -14,6 +14,7 @@ __all__ = [
     "Sampling",
     "Text",
     "encode_output",
+    "show_output",
     "tokens_upto",
     "train_tokenizer",
 ]

@@ -10,6 +10,37 @@ from jaxlrm.text.tokens import Text
 _CLOSING = "\n```"
 
 
+def tokens_upto(
+    text: Text, before: Sequence[int], ids: Sequence[int], end: int
+) -> int:
+    """How many of `ids` make the text of `before` and them `end` long."""
+    return 1 + bisect.bisect_left(
+        range(1, len(ids)),
+        end,
+        key=lambda size: len(text.decode([*before, *ids[:size]])),
+    )
+
+
+def show_output(
+    text: Text, before: Sequence[int], output: str, size: int, *, cut: bool
+) -> tuple[tuple[int, ...], str]:
+    """Token ids of an output behind its program, and the text they stand for.
+
+    Args:
+        text: the model's tokenizer.
+        before: tokens of the chain up to the end of the program.
+        output: as of `encode_output`.
+        size: most tokens.
+        cut: whether what the model wrote behind the program was taken away:
+            then it reads a line's end at least.
+    """
+    ended = text.decode(before).endswith("\n")
+    ids, said = encode_output(text, output, size, ended=ended)
+    if cut and not ids:
+        ids = text.encode("\n")
+    return tuple(ids), said
+
+
 def encode_output(
     text: Text, output: str, size: int, *, ended: bool = True
 ) -> tuple[list[int], str]:
@@ -38,14 +69,3 @@ def encode_output(
         inside = text.encode(f"{start}{output.removesuffix(_CLOSING)}")
         ids = [*inside[: max(size - len(closing), 0)], *closing][:size]
     return ids, text.decode(ids).strip()
-
-
-def tokens_upto(
-    text: Text, before: Sequence[int], ids: Sequence[int], end: int
-) -> int:
-    """How many of `ids` make the text of `before` and them `end` long."""
-    return 1 + bisect.bisect_left(
-        range(1, len(ids)),
-        end,
-        key=lambda size: len(text.decode([*before, *ids[:size]])),
-    )

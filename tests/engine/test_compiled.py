@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 
 import jax
 import pytest
@@ -87,6 +88,59 @@ def test_only_another_size_compiles():
                 engine.solve(PROBLEMS, MAJORITY, **changes)
         assert not compiled
         assert engine.programs == 7
+
+
+def test_other_weights_compile_nothing():
+    config, problem = dataclasses.replace(BEAM, rounds=2), PROBLEMS[:1]
+    one, other = testing.learned(0), testing.learned(5)
+    with testing.engine(0) as engine, testing.engine(5) as expected:
+        before = engine.solve(problem, config)
+        hashed = engine.identity()["model"]
+        with compilations() as compiled:
+            engine.update(other.params)
+            (found,) = engine.solve(problem, config)
+            engine.update(jax.device_put(one.params))
+            again = engine.solve(problem, config)
+        assert not compiled
+        (wanted,) = expected.solve(problem, config)
+        assert found.thoughts == wanted.thoughts != before[0].thoughts
+        assert again[0].thoughts == before[0].thoughts
+        assert engine.identity()["model"] == hashed
+        assert engine.weights_hash == ""
+
+
+def test_weights_are_copied():
+    """A trainer donates its own to its next step."""
+    with testing.engine(0) as engine:
+        values = jax.device_put(testing.learned(1).params)
+        engine.update(values)
+        for leaf in jax.tree.leaves(values):
+            leaf.delete()
+        assert engine.solve(PROBLEMS[:1], MAJORITY)[0].thoughts
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda x: x[:-1],
+            r"embedding is float32 \(127, 16\), and in this mod",
+        ),
+        (lambda x: x.astype("float16"), r"embedding is float16 \(128, 16\)"),
+        (lambda x: None, r"embedding is missing, and .* float32 \(128, 16\)"),
+    ],
+)
+def test_weights_of_another_model_are_refused(change, message):
+    values = testing.learned(1).params
+    with testing.engine(0) as engine:
+        with pytest.raises(ValueError, match=message):
+            engine.update(values.replace(embedding=change(values.embedding)))
+        with pytest.raises(
+            ValueError, match="value_head.* is float32.*missing"
+        ):
+            bare = testing.learned(1, value_head=False)
+            engine._weights = engine._weights._replace(generator=bare.params)
+            engine.update(values)
 
 
 def test_programs_that_are_let_go_stay_counted(monkeypatch):

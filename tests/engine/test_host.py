@@ -120,7 +120,7 @@ class Play:
         self.host.cache.update(bytes=1000, dense=5000)
         self.slots = slots
         self.nodes = np.full((slots, B), -1)
-        self.peak = 0
+        self.peak, self.spent = 0, {}
 
     def round(self, *rows, problems=None, keep=None) -> list[list[Verdict]]:
         """Shows what the slots wrote.
@@ -136,28 +136,40 @@ class Play:
         shape = (self.slots, B)
         leaf = np.full(shape, -1)
         tokens = np.zeros((*shape, S), int)
-        valid = np.zeros((*shape, S), bool)
+        length = np.zeros(shape, int)
         kind, score = np.zeros(shape, int), np.full(shape, 0.5)
         for g, row in enumerate(rows):
             for b, (node, words, name, *given) in enumerate(row):
                 ids = ids_of(words, name)
                 leaf[g, b] = node
                 tokens[g, b, : len(ids)] = ids
-                valid[g, b, : len(ids)] = True
+                length[g, b] = len(ids)
                 kind[g, b] = KINDS[name]
                 if given:
                     (score[g, b],) = given
         nothing = np.zeros_like(leaf)
         twigs = tree.Twigs(
-            *(leaf, None, tokens, valid, kind),
-            *(score, score, score, nothing, nothing),
+            leaf=leaf,
+            key=None,
+            tokens=tokens,
+            length=length,
+            forced=nothing,
+            kind=kind,
+            score=score,
+            partial=score,
+            logp=score,
+            reading=None,
         )
         finished = (leaf < 0).all(1)
+        for slot, number in enumerate(problems):
+            self.spent[number] = self.spent.get(number, 0)
+            self.spent[number] += int(length[slot].sum())
         seen = Round(
             np.array(problems),
             self.nodes,
             twigs,
             finished,
+            np.array([self.spent[number] for number in problems]),
             nothing[:, 0],
             nothing[:, 0] + self.peak,
         )

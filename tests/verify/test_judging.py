@@ -22,7 +22,7 @@ UNKNOWN, VALID, INVALID = Verdict.UNKNOWN, Verdict.VALID, Verdict.INVALID
 
 
 def judge(problem, chain, step, ended=False, trained=False, first=None):
-    """`(verdict, doubt, answer)` of a step, as the journal asks for it."""
+    """`(verdict, doubt, answer)` of a step, as the host asks for it."""
     reading = tasks.recognise(problem)
     verdict, doubt, answer = judging.judge(
         problem,
@@ -39,7 +39,7 @@ def judge(problem, chain, step, ended=False, trained=False, first=None):
 
 
 def judge_chain(problem, steps, trained=False):
-    """The verdict on a chain of steps, as a page combines those on each."""
+    """The verdict on a chain of steps, as the host combines those on each."""
     found = [
         judge(problem, steps[:i], step, i + 1 == len(steps), trained)
         for i, step in enumerate(steps)
