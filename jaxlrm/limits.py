@@ -87,6 +87,21 @@ def of(config: SearchConfig, *, whole: bool = False) -> Limits:
     )
 
 
+def affordable(
+    active: jax.Array, cost: jax.Array, left: jax.Array
+) -> jax.Array:
+    """`[..., R] bool`: the first active rows whose costs `left` suffices for.
+
+    Args:
+        active: `[..., R] bool`.
+        cost: `[..., R] int32`, tokens.
+        left: `[...] int32`, tokens. The first active row is affordable.
+    """
+    total = jnp.cumsum(jnp.where(active, cost, 0), -1)
+    first = jnp.cumsum(active, -1) == 1
+    return active & (first | (total <= left[..., None]))
+
+
 def stack(limits: Sequence[Limits]) -> Limits:
     """Limits of single problems as numpy arrays `[G]`."""
     return _typed(jax.tree.map(lambda *x: np.stack(x), *limits), np.asarray)

@@ -104,6 +104,7 @@ LAYERS = """
     search.select
     search.backup
     search.vote
+    search.retry
     search.strategies
     search.loop
     search

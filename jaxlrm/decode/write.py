@@ -10,7 +10,7 @@ from flax import struct
 
 from jaxlrm.config import ModelConfig
 from jaxlrm.decode.sampling import sample
-from jaxlrm.limits import Limits
+from jaxlrm.limits import Limits, affordable
 from jaxlrm.models import sharding
 from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
@@ -169,6 +169,7 @@ def write(
     twig: Segment,
     rows: Rows,
     allowance: jax.Array | None = None,
+    narrow: bool = False,
 ) -> Written:
     """Samples until every row has ended its step or written its tokens.
 
@@ -189,15 +190,17 @@ def write(
         allowance: `[G] int32`, tokens that the rows of a problem may write
             together: when the next one of each would be too many, all of them
             stop.
+        narrow: whether rows stop before, the last ones first, as soon as the
+            tokens left would not let all chains become half as long again.
     """
-    whole = (params, tables, config, allowance)
+    whole = (params, tables, config, allowance, narrow)
     limits = limits.columns()
     if allowance is not None:
         return _write(whole, limits, tuple(context), twig, rows)
     plain = (params, tables)
 
     def apart(plain, *arguments):
-        return _write((*plain, config, None), *arguments)
+        return _write((*plain, config, None, False), *arguments)
 
     return sharding.on_branches(
         apart, plain, limits, tuple(context), twig, rows
@@ -208,7 +211,7 @@ def _write(
     whole, limits: Limits, context: tuple[Context, ...], twig: Segment, rows
 ) -> Written:
     """`write` of rows whose limits are `[G, 1]`."""
-    params, tables, config, allowance = whole
+    params, tables, config, allowance, narrow = whole
     size = twig.slots
     # Made ahead: the generator's rounds are slow inside the loop, and each
     # layer would compute its cosines and sines anew.
@@ -248,9 +251,13 @@ def _write(
         stopped = written.stopped
         if allowance is not None:
             sampled = jnp.maximum(written.length - rows.forced, 0).sum(1)
-            coming = sampled + (active & ~told).sum(1)
-            over = (coming > allowance)[:, None] & ~told & active
-            active, stopped = active & ~over, stopped | over
+            goes_on = active
+            if narrow:
+                half = (rows.before + written.length) // 2 + 1
+                goes_on = affordable(active, half, allowance - sampled)
+            coming = sampled + (goes_on & ~told).sum(1)
+            goes_on &= told | (coming <= allowance)[:, None]
+            active, stopped = goes_on, stopped | (active & ~goes_on)
         token, logp, free = choose(index, written)
         answered = active & ~told & tables.ends_answer[token]
         reading, ended = tables.read(written.reading, token, told)

@@ -221,6 +221,7 @@ class Binding:
             cache.twig,
             rows,
             trees.limits.tokens - trees.spent if self.counted else None,
+            narrow=self.strategy.whole,
         )
         cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
         if cache.tail is not None:
@@ -268,7 +269,7 @@ class Binding:
             before=position - trees.end[:, :1] - 1,
             most=_longest(self.strategy, trees, twigs) - twigs.length,
             told=told,
-            forced=twigs.forced - twigs.length,
+            forced=jnp.maximum(twigs.forced - twigs.length, 0),
         )
         return rows, twigs
 

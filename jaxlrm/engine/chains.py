@@ -53,6 +53,8 @@ class Chains:
     def __post_init__(self):
         self._nodes = {0: -1}  # the step of each node of the device's tree
         self._equal: dict[tuple, int] = {}  # of a round, by leaf and tokens
+        self._begun: dict[int, int] = {}  # steps that each row has begun
+        self._ordinals: dict[int, int] = {}  # of the last of them
 
     @property
     def new(self) -> list[int]:
@@ -69,6 +71,31 @@ class Chains:
             step.kept |= kept or (counts and step.verdict != Verdict.INVALID)
         self.last, self._equal = {}, {}
 
+    def begin(self, begun: Sequence[int]) -> None:
+        """Numbers the steps that rows begin, in the order of the rows.
+
+        Args:
+            begun: for each row, how many it has begun so far.
+        """
+        for row, number in enumerate(begun):
+            if number > self._begun.get(row, 0):
+                self._ordinals[row] = sum(self._begun.values())
+                self._begun[row] = number
+
+    def arrange(self) -> None:
+        """Puts whole chains into the order they were begun; equal ones are one.
+
+        Then nothing depends on how many rows wrote them.
+        """
+        found: dict[tuple, Step] = {}
+        for step in sorted(self.steps, key=lambda step: step.ordinal):
+            first = found.setdefault((step.tokens, step.kind), step)
+            step.round = 0
+            if first is not step:
+                first.count += step.count
+                first.kept |= step.kept
+        self.steps, self.rounds = list(found.values()), 1
+
     def add(self, row: int, leaf: int, step: Step) -> None:
         """Notes what a row wrote after a node; equal steps are one."""
         number = len(self.steps)
@@ -79,6 +106,7 @@ class Chains:
             return
         self.steps.append(step)
         step.parent, step.round = self._nodes[leaf], self.rounds - 1
+        step.ordinal = self._ordinals.get(row, 0)
         self._read(step, self.breaks if step.kind == "step" else "none")
 
     def path(self, index: int) -> list[int]:

@@ -27,9 +27,9 @@ from jaxlrm.engine.solution import (
     conclude,
 )
 from jaxlrm.search import loop
-from jaxlrm.search.tree import ANSWER, OPEN, STEP, WRITING, Twigs
 from jaxlrm.search.loop import Reply, Round
 from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.tree import ANSWER, OPEN, STEP, WRITING, Twigs
 from jaxlrm.text import Text
 from jaxlrm.verify.programs.tools import Interpreter
 from jaxlrm.verify.verdict import Verdict
@@ -151,15 +151,14 @@ class Host:
             chains.idle = spent == chains.spent
             self._spent += spent - chains.spent
             chains.spent = spent
+            chains.begin(twigs.begun[place])
             ended = (twigs.leaf[place] >= 0) & (twigs.kind[place] != WRITING)
             chains.rounds += bool(ended.any())
             for row in np.flatnonzero(ended).tolist():
                 self._note(chains, twigs, place, row)
         return found
 
-    def _note(
-        self, chains: Chains, twigs: Twigs, place: int, row: int
-    ) -> None:
+    def _note(self, chains: Chains, twigs: Twigs, place: int, row: int) -> None:
         """Notes the step that a row has ended."""
         kind = _KINDS[int(twigs.kind[place, row])]
         leaf, logp = int(twigs.leaf[place, row]), float(twigs.logp[place, row])
@@ -220,8 +219,10 @@ class Host:
         if config.confidence and sure >= config.confidence:
             return True
         weigh, most = self.strategy.weigh, self.strategy.votes
-        decided = voting.is_decided(ended, votes, weigh, most)
-        return decided and not self._checked
+        # Which of whole chains ended first is up to the rows that wrote them.
+        if self._checked or self.strategy.whole:
+            return False
+        return voting.is_decided(ended, votes, weigh, most)
 
     def _count(self, ended: Sequence[Step]) -> tuple[tuple[Vote, ...], Step]:
         groups, names = self.verifiers.group([step.answer for step in ended])
@@ -244,6 +245,8 @@ class Host:
     def _end(self, chains: Chains, dropped: int, peak: int) -> None:
         """Reports a problem, of which `dropped` steps were let go."""
         votes, path, sure = (), [], 0.0
+        if self.strategy.whole:
+            chains.arrange()
         answers = [step for step in chains.steps if step.answer is not None]
         if answers:
             votes, best = self._count(voting.candidates(answers))

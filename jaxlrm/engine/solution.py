@@ -61,6 +61,7 @@ class Step:
         shown: tokens of what that wrote.
         answer: of the chain that it ends, bare; None if it states none.
         doubtful: whether a step of the chain up to here is in doubt.
+        ordinal: its number among the steps that were begun.
     """
 
     kind: str
@@ -82,6 +83,7 @@ class Step:
     shown: tuple[int, ...] = ()
     answer: str | None = None
     doubtful: bool = False
+    ordinal: int = 0
 
     def thought(self) -> Thought:
         """What is reported of it."""

@@ -250,8 +250,9 @@ def _is_done(strategy: Strategy, tree: Tree) -> jax.Array:
 
     Or enough answers were found.
     """
-    done = strategy.enough(tree) | (tree.rounds >= tree.limits.rounds)
-    done |= tree.spent >= tree.limits.tokens
+    done = strategy.enough(tree) | (tree.spent >= tree.limits.tokens)
+    if not strategy.whole:
+        done |= tree.rounds >= tree.limits.rounds
     if strategy.checked:
         proven = tree.answers & (tree.verdict == tree_lib.VALID)
         done |= proven.any()
@@ -281,28 +282,22 @@ def scale_odds(score: jax.Array, factor: float, where: jax.Array) -> jax.Array:
 def choose(strategy: Strategy, tree: Tree, twigs: Twigs) -> tuple[Tree, Twigs]:
     """Begins a step in each idle row that the strategy has a leaf for.
 
-    Where tokens run short, some rows stay idle, and whole chains are cut.
+    Where tokens run short, some rows stay idle.
     """
     idle = twigs.leaf < 0
     ready = idle.all() | (not strategy.waits)
     leaf = strategy.select(tree, idle).astype(jnp.int32)
     leaf = jnp.where(idle & ready, leaf, -1)
-    stays = select.narrow(tree, twigs, leaf)
-    leaf = jnp.where(stays, leaf, -1)
-    if strategy.whole:
-        cut = twigs.writing & ~stays
-        twigs = twigs.replace(kind=jnp.where(cut, OPEN, twigs.kind))
-    key = jax.vmap(jax.random.fold_in)(
-        at(tree.key, leaf), select.ordinals(tree, leaf)
-    )
+    leaf = select.narrow(tree, twigs, leaf)
+    keys = at(tree.key, leaf)
     target = jnp.where(leaf < 0, tree.children.shape[0], leaf)
+    ordinal = select.ordinals(tree, leaf)
+    twigs = twigs.begin(leaf, jax.vmap(jax.random.fold_in)(keys, ordinal))
+    rounds = tree.rounds + (leaf >= 0).any()
+    if not strategy.waits:  # rows begin at different times
+        rounds = twigs.begun.max()
     children = tree.children.at[target].add(1, mode="drop")
-    if strategy.waits:
-        rounds = tree.rounds + (leaf >= 0).any()
-    else:  # rows begin at different times: as many as each has had
-        rounds = -(-children.sum() // leaf.shape[0])
-    tree = tree.replace(children=children, rounds=rounds)
-    return tree, twigs.begin(leaf, key)
+    return tree.replace(children=children, rounds=rounds), twigs
 
 
 def settle_score(
@@ -353,6 +348,7 @@ def initial(model: Model, strategy: Strategy, problems: int) -> State:
         partial=floats,
         logp=floats,
         reading=integers,
+        begun=integers,
     )
     tree = tree_lib.empty(
         strategy.nodes, strategy.step_tokens, strategy.output_tokens
@@ -402,7 +398,10 @@ def refill(
     cache = model.start(state.cache, prefilled, prompts, mask)
     return State(
         tree=jax.tree.map(pick, fresh, state.tree),
-        twigs=state.twigs.replace(leaf=pick(nothing, state.twigs.leaf)),
+        twigs=state.twigs.replace(
+            leaf=pick(nothing, state.twigs.leaf),
+            begun=pick(0 * nothing, state.twigs.begun),
+        ),
         nodes=pick(nothing, state.nodes),
         cache=cache,
     )

@@ -10,8 +10,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxlrm.limits import affordable
 from jaxlrm.search import tree as tree_lib
-from jaxlrm.search.tree import Tree, Twigs, at, put
+from jaxlrm.search.tree import Tree, Twigs, at
 
 # AlphaZero's (Silver et al. 2018).
 _C_BASE, _C_INIT = 19652.0, 1.25
@@ -213,23 +214,8 @@ def ordinals(tree: Tree, leaf: jax.Array) -> jax.Array:
     return at(tree.children, leaf) + before.sum(-1, dtype=jnp.int32)
 
 
-def affordable(
-    active: jax.Array, cost: jax.Array, left: jax.Array
-) -> jax.Array:
-    """`[R] bool`: the first active rows whose costs `left` suffices for.
-
-    Args:
-        active: `[R] bool`.
-        cost: `[R] int32`, tokens.
-        left: `int32`, tokens. The first active row is affordable.
-    """
-    total = jnp.cumsum(jnp.where(active, cost, 0))
-    first = jnp.cumsum(active) == 1
-    return active & (first | (total <= left))
-
-
 def narrow(tree: Tree, twigs: Twigs, leaf: jax.Array) -> jax.Array:
-    """Which rows the tokens left suffice for, `[R] bool`.
+    """`leaf [R]` of the rows that the tokens left suffice for, else -1.
 
     A chain goes on only if the tokens left would let all that go on become
     longer by what they cost: what is to come is about what has been written,
@@ -241,8 +227,8 @@ def narrow(tree: Tree, twigs: Twigs, leaf: jax.Array) -> jax.Array:
     Args:
         tree: the tree.
         twigs: of rows that are in the middle of a step, which come first.
-        leaf: `[R] int32`, what other rows are to extend, those that a strategy
-            prefers first; -1 for the rest. One row goes on in any case.
+        leaf: what other rows are to extend, those that a strategy prefers
+            first; -1 for the rest. One row goes on in any case.
     """
     limit = tree.limits.step_tokens + tree.output.shape[-1]
     ended = jnp.where(tree.answers, tree.count, 0)
@@ -252,11 +238,8 @@ def narrow(tree: Tree, twigs: Twigs, leaf: jax.Array) -> jax.Array:
     new = jnp.maximum(
         at(tree.written, leaf), jnp.where(leaf > 0, guess, begins)
     )
-    half = (twigs.length - twigs.forced) // 2 + 1
-    cost = jnp.where(twigs.writing, half, new)
-    active = twigs.writing | (leaf >= 0)
-    order = jnp.argsort(~twigs.writing, stable=True)
-    fits = affordable(
-        active[order], cost[order], tree.limits.tokens - tree.spent
-    )
-    return put(jnp.zeros_like(fits), order, fits)
+    half = jnp.where(twigs.writing, (twigs.length - twigs.forced) // 2 + 1, 0)
+    left = tree.limits.tokens - tree.spent - half.sum()
+    alone = ~twigs.writing.any()
+    fits = affordable(leaf >= 0, new, left) & (alone | (new <= left))
+    return jnp.where(fits, leaf, -1)

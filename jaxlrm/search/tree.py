@@ -129,6 +129,7 @@ class Twigs:
         partial: `[R] float32`, see `Tree`; 0 but for OPEN.
         logp: `[R] float32`, log-probability of the tokens.
         reading: `[R] int32`, see `Tree`.
+        begun: `[R] int32`, steps of this problem that the row has begun.
     """
 
     leaf: jax.Array
@@ -141,6 +142,7 @@ class Twigs:
     partial: jax.Array
     logp: jax.Array
     reading: jax.Array
+    begun: jax.Array
 
     @property
     def valid(self) -> jax.Array:
@@ -171,6 +173,7 @@ class Twigs:
             forced=fresh(0, self.forced),
             kind=fresh(WRITING, self.kind),
             logp=fresh(0.0, self.logp),
+            begun=self.begun + new,
         )
 
 

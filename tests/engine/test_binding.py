@@ -30,6 +30,7 @@ def test_what_fits_is_kept_though_a_better_step_is_too_long():
         partial=jnp.zeros(4),
         logp=jnp.zeros(4),
         reading=nothing,
+        begun=nothing,
     )
     keep = jnp.ones(4, bool)
     found, nodes = tree.add(found, twigs, keep, nothing, nothing + 1, nothing)

@@ -159,11 +159,12 @@ class Play:
             partial=score,
             logp=score,
             reading=None,
+            begun=nothing,
         )
         finished = (leaf < 0).all(1)
         for slot, number in enumerate(problems):
             self.spent[number] = self.spent.get(number, 0)
-            self.spent[number] += int(length[slot].sum())
+            self.spent[number] += int(length[slot][leaf[slot] >= 0].sum())
         seen = Round(
             np.array(problems),
             self.nodes,
