@@ -48,7 +48,7 @@ from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool, Statistics, pool
 
 MODULES = (
-    "jaxlrm.verify.answers.maths",
+    "jaxlrm.verify.answers.comparison",
     "jaxlrm.verify.steps",
     "jaxlrm.verify.answers.algebra",
     "sympy",

@@ -25,7 +25,7 @@ PARSERS = (
     "jaxlrm.verify.answers.exact",
     "jaxlrm.verify.answers.extract",
     "jaxlrm.verify.answers.lines",
-    "jaxlrm.verify.answers.maths",
+    "jaxlrm.verify.answers.comparison",
     "jaxlrm.verify.answers.normal",
     "jaxlrm.verify.rules",
     "jaxlrm.verify.steps",

@@ -62,7 +62,7 @@ LAYERS = """
     verify.answers.equivalence.* jax
     verify.answers.equivalence  jax
     verify.answers.algebra      jax
-    verify.answers.maths        jax
+    verify.answers.comparison   jax
     verify.answers.grading      jax
     verify.answers              jax
     verify.__main__      jax

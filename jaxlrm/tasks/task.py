@@ -7,8 +7,8 @@ import random
 import re
 from typing import NamedTuple, Protocol
 
+from jaxlrm.verify.answers.comparison import is_equivalent, normal_form
 from jaxlrm.verify.answers.lines import ungroup
-from jaxlrm.verify.answers.maths import is_equivalent, normal_form
 from jaxlrm.verify.rules.sums import is_same
 
 

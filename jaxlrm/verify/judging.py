@@ -11,13 +11,13 @@ import re
 from collections.abc import Sequence
 
 from jaxlrm import tasks
+from jaxlrm.verify.answers.comparison import is_equivalent
 from jaxlrm.verify.answers.extract import bare_answer, extract_answer
 from jaxlrm.verify.answers.grading import (
     gold_answer,
     group_answers,
     group_names,
 )
-from jaxlrm.verify.answers.maths import is_equivalent
 from jaxlrm.verify.blocks import Kind, split_programs
 from jaxlrm.verify.steps import (
     chain_answer,

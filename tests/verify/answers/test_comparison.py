@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from jaxlrm.verify import is_equivalent
 from jaxlrm.verify.answers import maths
-from jaxlrm.verify.answers.maths import compare
+from jaxlrm.verify.answers.comparison import compare
 from jaxlrm.verify.answers.scalars import TIERS
 from jaxlrm.verify.verdict import Verdict
 from tests.verify.bombs import BOMBS
