@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jaxlrm import tasks
 from jaxlrm.config import SearchConfig
@@ -34,6 +34,33 @@ class Problem:
     outside: bool = False
     prompt: tuple[int, ...] = ()
     note: str = ""
+
+
+def read_all(
+    problems: Sequence[str],
+    begun: Sequence[Sequence[str]],
+    configs: Sequence[SearchConfig],
+    text: Text,
+    settle: Callable[[SearchConfig], tuple[SearchConfig, int]],
+) -> list[Problem]:
+    """Problems and the prompts that ask them.
+
+    Args:
+        problems: their texts.
+        begun: of each, the steps that its chains begin with.
+        configs: of each, the configuration of its search.
+        text: the generator's tokenizer.
+        settle: fills in a configuration, and gives most tokens of a prompt.
+    """
+    settled = {config: settle(config) for config in dict.fromkeys(configs)}
+    return [
+        read_problem(
+            problem, steps, settled[config][0], text, settled[config][1]
+        )
+        for problem, steps, config in zip(
+            problems, begun, configs, strict=False
+        )
+    ]
 
 
 def read_problem(
