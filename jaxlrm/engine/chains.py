@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from jaxlrm.config import DOUBT
 from jaxlrm.engine.problems import Problem
 from jaxlrm.engine.solution import Step
-from jaxlrm.text import Text, show_output, tokens_upto
+from jaxlrm.text import Text, show_output
 from jaxlrm.verify.blocks import completed_program
 from jaxlrm.verify.verdict import Verdict, on_answer
 from jaxlrm.verify.verifiers import Finding, Question
@@ -143,18 +143,12 @@ class Chains:
             )
 
     def completed(self, index: int) -> tuple[str, int | None] | None:
-        """The program that a step completes; None if it does not.
-
-        With the number of the step's tokens up to its end, where that is not
-        where the step ended.
-        """
-        step, before = self.steps[index], self._ids(self.steps[index].parent)
-        texts = map(self.text.decode, (before, [*before, *step.tokens]))
-        found = completed_program(*texts, step.kind)
-        if found is None or found[1] is None:
-            return found
-        program, end = found
-        return program, tokens_upto(self.text, before, step.tokens, end)
+        """The program that a step completes, see `completed_program`."""
+        step = self.steps[index]
+        before = self._ids(step.parent)
+        return completed_program(
+            self.text.decode, before, step.tokens, step.kind
+        )
 
     def programs(self, index: int) -> tuple[str, ...]:
         """The programs of the chain before a step."""
