@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jaxlrm.verify import is_equivalent
-from jaxlrm.verify.answers import maths
+from jaxlrm.verify.answers import comparison
 from jaxlrm.verify.answers.comparison import compare
 from jaxlrm.verify.answers.scalars import TIERS
 from jaxlrm.verify.verdict import Verdict
@@ -332,14 +332,14 @@ def test_a_mistake_of_ours_is_an_error_and_not_invalid(monkeypatch):
     def fail(*arguments):
         raise IndexError
 
-    monkeypatch.setattr(maths.equivalence, "decide", fail)
+    monkeypatch.setattr(comparison.equivalence, "decide", fail)
     assert compare("1", "2").verdict is Verdict.ERROR
     assert not is_equivalent("1", "1")
 
 
 def test_decide_is_the_verdict_of_compare():
-    assert maths.decide("1/2", "0.5") is Verdict.VALID
-    assert maths.decide("1/2", "0.6") is Verdict.INVALID
+    assert comparison.decide("1/2", "0.5") is Verdict.VALID
+    assert comparison.decide("1/2", "0.6") is Verdict.INVALID
 
 
 @pytest.mark.parametrize("text", BOMBS)
