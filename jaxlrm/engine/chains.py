@@ -22,7 +22,6 @@ class Chains:
         problem: what was asked.
         number: its number.
         text: the generator's tokenizer.
-        breaks: what ends a step, see `Text.step_of`.
         started: when its slot was filled.
         steps: parents first.
         last: the step of each row that ended one in the last round.
@@ -38,7 +37,6 @@ class Chains:
     problem: Problem
     number: int
     text: Text
-    breaks: str
     started: float
     steps: list[Step] = dataclasses.field(default_factory=list)
     last: dict[int, int] = dataclasses.field(default_factory=dict)
@@ -79,7 +77,9 @@ class Chains:
             return
         self.steps.append(step)
         step.parent, step.round = self._nodes[leaf], self.rounds - 1
-        self._read(step, self.breaks if step.kind == "step" else "none")
+        runs = self.problem.config.tools == "python"
+        ends = "fences" if runs else "steps"
+        self._read(step, ends if step.kind == "step" else "none")
 
     def path(self, index: int) -> list[int]:
         """Numbers of the steps of a chain, from the first to `index`."""
@@ -93,14 +93,8 @@ class Chains:
         """The steps of a chain, from the first to `index`; -1 has none."""
         return [self.steps[i] for i in self.path(index)]
 
-    def question(self, index: int, checked: bool, opening: str) -> Question:
-        """What verifiers are asked about a step.
-
-        Args:
-            index: of the step.
-            checked: whether to judge it; else only an answer is read.
-            opening: what prompts open an answer with, as `<think>`.
-        """
+    def question(self, index: int, checked: bool) -> Question:
+        """What is asked about a step; only its answer, if not `checked`."""
         step, problem = self.steps[index], self.problem
         chain = list(problem.begun)
         for before in self.upto(step.parent):
@@ -108,7 +102,9 @@ class Chains:
                 chain.append(before.whole)
             if before.output:
                 chain.append(before.output)
-        ended = step.kind == "answer"
+        ended, text = step.kind == "answer", ""
+        if ended:
+            text = problem.opening + self.text.decode(self._ids(index))
         return Question(
             problem.text,
             problem.statement,
@@ -119,7 +115,7 @@ class Chains:
             ended,
             checked,
             problem.trained,
-            opening + self.text.decode(self._ids(index)) if ended else "",
+            text,
         )
 
     def judge(self, index: int, found: Finding) -> None:
@@ -186,7 +182,7 @@ class Chains:
         return [i for step in chain for i in (*step.tokens, *step.shown)]
 
     def _read(self, step: Step, breaks: str) -> None:
-        """Reads a step's tokens as text."""
+        """Reads a step's tokens; `breaks` as for `Text.step_of`."""
         begun, behind = (), ""
         if step.parent >= 0:
             before = self.steps[step.parent]

@@ -288,9 +288,6 @@ class Engine:
             ),
             tools=self._tools(common),
             readers=len(self._weights.rewards) if scored else 0,
-            opening="<think>"
-            if tables.opens_thinking(common, self._text)
-            else "",
             progress=progress,
             finished=finished,
         )

@@ -50,7 +50,6 @@ class Host:
         verifiers: judge steps, and read and compare answers.
         tools: runs steps that are programs; None runs none.
         readers: reward models that read what is written, each for itself.
-        opening: what prompts open an answer with, as `<think>`.
         progress: called after each round.
         finished: called with the number and solution of a problem.
         cache: of each problem, `bytes` of keys and values, and `dense` bytes
@@ -64,7 +63,6 @@ class Host:
     verifiers: Verifiers
     tools: Interpreter | None = None
     readers: int = 0
-    opening: str = ""
     progress: ProgressCallback | None = None
     finished: Callable[[int, Solution], None] | None = None
     cache: dict[str, int] = dataclasses.field(
@@ -106,8 +104,7 @@ class Host:
                 if chains.steps[index].kind in kinds
             ]
             pending = self.verifiers.start(
-                chains.question(index, self._checked, self.opening)
-                for chains, index in asked
+                chains.question(index, self._checked) for chains, index in asked
             )
         found = self.verifiers.collect(pending)
         with self._lock:
@@ -132,9 +129,7 @@ class Host:
         return reply
 
     def _begin(self, number: int) -> Chains:
-        breaks = "fences" if self.config.tools == "python" else "steps"
-        problem = self.problems[number]
-        return Chains(problem, number, self.text, breaks, self._mark)
+        return Chains(self.problems[number], number, self.text, self._mark)
 
     def _follow(self, seen: Round) -> dict[int, Chains]:
         """Notes a round; the chains of each place that has a problem."""

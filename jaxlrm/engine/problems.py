@@ -23,6 +23,7 @@ class Problem:
         outside: the model was trained on families, but not on one of this
             problem.
         prompt: token ids.
+        opening: what the prompt opens an answer with, as `<think>`.
         note: why it cannot be searched; empty if it can.
     """
 
@@ -33,6 +34,7 @@ class Problem:
     trained: bool = False
     outside: bool = False
     prompt: tuple[int, ...] = ()
+    opening: str = ""
     note: str = ""
 
 
@@ -92,12 +94,10 @@ def read_problem(
     note = _unreadable(problem, text)
     if note:
         return dataclasses.replace(found, note=note)
-    prompt = text.encode_prompt(
-        reading.question if trained else problem,  # as the model was trained
-        config.prompt,
-        config.system,
-        config.thinking,
-    )
+    style = config.prompt, config.system, config.thinking
+    # As the model was trained.
+    asked = reading.question if trained else problem
+    prompt = text.encode_prompt(asked, *style)
     for step in begun:
         prompt += text.encode(step + text.step)
     if len(prompt) > room:
@@ -105,7 +105,12 @@ def read_problem(
             f"the problem has {len(prompt)} tokens and this model has room "
             f"for {room}; shorten it"
         )
-    return dataclasses.replace(found, prompt=tuple(prompt), note=note)
+    return dataclasses.replace(
+        found,
+        prompt=tuple(prompt),
+        opening="<think>" if text.opens_thinking(*style) else "",
+        note=note,
+    )
 
 
 def _unreadable(problem: str, text: Text) -> str:
