@@ -38,6 +38,7 @@ from jaxlrm.config import SearchConfig
 from . import console, search_flags
 from . import flags as launch_flags
 
+_FAMILIES = "jaxlrm.families"  # of which problems may be drawn
 _DRAWN = 200  # problems, where the dataset is drawn and has no end
 
 _DATASET = launch_flags.define_path(
@@ -89,7 +90,6 @@ def _evaluate() -> None:
         from jaxlrm import files
         from jaxlrm.evaluate import tables
 
-    _MODEL.extend()  # the dataset may be of their families
     examples = _read()
     pairs = tables.combinations(_STRATEGY.value, _VERIFIERS.value)
     configs = {pair: _CONFIG(*pair) for pair in pairs}
@@ -147,7 +147,9 @@ def _read():
         from jaxlrm.evaluate import datasets, drawn
 
     kind, colon, names = _DATASET.value.partition(":")
-    if kind == "tasks" and colon:
+    of_families = kind == "tasks" and colon
+    _MODEL.extend(*([_FAMILIES] if of_families else []))
+    if of_families:
         names = [name.strip() for name in names.split(",") if name.strip()]
         return drawn.sample_dataset(names, _LIMIT.value or _DRAWN)
     found = datasets.read_dataset(_DATASET.value, _COLUMNS.value)

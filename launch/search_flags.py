@@ -109,8 +109,9 @@ class ModelFlags:
         self._extensions = flags.DEFINE_list(
             "extensions",
             [],
-            "Modules that register tasks and rules of your own.",
+            "Modules that register families of problems (jaxlrm.families).",
         )
+        self._added: list[str] = []
         self._require_sandbox = flags.DEFINE_bool(
             "require_sandbox",
             False,
@@ -128,15 +129,19 @@ class ModelFlags:
         value = self._model.value
         return list(dict.fromkeys([value] if isinstance(value, str) else value))
 
-    def extend(self) -> None:
+    def extend(self, *more: str) -> None:
         """Imports the extensions; reading a dataset may need them.
+
+        Args:
+            *more: extensions that the models get beside those of the flag.
 
         Raises:
             ValueError: one cannot be imported.
         """
+        self._added += more
         with console.interruptible():
-            for name in self._extensions.value:
-                _import("extension", name, name)
+            for name in (*self._extensions.value, *self._added):
+                import_extension(name)
 
     def find(self) -> None:
         """Looks for all models without loading them.
@@ -172,9 +177,14 @@ class ModelFlags:
                 reward=rewards,
                 mesh=sharding.make_mesh(*ways),
                 checkers=[_function(name) for name in self._checkers.value],
-                extensions=self._extensions.value,
+                extensions=[*self._extensions.value, *self._added],
                 require_sandbox=self._require_sandbox.value,
             )
+
+
+def import_extension(name: str) -> None:
+    """Imports a module that registers families; ValueError if it cannot."""
+    _import("extension", name, name)
 
 
 def _mesh(value: str) -> tuple[int, int]:

@@ -12,13 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from jaxlrm.config import CHECKED, SCORED, SearchConfig
 from jaxlrm.engine import binding, defaults, plan, tables
 from jaxlrm.engine.compiled import Compiler
 from jaxlrm.engine.host import Host
 from jaxlrm.engine.learned import Learned, Own, require_alike, require_fit
-from jaxlrm.engine.problems import Problem, read_all
+from jaxlrm.engine.problems import Problem, any_runs_programs, read_all
 from jaxlrm.engine.solution import ProgressCallback, Solution
 from jaxlrm.limits import Limits
 from jaxlrm.models import params, sharding
@@ -189,8 +189,11 @@ class Engine:
         ]
 
     def task_of(self, problem: str) -> str | None:
-        """Name of the family that phrases problems like this one."""
-        reading = tasks.recognise(problem)
+        """Name of the family that phrases problems like this one.
+
+        Of the families of the engine's extensions: its workers know no others.
+        """
+        reading = extend.recognise(problem, self._extensions)
         return reading and reading.family.name
 
     def update(self, values: params.Transformer) -> None:
@@ -269,9 +272,11 @@ class Engine:
             _require_one_each("config", config, problems)
             configs = list(config) or [SearchConfig()]
         configs = [dataclasses.replace(each, **changes) for each in configs]
-        programs = any(self.task_of(each) == "programs" for each in problems)
+        programs = any_runs_programs(problems, self._text, self._extensions)
         settle = functools.partial(self._settle, programs=programs)
-        read = read_all(problems, begun, configs, self._text, settle)
+        read = read_all(
+            problems, begun, configs, self._text, settle, self._extensions
+        )
         settled = [problem.config for problem in read]
         # Without a problem, too, a search that cannot be is refused.
         common = defaults.together(settled or [settle(configs[0])[0]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from jaxlrm.config import SearchConfig
 from jaxlrm.text import Text
 
@@ -44,6 +44,7 @@ def read_all(
     configs: Sequence[SearchConfig],
     text: Text,
     settle: Callable[[SearchConfig], tuple[SearchConfig, int]],
+    extensions: Sequence[str] = (),
 ) -> list[Problem]:
     """Problems and the prompts that ask them.
 
@@ -53,11 +54,17 @@ def read_all(
         configs: of each, the configuration of its search.
         text: the generator's tokenizer.
         settle: fills in a configuration, and gives most tokens of a prompt.
+        extensions: modules whose families may recognise a problem.
     """
     settled = {config: settle(config) for config in dict.fromkeys(configs)}
     return [
         read_problem(
-            problem, steps, settled[config][0], text, settled[config][1]
+            problem,
+            steps,
+            settled[config][0],
+            text,
+            settled[config][1],
+            extensions,
         )
         for problem, steps, config in zip(
             problems, begun, configs, strict=False
@@ -71,6 +78,7 @@ def read_problem(
     config: SearchConfig,
     text: Text,
     room: int,
+    extensions: Sequence[str] = (),
 ) -> Problem:
     """A problem and the prompt that asks it.
 
@@ -80,8 +88,9 @@ def read_problem(
         config: of its search, resolved.
         text: the generator's tokenizer.
         room: most tokens of a prompt.
+        extensions: modules whose families may recognise it.
     """
-    reading = tasks.recognise(problem)
+    reading = extend.recognise(problem, extensions)
     trained = reading is not None and reading.family.name in text.tasks
     found = Problem(
         problem,
@@ -110,6 +119,19 @@ def read_problem(
         prompt=tuple(prompt),
         opening="<think>" if text.opens_thinking(*style) else "",
         note=note,
+    )
+
+
+def any_runs_programs(
+    problems: Sequence[str], text: Text, extensions: Sequence[str]
+) -> bool:
+    """Is one of a family, known to the model, whose chains run programs?"""
+    readings = (extend.recognise(each, extensions) for each in problems)
+    return any(
+        reading.family.name in text.tasks
+        and getattr(reading.family, "tools", False)
+        for reading in readings
+        if reading is not None
     )
 
 

@@ -42,6 +42,12 @@ _PYTHON_LINE = re.compile(
     r"[ \t]*(?:print ?\(|def \w+ ?\(|import \w[\w., ]*$|from [\w.]+ import )"
 )
 
+# How the last line of a traceback starts.
+_ERROR = re.compile(
+    r"(?:[A-Za-z_][A-Za-z0-9_]{0,60}\.){0,8}[A-Za-z_]{0,60}"
+    r"(?:Error|Exception|Exit|Interrupt|Iteration|Warning)(?::|$)"
+)
+
 
 class Kind(enum.StrEnum):
     """What a piece of a chain is."""
@@ -332,3 +338,8 @@ def _joined(text: str, pieces: Iterator[Piece]) -> Iterator[Piece]:
         start = end = piece.end
     if start < end:
         yield Piece(Kind.TEXT, start, end, text[start:end])
+
+
+def is_error(output: str) -> bool:
+    """Does the output say that the program failed?"""
+    return bool(_ERROR.match(output))
