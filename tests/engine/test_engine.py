@@ -509,6 +509,7 @@ def test_nothing_to_search(tiny):
     assert refused.answer is None
 
 
+@pytest.mark.slow
 def test_the_longest_problem_that_fits(tiny):
     room = tiny.solve(["1" * 300], TINY)[0].note.split("room for ")[1]
     longest = int(room.split(";")[0]) - 1  # its prompt ends with a newline
