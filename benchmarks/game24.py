@@ -5,8 +5,8 @@
 Each hand gets one answer, an expression that is checked. Beside the search are
 shown: greedy decoding, and moves drawn uniformly at random among the legal
 ones, with as many moves a hand as the search wrote steps. A third of the hands
-never entered training (`jaxlrm/tasks/game24_unseen.txt`). The command goes on
-where a killed one stopped.
+never entered training (`jaxlrm/families/game24_unseen.txt`). The command goes
+on where a killed one stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import jaxlrm
 from jaxlrm import SearchConfig
 from jaxlrm.engine.loading import enable_compilation_cache
 from jaxlrm.evaluate import datasets, run, summary
-from jaxlrm.tasks import countdown
+from jaxlrm.families import countdown
 
 TOKENS = 2000  # that the generator may write for a hand
 

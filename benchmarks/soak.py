@@ -43,12 +43,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from jaxlrm.verify import check_step
-from jaxlrm.verify.answers import algebra, maths
+from jaxlrm.verify.answers import algebra, comparison
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool, Statistics, pool
 
 MODULES = (
-    "jaxlrm.verify.answers.maths",
+    "jaxlrm.verify.answers.comparison",
     "jaxlrm.verify.steps",
     "jaxlrm.verify.answers.algebra",
     "sympy",
@@ -86,20 +86,20 @@ class Check(NamedTuple):
 
 
 def _fraction(n, wrong):
-    return maths.decide, rf"\frac{{{3 * n + 3 * wrong}}}{{21}}", f"{n}/7"
+    return comparison.decide, rf"\frac{{{3 * n + 3 * wrong}}}{{21}}", f"{n}/7"
 
 
 def _decimal(n, wrong):
-    return maths.decide, f"{n + wrong}.5", rf"\frac{{{2 * n + 1}}}{{2}}"
+    return comparison.decide, f"{n + wrong}.5", rf"\frac{{{2 * n + 1}}}{{2}}"
 
 
 def _list(n, wrong):
-    return maths.decide, f"{n + 1}, {n + wrong}", f"{n},{n + 1}"
+    return comparison.decide, f"{n + 1}, {n + wrong}", f"{n},{n + 1}"
 
 
 def _tuple(n, wrong):
     return (
-        maths.decide,
+        comparison.decide,
         f"({n + wrong}, 2)",
         rf"\left({n}, \frac{{4}}{{2}}\right)",
     )
@@ -107,11 +107,15 @@ def _tuple(n, wrong):
 
 def _product(n, wrong):
     expanded = f"x^2 + {n + 3 + wrong}x + {3 * n}"
-    return maths.decide, f"(x + 3)(x + {n})", expanded
+    return comparison.decide, f"(x + 3)(x + {n})", expanded
 
 
 def _surd(n, wrong):
-    return maths.decide, rf"{n + wrong}\sqrt{{2}}", rf"\sqrt{{{2 * n * n}}}"
+    return (
+        comparison.decide,
+        rf"{n + wrong}\sqrt{{2}}",
+        rf"\sqrt{{{2 * n * n}}}",
+    )
 
 
 def _equation(n, wrong):
@@ -173,8 +177,8 @@ def check(number: int, seed: int) -> Check:
     bomb = rng.choice(LARGE).replace("{n}", str(n))
     function, arguments = rng.choice(
         (
-            (maths.decide, (bomb, "5")),
-            (maths.decide, ("5", bomb)),
+            (comparison.decide, (bomb, "5")),
+            (comparison.decide, ("5", bomb)),
             (check_step, (bomb, "x = 5")),
             (check_step, ("x = 5", bomb)),
         )

@@ -31,7 +31,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from jaxlrm.verify import extract_answer
-from jaxlrm.verify.answers.maths import Verdict, compare, decide
+from jaxlrm.verify.answers.comparison import Verdict, compare, decide
 from jaxlrm.verify.workers import Pool
 
 CHEAP = ("text", "containers", "rational", "modular")
@@ -691,7 +691,7 @@ def throughput(asked: list[Pair], workers: int) -> tuple[float, int]:
         if not pair.solution
         and compare(pair.prediction, pair.gold).tier in CHEAP
     ]
-    with Pool(workers, ("jaxlrm.verify.answers.maths",), cache=0) as pool:
+    with Pool(workers, ("jaxlrm.verify.answers.comparison",), cache=0) as pool:
         pool.map(decide, jobs[:1000])
         start = time.perf_counter()
         pool.map(decide, jobs)

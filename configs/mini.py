@@ -219,6 +219,7 @@ def get_config(preset: str = "xs") -> TrainConfig:
 def _imitate(model: ModelConfig) -> TrainConfig:
     return TrainConfig(
         model=model,
+        extensions=("jaxlrm.families",),
         tasks=TASKS,
         easy=0.3,
         rows=32,

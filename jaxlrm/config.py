@@ -379,6 +379,8 @@ class TrainConfig:
 
     Attributes:
         model: shape of the model.
+        extensions: modules to import, which register families of problems;
+            the model that is trained will name them as what it needs.
         tasks: families to draw problems from, in equal parts; one named twice
             gets two parts. `expand@5` is drawn at that level of difficulty
             alone.
@@ -409,7 +411,8 @@ class TrainConfig:
     """
 
     model: ModelConfig
-    tasks: tuple[str, ...] = ("linear", "arithmetic")
+    extensions: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
     levels: tuple[int, ...] = (1, 2, 3, 4, 5)
     easy: float = 0.0
     rollouts: str = ""

@@ -38,6 +38,7 @@ from jaxlrm.config import SearchConfig
 from . import console, search_flags
 from . import flags as launch_flags
 
+_FAMILIES = "jaxlrm.families"  # of which problems may be drawn
 _DRAWN = 200  # problems, where the dataset is drawn and has no end
 
 _DATASET = launch_flags.define_path(
@@ -58,7 +59,7 @@ _VERIFIERS = flags.DEFINE_list(
     "by commas.",
 )
 _CONFIG = search_flags.define_search()
-_LOAD = search_flags.define_model(several=True)
+_MODEL = search_flags.ModelFlags(several=True)
 _COLUMNS = launch_flags.define_columns()
 _LIMIT = flags.DEFINE_integer(
     "limit",
@@ -89,18 +90,17 @@ def _evaluate() -> None:
         from jaxlrm import files
         from jaxlrm.evaluate import tables
 
-    _LOAD.extend()  # the dataset may be of their families
     examples = _read()
     pairs = tables.combinations(_STRATEGY.value, _VERIFIERS.value)
     configs = {pair: _CONFIG(*pair) for pair in pairs}
-    names = _LOAD.names()
+    names = _MODEL.names()
     titles = [pathlib.Path(name).name for name in names]
     if len(set(titles)) < len(titles):
         raise ValueError(
             f"models {', '.join(names)} would share a folder; give folders of "
             "different names"
         )
-    _LOAD.find()  # all of them, before any is measured
+    _MODEL.find()  # all of them, before any is measured
     output = pathlib.Path(_OUTPUT.value)
     output.mkdir(parents=True, exist_ok=True)
     printed = []
@@ -124,7 +124,7 @@ def _run(live, name: str, title: str, examples, configs, output):
 
     summaries = {}
     live.show(f"loading {title}")
-    with _LOAD(name) as engine:
+    with _MODEL.load(name) as engine:
         console.say_verifiers(live, engine, next(iter(configs.values())))
         for pair, config in configs.items():
             label = "-".join(pair)
@@ -147,7 +147,9 @@ def _read():
         from jaxlrm.evaluate import datasets, drawn
 
     kind, colon, names = _DATASET.value.partition(":")
-    if kind == "tasks" and colon:
+    of_families = kind == "tasks" and colon
+    _MODEL.extend(*([_FAMILIES] if of_families else []))
+    if of_families:
         names = [name.strip() for name in names.split(",") if name.strip()]
         return drawn.sample_dataset(names, _LIMIT.value or _DRAWN)
     found = datasets.read_dataset(_DATASET.value, _COLUMNS.value)

@@ -20,7 +20,7 @@ from absl import flags
 
 from jaxlrm.config import STRATEGIES
 
-from . import console, environment
+from . import console, environment, search_flags
 from . import flags as launch_flags
 
 _FLAGS = flags.FLAGS
@@ -31,6 +31,9 @@ _TASKS = flags.DEFINE_list(
     [],
     "Families, each with a level as in gcd@5 or without; by default those of "
     "the model.",
+)
+_EXTENSIONS = flags.DEFINE_list(
+    "extensions", [], "Modules that register families of your own."
 )
 _PROBLEMS = flags.DEFINE_integer(
     "problems", 4096, "Problems to draw.", lower_bound=1
@@ -120,13 +123,16 @@ def _check_modes() -> None:
 def _sample() -> tuple[int, dict[str, float]]:
     """The number of chains; of next steps also what share is right."""
     with console.interruptible():
-        from jaxlrm import tasks
+        from jaxlrm import extend
         from jaxlrm.engine import loading
-        from jaxlrm.train import corrupt, next_step, rollouts
+        from jaxlrm.families.training import corrupt, next_step
+        from jaxlrm.train import rollouts
 
+        for name in _EXTENSIONS.value:
+            search_flags.import_extension(name)
     names = _TASKS.value
     for name in names:
-        tasks.get(tasks.at_level(name)[0])
+        extend.get(extend.at_level(name)[0])
     common = {
         "problems": _PROBLEMS.value,
         "seed": _SEED.value,
@@ -135,7 +141,7 @@ def _sample() -> tuple[int, dict[str, float]]:
         ),
     }
     if _CORRUPT.value:
-        names = names or list(tasks.TASKS)
+        names = names or extend.names()
         return corrupt.sample(names, _OUTPUT.value, **common), {}
     common |= {
         "branches": _BRANCHES.value,
@@ -144,9 +150,9 @@ def _sample() -> tuple[int, dict[str, float]]:
     }
     with console.interruptible():
         environment.require_devices()
-        engine = loading.load(_MODEL.value)
+        engine = loading.load(_MODEL.value, extensions=_EXTENSIONS.value)
     with engine:
-        names = names or engine.tasks or list(tasks.TASKS)
+        names = names or engine.tasks or extend.names()
         if _NEXT.value:
             return next_step.sample(engine, names, _OUTPUT.value, **common)
         chains = rollouts.sample(

@@ -78,71 +78,94 @@ def _words_of(kind: type) -> dict[str, str]:
     return found
 
 
-def define_model(several: bool = False) -> Callable[..., Engine]:
-    """Defines `--model`, and what else an engine is made of.
+class ModelFlags:
+    """Defines `--model`, and what else an engine is made of."""
 
-    Args:
-        several: take a list of models.
+    def __init__(self, several: bool = False):
+        """Defines the flags.
 
-    Returns:
-        A function that loads the model, or the one it is given the name of;
-        FileNotFoundError or ValueError if it cannot. Its `extend()`, to be
-        called first, imports the extensions, which reading a dataset may need;
-        ValueError if it cannot. With `several`, its `names()` are the models
-        that were asked for, and its `find()` raises FileNotFoundError if there
-        is no such model, or none of those that are to score.
-    """
-    say = (
-        "Name of a shipped model, a model folder, or ORG/NAME[@REVISION] of "
-        "the Hugging Face Hub"
-    )
-    if several:
-        model = flags.DEFINE_list("model", "mini", f"{say}; or several.")
-    else:
-        model = flags.DEFINE_string("model", "mini", f"{say}.")
-    reward = flags.DEFINE_list(
-        "reward",
-        [],
-        "Models that score the steps: NAME or NAME=WEIGHT, separated by "
-        "commas; `own` is the model's own value head, and the default.",
-    )
-    checkers = flags.DEFINE_list(
-        "checkers", [], "Symbolic verifiers of your own: MODULE:FUNCTION."
-    )
-    extensions = flags.DEFINE_list(
-        "extensions", [], "Modules that register tasks and rules of your own."
-    )
-    require_sandbox = flags.DEFINE_bool(
-        "require_sandbox",
-        False,
-        "Refuse to run programs where this host cannot isolate them fully.",
-    )
-    mesh = flags.DEFINE_string(
-        "mesh",
-        "1x1",
-        "Devices: DATAxMODEL, problems (in Nx1 also the branches of one) are "
-        "shared over DATA of them and the weights over MODEL.",
-    )
+        Args:
+            several: take a list of models.
+        """
+        say = (
+            "Name of a shipped model, a model folder, or ORG/NAME[@REVISION] "
+            "of the Hugging Face Hub"
+        )
+        if several:
+            self._model = flags.DEFINE_list(
+                "model", "mini", f"{say}; or several."
+            )
+        else:
+            self._model = flags.DEFINE_string("model", "mini", f"{say}.")
+        self._reward = flags.DEFINE_list(
+            "reward",
+            [],
+            "Models that score the steps: NAME or NAME=WEIGHT, separated by "
+            "commas; `own` is the model's own value head, and the default.",
+        )
+        self._checkers = flags.DEFINE_list(
+            "checkers", [], "Symbolic verifiers of your own: MODULE:FUNCTION."
+        )
+        self._extensions = flags.DEFINE_list(
+            "extensions",
+            [],
+            "Modules that register families of problems (jaxlrm.families).",
+        )
+        self._added: list[str] = []
+        self._require_sandbox = flags.DEFINE_bool(
+            "require_sandbox",
+            False,
+            "Refuse to run programs where this host cannot isolate them fully.",
+        )
+        self._mesh = flags.DEFINE_string(
+            "mesh",
+            "1x1",
+            "Devices: DATAxMODEL, problems (in Nx1 also the branches of one) "
+            "are shared over DATA of them and the weights over MODEL.",
+        )
 
-    def extend() -> None:
+    def names(self) -> list[str]:
+        """The models that were asked for, each once."""
+        value = self._model.value
+        return list(dict.fromkeys([value] if isinstance(value, str) else value))
+
+    def extend(self, *more: str) -> None:
+        """Imports the extensions; reading a dataset may need them.
+
+        Args:
+            *more: extensions that the models get beside those of the flag.
+
+        Raises:
+            ValueError: one cannot be imported.
+        """
+        self._added += more
         with console.interruptible():
-            for name in extensions.value:
-                _import("extension", name, name)
+            for name in (*self._extensions.value, *self._added):
+                import_extension(name)
 
-    def names() -> list[str]:
-        return list(dict.fromkeys(model.value))
+    def find(self) -> None:
+        """Looks for all models without loading them.
 
-    def find() -> None:
-        rewards = _weights(reward.value)
+        Raises:
+            FileNotFoundError: there is no such model.
+            ValueError: a reward has no positive weight.
+        """
+        rewards = _weights(self._reward.value)
         with console.interruptible():
             from jaxlrm.engine import loading
         rewards.pop(loading.OWN, None)
-        for name in [*(names() or [""]), *rewards]:
+        for name in [*(self.names() or [""]), *rewards]:
             loading.find(name)
 
-    def load(name: str | None = None) -> Engine:
-        ways = _mesh(mesh.value)
-        rewards = _weights(reward.value)
+    def load(self, name: str | None = None) -> Engine:
+        """The engine of the model called `name`, or of the only one.
+
+        Raises:
+            FileNotFoundError: there is no such model.
+            ValueError: it cannot be loaded.
+        """
+        ways = _mesh(self._mesh.value)
+        rewards = _weights(self._reward.value)
         with console.interruptible():
             from jaxlrm.engine import loading
             from jaxlrm.models import sharding
@@ -150,17 +173,18 @@ def define_model(several: bool = False) -> Callable[..., Engine]:
             environment.require_devices()
             loading.enable_compilation_cache()
             return loading.load(
-                name or model.value,
+                name or self._model.value,
                 reward=rewards,
                 mesh=sharding.make_mesh(*ways),
-                checkers=[_function(name) for name in checkers.value],
-                extensions=extensions.value,
-                require_sandbox=require_sandbox.value,
+                checkers=[_function(name) for name in self._checkers.value],
+                extensions=[*self._extensions.value, *self._added],
+                require_sandbox=self._require_sandbox.value,
             )
 
-    load.names, load.find = names, find
-    load.extend = extend
-    return load
+
+def import_extension(name: str) -> None:
+    """Imports a module that registers families; ValueError if it cannot."""
+    _import("extension", name, name)
 
 
 def _mesh(value: str) -> tuple[int, int]:

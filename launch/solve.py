@@ -56,7 +56,7 @@ _VERIFIERS = flags.DEFINE_enum(
     "auto is both, or symbolic alone for a model without scores.",
 )
 _CONFIG = search_flags.define_search()
-_LOAD = search_flags.define_model()
+_MODEL = search_flags.ModelFlags()
 _FORMAT = flags.DEFINE_enum(
     "format", "text", ("text", "json"), "What to print."
 )
@@ -80,7 +80,7 @@ def _solve(argv: list[str]) -> int:
         from jaxlrm.evaluate import view
 
     # Everything that can be refused is, before the model is loaded.
-    _LOAD.extend()  # the problems may be of their families
+    _MODEL.extend()  # the problems may be of their families
     examples = _read(argv)
     config = _CONFIG(_STRATEGY.value, _VERIFIERS.value)
     page = _HTML.value and _writable(pathlib.Path(_HTML.value))
@@ -103,7 +103,7 @@ def _solve(argv: list[str]) -> int:
 
         try:
             live.show("loading the model")
-            with _LOAD() as engine:
+            with _MODEL.load() as engine:
                 console.say_verifiers(live, engine, config)
                 live.show("compiling the search")
                 engine.solve(

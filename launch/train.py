@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     try:
         environment.require_devices()
         trainer.train(_CONFIG.value, _OUTPUT.value)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(console.message(error), file=sys.stderr)
         console.leave(2)
     except KeyboardInterrupt:

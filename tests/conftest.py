@@ -93,6 +93,12 @@ hypothesis.settings.register_profile("jaxlrm", deadline=None)
 hypothesis.settings.load_profile("jaxlrm")
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: begun last, one would run alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _let_programs_go():
     """A process that held the programs of all tests crashed on one more.

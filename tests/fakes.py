@@ -14,7 +14,7 @@ import sys
 import time
 import types
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine.solution import Progress, Solution, Thought, Vote
 from jaxlrm.verify import Verdict, judging
@@ -64,7 +64,7 @@ class Engine:
         return config
 
     def task_of(self, problem):
-        recognised = tasks.recognise(problem)
+        recognised = extend.recognise(problem)
         return recognised and recognised.family.name
 
     def solve(
@@ -235,16 +235,28 @@ def solution(
     )
 
 
-def large(
-    seed: int = 0, branches: int = 16, width: int = 4, level: int = 5
-) -> Solution:
+_PROBLEM = extend.Problem(
+    "Solve -3460*z + 3879*z - 3318 + 55693 = 0 for z.",
+    "-125",
+    "linear",
+    (
+        "(-3460 + 3879)*z = 3318 - 55693",
+        "419*z = 3318 - 55693",
+        "419*z = -52375",
+        "419*(z + 100) = -52375 + 41900",
+        "419*(z + 100) = -10475",
+        "419*(z + 120) = -10475 + 8380",
+        "419*(z + 120) = -2095",
+        "z + 120 = -5",
+        "z = -125",
+    ),
+)
+
+
+def large(seed: int = 0, branches: int = 16, width: int = 4) -> Solution:
     """A linear equation with a tree as a beam leaves it."""
     rng = random.Random(seed)
-    family = tasks.get("linear")
-    problem = max(
-        (family.sample(rng, level) for _ in range(20)),
-        key=lambda p: len(p.steps),
-    )
+    problem = _PROBLEM
     thoughts: list[Thought] = []
     live = [(-1, 0, False)]  # thought, steps made, sides swapped
     ended: list[int] = []

@@ -9,11 +9,11 @@ import pkgutil
 
 import pytest
 
-from jaxlrm import tasks, verify
+from jaxlrm import extend, verify
 from jaxlrm.config import SearchConfig
 from jaxlrm.evaluate import run
 from jaxlrm.evaluate.datasets import Example
-from tests import bigrams
+from tests import bigrams, formulas
 from tests.bigrams import END
 
 # What parses, by the package or module that holds it.
@@ -25,14 +25,14 @@ PARSERS = (
     "jaxlrm.verify.answers.exact",
     "jaxlrm.verify.answers.extract",
     "jaxlrm.verify.answers.lines",
-    "jaxlrm.verify.answers.maths",
+    "jaxlrm.verify.answers.comparison",
     "jaxlrm.verify.answers.normal",
-    "jaxlrm.verify.rules",
     "jaxlrm.verify.steps",
     "jaxlrm.verify.answers.syntax",
 )
 # These name a rule, and make lines of a text: they parse nothing.
 HARMLESS = {("jaxlrm.verify.judging", "lines_of")}
+EXTENSIONS = (formulas.__name__,)
 KNOWN = "What is 2 + 3?"
 UNKNOWN = "How many are left?"
 FOLLOW = {
@@ -57,9 +57,11 @@ def modules_of(name):
 @pytest.fixture
 def poisoned(monkeypatch):
     """Every function that parses raises; what problems state is known."""
-    readings = {text: tasks.recognise(text) for text in (KNOWN, UNKNOWN)}
+    readings = {
+        text: extend.recognise(text, EXTENSIONS) for text in (KNOWN, UNKNOWN)
+    }
     assert readings[KNOWN] and not readings[UNKNOWN]
-    monkeypatch.setattr(tasks, "recognise", readings.__getitem__)
+    monkeypatch.setattr(extend, "recognise", lambda text, _: readings[text])
     used = []
 
     def poison(module, name, function):
@@ -88,7 +90,7 @@ def poisoned(monkeypatch):
 
 @pytest.fixture(scope="module")
 def engine():
-    with bigrams.engine(FOLLOW) as made:
+    with bigrams.engine(FOLLOW, extensions=EXTENSIONS) as made:
         made.solve([KNOWN], CONFIG, verifiers="symbolic")  # starts the workers
         yield made
 
@@ -107,7 +109,7 @@ def test_solve(engine, poisoned, strategy, verifiers):
 @pytest.mark.parametrize("verifiers", ["none", "symbolic"])
 def test_evaluate(engine, poisoned, verifiers, tmp_path):
     examples = [
-        Example("a", KNOWN, "5", "arithmetic"),
+        Example("a", KNOWN, "5", "sums"),
         Example("b", UNKNOWN, "10/2"),
     ]
     config = dataclasses.replace(
@@ -121,7 +123,7 @@ def test_grade(engine, poisoned):
     answers = [
         (UNKNOWN, None, "1/2", "0.5"),
         (UNKNOWN, None, None, "0.5"),
-        (KNOWN, "arithmetic", "5", "5"),
-        (KNOWN, "arithmetic", "4 + 1", "5"),
+        (KNOWN, "sums", "5", "5"),
+        (KNOWN, "sums", "4 + 1", "5"),
     ]
     assert engine.grade(answers) == [True, False, True, False]

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 import jaxlrm
-from jaxlrm import tasks, testing
+from jaxlrm import extend, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params, sharding
 from jaxlrm.search import loop, strategies
 from tests import fakes
+
+pytest.importorskip("jaxlrm.families")
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +47,7 @@ each_mesh = pytest.mark.parametrize(
 def problems(count: int = 8) -> list[str]:
     rng = random.Random(1)
     names = ("linear", "arithmetic")
-    return [tasks.get(names[i % 2]).sample(rng).text for i in range(count)]
+    return [extend.get(names[i % 2]).sample(rng).text for i in range(count)]
 
 
 @functools.cache

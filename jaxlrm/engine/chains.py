@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from jaxlrm.config import DOUBT
 from jaxlrm.engine.problems import Problem
-from jaxlrm.engine.solution import Step
-from jaxlrm.text import Text, show_output, tokens_upto
+from jaxlrm.engine.solution import Step, lowered
+from jaxlrm.text import Text, show_output
 from jaxlrm.verify.blocks import completed_program
 from jaxlrm.verify.verdict import Verdict, on_answer
 from jaxlrm.verify.verifiers import Finding, Question
@@ -22,10 +21,9 @@ class Chains:
         problem: what was asked.
         number: its number.
         text: the generator's tokenizer.
-        breaks: what ends a step, see `Text.step_of`.
         started: when its slot was filled.
         steps: parents first.
-        last: the step of each row that ended one in the last round.
+        last: of each row, the step that it ended in the last round.
         rounds: so far.
         spent: tokens that the generator has written.
         read: tokens that each reward model has read.
@@ -38,10 +36,9 @@ class Chains:
     problem: Problem
     number: int
     text: Text
-    breaks: str
     started: float
     steps: list[Step] = dataclasses.field(default_factory=list)
-    last: dict[int, int] = dataclasses.field(default_factory=dict)
+    last: dict[int, Step] = dataclasses.field(default_factory=dict)
     rounds: int = 0
     spent: int = 0
     read: int = 0
@@ -51,22 +48,22 @@ class Chains:
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        self._nodes = {0: -1}  # the step of each node of the device's tree
-        self._equal: dict[tuple, int] = {}  # of a round, by leaf and tokens
+        self._nodes = {0: -1}  # by the device's nodes, the numbers of steps
+        self._equal: dict[tuple, Step] = {}  # of a round, by leaf and tokens
         self._begun: dict[int, int] = {}  # steps that each row has begun
         self._ordinals: dict[int, int] = {}  # of the last of them
 
     @property
-    def new(self) -> list[int]:
+    def new(self) -> list[Step]:
         """The steps of the last round, each once."""
         return list(dict.fromkeys(self.last.values()))
 
     def settle(self, nodes: Sequence[int]) -> None:
         """Learns which node the last step of each row became, -1 if none."""
-        for row, index in self.last.items():
-            step, kept = self.steps[index], bool(nodes[row] >= 0)
+        for row, step in self.last.items():
+            kept = bool(nodes[row] >= 0)
             if kept:
-                self._nodes[int(nodes[row])] = index
+                self._nodes[int(nodes[row])] = step.number
             counts = self.complete and step.kind == "answer"
             step.kept |= kept or (counts and step.verdict != Verdict.INVALID)
         self.last, self._equal = {}, {}
@@ -95,67 +92,61 @@ class Chains:
                 first.count += step.count
                 first.kept |= step.kept
         self.steps, self.rounds = list(found.values()), 1
+        for number, step in enumerate(self.steps):
+            step.number = number
 
     def add(self, row: int, leaf: int, step: Step) -> None:
         """Notes what a row wrote after a node; equal steps are one."""
-        number = len(self.steps)
-        index = self._equal.setdefault((leaf, step.tokens), number)
-        self.last[row] = index
-        if index < number:
-            self.steps[index].count += 1
+        first = self._equal.setdefault((leaf, step.tokens), step)
+        self.last[row] = first
+        if first is not step:
+            first.count += 1
             return
-        self.steps.append(step)
-        step.parent, step.round = self._nodes[leaf], self.rounds - 1
+        step.number, step.parent = len(self.steps), self._nodes[leaf]
+        step.round = self.rounds - 1
         step.ordinal = self._ordinals.get(row, 0)
-        self._read(step, self.breaks if step.kind == "step" else "none")
+        self.steps.append(step)
+        runs = self.problem.config.tools == "python"
+        ends = "fences" if runs else "steps"
+        self._read(step, ends if step.kind == "step" else "none")
 
-    def path(self, index: int) -> list[int]:
-        """Numbers of the steps of a chain, from the first to `index`."""
-        found = []
-        while index >= 0:
-            found.append(index)
-            index = self.steps[index].parent
+    def chain(self, step: Step) -> list[Step]:
+        """The chain that a step ends, its first step first."""
+        found = [step]
+        while found[-1].parent >= 0:
+            found.append(self.steps[found[-1].parent])
         return found[::-1]
 
-    def upto(self, index: int) -> list[Step]:
-        """The steps of a chain, from the first to `index`; -1 has none."""
-        return [self.steps[i] for i in self.path(index)]
-
-    def question(self, index: int, checked: bool, opening: str) -> Question:
-        """What verifiers are asked about a step.
-
-        Args:
-            index: of the step.
-            checked: whether to judge it; else only an answer is read.
-            opening: what prompts open an answer with, as `<think>`.
-        """
-        step, problem = self.steps[index], self.problem
-        chain = list(problem.begun)
-        for before in self.upto(step.parent):
+    def question(self, step: Step, checked: bool) -> Question:
+        """What is asked about a step; only its answer, if not `checked`."""
+        problem, chain = self.problem, self.chain(step)
+        texts = list(problem.begun)
+        for before in chain[:-1]:
             if before.kind != "open":  # a part is in the whole that ends it
-                chain.append(before.whole)
+                texts.append(before.whole)
             if before.output:
-                chain.append(before.output)
-        ended = step.kind == "answer"
+                texts.append(before.output)
+        ended, whole = step.kind == "answer", ""
+        if ended:
+            whole = problem.opening + self.text.decode(_ids(chain))
         return Question(
             problem.text,
             problem.statement,
-            chain,
+            texts,
             step.whole,
             # What was there before is judged with the answer.
-            0 if ended and problem.begun else len(chain),
+            0 if ended and problem.begun else len(texts),
             ended,
             checked,
             problem.trained,
-            opening + self.text.decode(self._ids(index)) if ended else "",
+            whole,
         )
 
-    def judge(self, index: int, found: Finding) -> None:
+    def judge(self, step: Step, found: Finding) -> None:
         """Notes what was found; a first doubt lowers the score of the chain.
 
         So does `loop.keep`.
         """
-        step = self.steps[index]
         if found.doubt and not step.doubtful and step.score is not None:
             step.score = lowered(step.score)
         step.doubt, step.answer = found.doubt, found.answer
@@ -163,39 +154,30 @@ class Chains:
         step.verdict = found.verdict
         self.failures = {**found.failures, **self.failures}
         if step.kind == "answer":
-            before = self.upto(step.parent)
+            before = [s for s in self.chain(step)[:-1] if s.kind != "open"]
             step.verdict = on_answer(
                 found.verdict,
-                (each.verdict for each in before if each.kind != "open"),
+                (each.verdict for each in before),
                 self.problem.statement is not None and step.answer is not None,
             )
 
-    def completed(self, index: int) -> tuple[str, int | None] | None:
-        """The program that a step completes; None if it does not.
+    def completed(self, step: Step) -> tuple[str, int | None] | None:
+        """The program that a step completes, see `completed_program`."""
+        before, read = _ids(self.chain(step)[:-1]), self.text.decode
+        return completed_program(read, before, step.tokens, step.kind)
 
-        With the number of the step's tokens up to its end, where that is not
-        where the step ended.
-        """
-        step, before = self.steps[index], self._ids(self.steps[index].parent)
-        texts = map(self.text.decode, (before, [*before, *step.tokens]))
-        found = completed_program(*texts, step.kind)
-        if found is None or found[1] is None:
-            return found
-        program, end = found
-        return program, tokens_upto(self.text, before, step.tokens, end)
-
-    def programs(self, index: int) -> tuple[str, ...]:
+    def programs(self, step: Step) -> tuple[str, ...]:
         """The programs of the chain before a step."""
-        before = self.upto(self.steps[index].parent)
-        return tuple(step.program for step in before if step.program)
+        chain = self.chain(step)[:-1]
+        return tuple(before.program for before in chain if before.program)
 
     def show(
-        self, index: int, found: tuple[str, int | None], output: str, size: int
+        self, step: Step, found: tuple[str, int | None], output: str, size: int
     ) -> tuple[int, ...]:
         """Joins a program's output to its chain, in the place of what follows.
 
         Args:
-            index: of the step that completed it.
+            step: that completed it.
             found: as of `completed`.
             output: what it showed.
             size: most tokens of that.
@@ -203,24 +185,20 @@ class Chains:
         Returns:
             The tokens that the model reads next.
         """
-        step, (step.program, length) = self.steps[index], found
+        step.program, length = found
         if length is not None:
             if length < len(step.tokens):
                 step.tokens, step.logp = step.tokens[:length], None
             step.kind = "step"
             self._read(step, "none")
+        ids, cut = _ids(self.chain(step)), length is not None
         step.shown, step.output = show_output(
-            self.text, self._ids(index), output, size, cut=length is not None
+            self.text, ids, output, size, cut=cut
         )
         return step.shown
 
-    def _ids(self, index: int) -> list[int]:
-        """Tokens of a chain, with what tools wrote."""
-        chain = self.upto(index)
-        return [i for step in chain for i in (*step.tokens, *step.shown)]
-
     def _read(self, step: Step, breaks: str) -> None:
-        """Reads a step's tokens as text."""
+        """Reads a step's tokens; `breaks` as for `Text.step_of`."""
         begun, behind = (), ""
         if step.parent >= 0:
             before = self.steps[step.parent]
@@ -237,6 +215,6 @@ class Chains:
         step.whole, step.behind = self.text.step_of(whole, behind, breaks)
 
 
-def lowered(score: float) -> float:
-    """The score of a chain with a doubt: a quarter of its odds."""
-    return DOUBT * score / (DOUBT * score + 1 - score)
+def _ids(chain: Sequence[Step]) -> list[int]:
+    """Tokens of a chain, with what tools wrote."""
+    return [i for step in chain for i in (*step.tokens, *step.shown)]

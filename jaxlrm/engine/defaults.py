@@ -56,7 +56,8 @@ class Defaults:
 
         Args:
             config: as it was asked for.
-            programs: whether a problem is of a family that asks for programs.
+            programs: whether the model was trained on a problem's family, and
+                chains of that family run programs.
 
         Raises:
             ValueError: the model cannot serve it.
@@ -65,7 +66,6 @@ class Defaults:
             both = "both" if self.scores else "symbolic"
             config = dataclasses.replace(config, verifiers=both)
         if config.tools == "auto":
-            programs &= "programs" in self.text.tasks
             runs = programs or config.prompt == "tir"
             tools = "python" if runs else "none"
             config = dataclasses.replace(config, tools=tools)

@@ -12,13 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxlrm import tasks
-from jaxlrm.config import CHECKED, SCORED, ModelConfig, SearchConfig
+from jaxlrm import extend
+from jaxlrm.config import CHECKED, SCORED, SearchConfig
 from jaxlrm.engine import binding, defaults, plan, tables
 from jaxlrm.engine.compiled import Compiler
 from jaxlrm.engine.host import Host
 from jaxlrm.engine.learned import Learned, Own, require_alike, require_fit
-from jaxlrm.engine.problems import Problem, read_problem
+from jaxlrm.engine.problems import Problem, any_runs_programs, read_all
 from jaxlrm.engine.solution import ProgressCallback, Solution
 from jaxlrm.limits import Limits
 from jaxlrm.models import params, sharding
@@ -189,8 +189,11 @@ class Engine:
         ]
 
     def task_of(self, problem: str) -> str | None:
-        """Name of the family that phrases problems like this one."""
-        reading = tasks.recognise(problem)
+        """Name of the family that phrases problems like this one.
+
+        Of the families of the engine's extensions: its workers know no others.
+        """
+        reading = extend.recognise(problem, self._extensions)
         return reading and reading.family.name
 
     def update(self, values: params.Transformer) -> None:
@@ -266,10 +269,18 @@ class Engine:
         if config is None or isinstance(config, SearchConfig):
             configs = [config or SearchConfig()] * max(len(problems), 1)
         else:
-            configs = list(config)
-            _require_one_each("config", configs, problems)
+            _require_one_each("config", config, problems)
+            configs = list(config) or [SearchConfig()]
         configs = [dataclasses.replace(each, **changes) for each in configs]
-        common, read = self._prepare(problems, begun, configs)
+        programs = any_runs_programs(problems, self._text, self._extensions)
+        settle = functools.partial(self._settle, programs=programs)
+        read = read_all(
+            problems, begun, configs, self._text, settle, self._extensions
+        )
+        settled = [problem.config for problem in read]
+        # Without a problem, too, a search that cannot be is refused.
+        common = defaults.together(settled or [settle(configs[0])[0]])
+        scored = common.verifiers in SCORED
         host = Host(
             read,
             common,
@@ -281,10 +292,7 @@ class Engine:
                 patient=common.execution != "fused",
             ),
             tools=self._tools(common),
-            readers=len(self._readers(common)),
-            opening="<think>"
-            if tables.opens_thinking(common, self._text)
-            else "",
+            readers=len(self._weights.rewards) if scored else 0,
             progress=progress,
             finished=finished,
         )
@@ -294,34 +302,12 @@ class Engine:
                 self._search(common, asked, host)
         return host.solutions()
 
-    def _prepare(
-        self,
-        problems: Sequence[str],
-        begun: Sequence[Sequence[str]],
-        configs: Sequence[SearchConfig],
-    ) -> tuple[SearchConfig, list[Problem]]:
-        """What all searches have in common, and the problems with their own.
-
-        Raises:
-            ValueError: the configurations do not go together, or the model
-                cannot serve one.
-        """
-        programs = any(self.task_of(each) == "programs" for each in problems)
-        configs = configs or [SearchConfig()]
-        resolved, rooms = {}, {}
-        for config in dict.fromkeys(configs):
-            own = self._defaults.resolve(config, programs=programs)
-            resolved[config] = own
-            rooms[config] = self._defaults.room(own, self._strategy(own))
-        read = [
-            read_problem(
-                problem, steps, resolved[config], self._text, rooms[config]
-            )
-            for problem, steps, config in zip(
-                problems, begun, configs, strict=False
-            )
-        ]
-        return defaults.together(list(resolved.values())), read
+    def _settle(
+        self, config: SearchConfig, *, programs: bool
+    ) -> tuple[SearchConfig, int]:
+        """A configuration without open fields, and most tokens of a prompt."""
+        found = self._defaults.resolve(config, programs=programs)
+        return found, self._defaults.room(found, self._strategy(found))
 
     def identity(self) -> dict[str, Any]:
         """What the engine is made of, as JSON, to tell its results apart.
@@ -492,11 +478,6 @@ class Engine:
             )
             for problem in problems
         ]
-
-    def _readers(self, config: SearchConfig) -> list[ModelConfig]:
-        """Shapes of the reward models that read what is written."""
-        scored = config.verifiers in SCORED
-        return [j.config for j in self._judges if scored and j.config]
 
 
 def _require_one_each(

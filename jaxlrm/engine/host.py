@@ -51,7 +51,6 @@ class Host:
         verifiers: judge steps, and read and compare answers.
         tools: runs steps that are programs; None runs none.
         readers: reward models that read what is written, each for itself.
-        opening: what prompts open an answer with, as `<think>`.
         progress: called after each round.
         finished: called with the number and solution of a problem.
         cache: of each problem, `bytes` of keys and values, and `dense` bytes
@@ -65,7 +64,6 @@ class Host:
     verifiers: Verifiers
     tools: Interpreter | None = None
     readers: int = 0
-    opening: str = ""
     progress: ProgressCallback | None = None
     finished: Callable[[int, Solution], None] | None = None
     cache: dict[str, int] = dataclasses.field(
@@ -101,19 +99,18 @@ class Host:
             slots = self._follow(seen)
             self._run_programs(slots, reply)
             asked = [
-                (chains, index)
+                (chains, step)
                 for chains in slots.values()
-                for index in chains.new
-                if chains.steps[index].kind in kinds
+                for step in chains.new
+                if step.kind in kinds
             ]
             pending = self.verifiers.start(
-                chains.question(index, self._checked, self.opening)
-                for chains, index in asked
+                chains.question(step, self._checked) for chains, step in asked
             )
         found = self.verifiers.collect(pending)
         with self._lock:
-            for (chains, index), finding in zip(asked, found, strict=True):
-                chains.judge(index, finding)
+            for (chains, step), finding in zip(asked, found, strict=True):
+                chains.judge(step, finding)
             self._mark = time.monotonic()
             for place, chains in slots.items():
                 chains.verifying += self._mark - began
@@ -122,8 +119,7 @@ class Host:
                     dropped, peak = seen.dropped[place], seen.peak[place]
                     self._end(chains, int(dropped), int(peak))
                     continue
-                for row, index in chains.last.items():
-                    step = chains.steps[index]
+                for row, step in chains.last.items():
                     reply.verdict[place, row] = step.verdict
                     reply.doubt[place, row] = step.doubt
                 chains.complete = self._is_enough(chains)
@@ -133,9 +129,7 @@ class Host:
         return reply
 
     def _begin(self, number: int) -> Chains:
-        breaks = "fences" if self.config.tools == "python" else "steps"
-        problem = self.problems[number]
-        return Chains(problem, number, self.text, breaks, self._mark)
+        return Chains(self.problems[number], number, self.text, self._mark)
 
     def _follow(self, seen: Round) -> dict[int, Chains]:
         """Notes a round; the chains of each place that has a problem."""
@@ -174,20 +168,20 @@ class Host:
         if self.tools is None:
             return
         found = [
-            (place, chains, index, program)
+            (place, chains, step, program)
             for place, chains in slots.items()
-            for index in chains.new
-            if (program := chains.completed(index)) is not None
+            for step in chains.new
+            if (program := chains.completed(step)) is not None
         ]
         outputs = self.tools.outputs(
-            [(c.programs(index), program[0]) for _, c, index, program in found]
+            [(c.programs(step), program[0]) for _, c, step, program in found]
         )
         size = self.config.output_tokens
-        for (place, chains, index, program), output in zip(
+        for (place, chains, step, program), output in zip(
             found, outputs, strict=True
         ):
-            shown = chains.show(index, program, output, size)
-            for row in (r for r, i in chains.last.items() if i == index):
+            shown = chains.show(step, program, output, size)
+            for row in (r for r, s in chains.last.items() if s is step):
                 reply.output[place, row, : len(shown)] = shown
                 reply.output_length[place, row] = len(shown)
                 if program[1] is not None:
@@ -204,7 +198,7 @@ class Host:
         # Without checks a vote may be decided before all chains have ended.
         if self._checked and not config.confidence:
             return False
-        new = [chains.steps[index] for index in chains.new]
+        new = chains.new
         ended = [
             step
             for step in chains.steps
@@ -229,7 +223,7 @@ class Host:
         return voting.count(ended, groups, names, self.strategy.weigh)
 
     def _report(self, seen: Round, slots: dict[int, Chains]) -> None:
-        scores = [c.steps[i].score for c in slots.values() for i in c.new]
+        scores = [s.score for c in slots.values() for s in c.new]
         self.progress(
             Progress(
                 round=self._rounds,
@@ -250,7 +244,7 @@ class Host:
         answers = [step for step in chains.steps if step.answer is not None]
         if answers:
             votes, best = self._count(voting.candidates(answers))
-            path = chains.path(chains.steps.index(best))
+            path = [step.number for step in chains.chain(best)]
             sure = voting.confidence(votes, best)
         total = time.monotonic() - chains.started
         spent, read = chains.spent, chains.read * self.readers

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxlrm.config import DOUBT
 from jaxlrm.engine.problems import Problem
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.verifiers import failure
@@ -54,6 +55,7 @@ class Step:
     """A `Thought` while its problem is searched: the fields of that, and these.
 
     Attributes:
+        number: its own, among the steps of its problem.
         unfinished: tokens of a step that the limit cut, from its beginning.
         whole: text of the whole step that this ends; empty if it ends none.
         behind: text behind its delimiter, where the next step begins.
@@ -76,6 +78,7 @@ class Step:
     count: int = 1
     output: str = ""
     doubt: bool = False
+    number: int = 0
     unfinished: tuple[int, ...] = ()
     whole: str = ""
     behind: str = ""
@@ -223,6 +226,11 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+def lowered(score: float) -> float:
+    """The score of a chain with a doubt: a quarter of its odds."""
+    return DOUBT * score / (DOUBT * score + 1 - score)
 
 
 def conclude(

@@ -71,10 +71,6 @@ def of_search(
     found = steps
     if breaks != "steps":
         found = build(text, len(steps.known), breaks)
-    start = len(found.following) * opens_thinking(config, text)
+    style = config.prompt, config.system, config.thinking
+    start = len(found.following) * text.opens_thinking(*style)
     return found.replace(start=jnp.asarray(start, jnp.int32))
-
-
-def opens_thinking(config: SearchConfig, text: Text) -> bool:
-    """Whether the prompts of a search open an answer with `<think>`."""
-    return text.opens_thinking(config.prompt, config.system, config.thinking)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxlrm.config import DOUBT
-from jaxlrm.engine.chains import lowered
-from jaxlrm.engine.solution import Step, Vote
+from jaxlrm.engine.solution import Step, Vote, lowered
 from jaxlrm.search import vote
 from jaxlrm.verify.verdict import Verdict, best_of
 

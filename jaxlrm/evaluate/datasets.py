@@ -28,8 +28,8 @@ class Example:
         problem: its text.
         answer: the gold answer; None only where `read_problems` allows it.
         task: a label, by which tables are grouped. One that is the name of a
-            family in `jaxlrm.tasks` also picks its checker, for problems that
-            the family recognises.
+            registered family (`jaxlrm.extend`) also picks its checker, for
+            problems that the family recognises.
         level: difficulty, by which tables are grouped.
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from jaxlrm.evaluate.datasets import Example
 
 # Training draws from streams named by its seed and step, never from this one.
@@ -20,11 +20,11 @@ def sample_dataset(
 
     The stream is another than that of training, whatever the seeds; a very
     easy problem may all the same have been met there, unless the family keeps
-    some apart (`Task.held_out`). The first problems are the same for every
+    some apart (`extend.Family`). The first problems are the same for every
     `number`.
 
     Args:
-        names: of families in `jaxlrm.tasks`, with a level of difficulty as in
+        names: of registered families, with a level of difficulty as in
             `gcd@6`, or without, for the levels of training in turn; `all` is
             every family, `all@6` at one level.
         number: problems in all.
@@ -40,7 +40,7 @@ def sample_dataset(
     ]
     if not sources:
         raise ValueError(
-            f"no tasks to draw from; known tasks: {', '.join(tasks.TASKS)}"
+            f"no tasks to draw from; known tasks: {', '.join(extend.names())}"
         )
     if number < 1:
         raise ValueError(f"{number} problems cannot be drawn; ask for some")
@@ -52,7 +52,7 @@ def sample_dataset(
     while len(examples) < number:
         ordinal, place = divmod(len(examples), len(sources))
         name, family, level = sources[place]
-        level = level or tasks.TRAINED[ordinal % len(tasks.TRAINED)]
+        level = level or extend.TRAINED[ordinal % len(extend.TRAINED)]
         problem = family.sample(streams[place], level)
         if problem.text in seen:
             tries += 1
@@ -76,14 +76,14 @@ def sample_dataset(
     return examples
 
 
-def _sources(name: str) -> list[tuple[str, tasks.Task, int | None]]:
+def _sources(name: str) -> list[tuple[str, extend.Family, int | None]]:
     """`(name, family, level)` of each family that `name` stands for."""
-    family, level = tasks.at_level(name)
-    families = list(tasks.TASKS) if family == "all" else [family]
+    family, level = extend.at_level(name)
+    families = extend.names() if family == "all" else [family]
     end = name.removeprefix(family)
     return [(f + end, _held_out(f), level) for f in families]
 
 
-def _held_out(name: str) -> tasks.Task:
-    family = tasks.get(name)
+def _held_out(name: str) -> extend.Family:
+    family = extend.get(name)
     return family.held_out() if hasattr(family, "held_out") else family

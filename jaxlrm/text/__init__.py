@@ -2,7 +2,7 @@
 
 from jaxlrm.text.delimiters import Automaton
 from jaxlrm.text.folder import Sampling
-from jaxlrm.text.outputs import encode_output, show_output, tokens_upto
+from jaxlrm.text.outputs import encode_output, show_output
 from jaxlrm.text.tokens import Text
 from jaxlrm.text.training import END, PADDING, UNKNOWN, train_tokenizer
 
@@ -15,6 +15,5 @@ __all__ = [
     "Text",
     "encode_output",
     "show_output",
-    "tokens_upto",
     "train_tokenizer",
 ]

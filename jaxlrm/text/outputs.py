@@ -1,24 +1,12 @@
-"""Where in its tokens a program ends, and what a model reads of its output."""
+"""What a model reads of the output of a program that it wrote."""
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 
 from jaxlrm.text.tokens import Text
 
 _CLOSING = "\n```"
-
-
-def tokens_upto(
-    text: Text, before: Sequence[int], ids: Sequence[int], end: int
-) -> int:
-    """How many of `ids` make the text of `before` and them `end` long."""
-    return 1 + bisect.bisect_left(
-        range(1, len(ids)),
-        end,
-        key=lambda size: len(text.decode([*before, *ids[:size]])),
-    )
 
 
 def show_output(

@@ -10,7 +10,10 @@ UNKNOWN, PADDING, END = "<unk>", "<pad>", "<eos>"
 
 
 def train_tokenizer(
-    texts: Iterable[str], vocab_size: int, tasks: Sequence[str] = ()
+    texts: Iterable[str],
+    vocab_size: int,
+    tasks: Sequence[str] = (),
+    extensions: Sequence[str] = (),
 ) -> Text:
     """A small byte-pair tokenizer for mathematics.
 
@@ -21,6 +24,7 @@ def train_tokenizer(
         texts: problems and steps to learn merges from.
         vocab_size: most tokens; fewer if the texts offer no more merges.
         tasks: the families that the texts are of.
+        extensions: the modules that register them.
     """
     import tokenizers
     from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
@@ -39,5 +43,10 @@ def train_tokenizer(
         ),
     )
     return Text(
-        tokenizer, end=[END], prompt="{problem}\n", step="\n", tasks=tasks
+        tokenizer,
+        end=[END],
+        prompt="{problem}\n",
+        step="\n",
+        tasks=tasks,
+        extensions=extensions,
     )

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from jaxlrm.config import TrainConfig
 from jaxlrm.text import Text, train_tokenizer
 
@@ -82,7 +82,7 @@ class Stream:
         length: int,
         seed: int,
         long: int = 0,
-        levels: Sequence[int] = tasks.TRAINED,
+        levels: Sequence[int] = extend.TRAINED,
         easy_steps: int = 0,
         rollouts: Sequence[Document] = (),
         rollout_share: float = 0.0,
@@ -104,13 +104,19 @@ class Stream:
             rollout_share: share of documents that are sampled chains.
 
         Raises:
-            ValueError: an unknown family or level, or no document fits a long
-                row.
+            ValueError: no family, an unknown one or an unknown level, or no
+                document fits a long row.
         """
+        if not names and rollout_share < 1:
+            raise ValueError(
+                "there are no tasks to draw problems from; name families in "
+                "config.tasks, and the modules that register them in "
+                "config.extensions"
+            )
         self.text = text
         self._tasks = [
-            (tasks.get(family), level)
-            for family, level in map(tasks.at_level, names)
+            (extend.get(family), level)
+            for family, level in map(extend.at_level, names)
         ]
         self._rows, self._length, self._seed = rows, length, seed
         self._long = long
@@ -175,24 +181,28 @@ class Stream:
 
 def tokenizer(config: TrainConfig) -> Text:
     """That of the model to start from, or a new one for these families."""
-    families = [tasks.at_level(name)[0] for name in config.tasks]
+    families = [extend.at_level(name)[0] for name in config.tasks]
     names = tuple(dict.fromkeys(families))
     if config.init:
         text = Text.load(config.init)
         if text.tasks:
             text.tasks = tuple(dict.fromkeys((*text.tasks, *names)))
+        known = (*text.extensions, *config.extensions)
+        text.extensions = tuple(dict.fromkeys(known))
         return text
     rng = random.Random(f"{config.seed}/tokenizer")
     problems = [
-        tasks.get(name).sample(rng, rng.choice(config.levels))
+        extend.get(name).sample(rng, rng.choice(config.levels))
         for name in names
         for _ in range(2000)
     ]
     texts = [part for p in problems for part in (p.text, *p.steps)]
-    return train_tokenizer(texts, config.model.vocab_size, names)
+    return train_tokenizer(
+        texts, config.model.vocab_size, names, config.extensions
+    )
 
 
-def worked(text: Text, problem: tasks.Problem) -> Document:
+def worked(text: Text, problem: extend.Problem) -> Document:
     """A problem's worked chain of thought, to be imitated.
 
     What a tool writes becomes tokens as in a search: apart from the rest, and

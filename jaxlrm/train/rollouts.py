@@ -25,7 +25,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TextIO, TypeVar
 
-from jaxlrm import files, tasks
+from jaxlrm import extend, files
 from jaxlrm.config import WHOLE, SearchConfig
 from jaxlrm.engine.engine import Engine
 from jaxlrm.engine.solution import Solution, Thought, steps_of
@@ -55,7 +55,7 @@ class Chain(NamedTuple):
 
 
 # A problem with the chains sampled for it.
-Group = tuple[tasks.Problem, Sequence[Chain]]
+Group = tuple[extend.Problem, Sequence[Chain]]
 
 
 def sample(
@@ -103,9 +103,9 @@ def sample(
         seed=seed,
     )
     written = 0
-    with open_to_append(path) as file, workers() as pool:
+    with open_to_append(path) as file, workers(names) as pool:
 
-        def keep(problem: tasks.Problem, solution: Solution) -> None:
+        def keep(problem: extend.Problem, solution: Solution) -> None:
             nonlocal written
             found = paths(solution)
             if chains and len(found) > chains:
@@ -118,7 +118,7 @@ def sample(
 
         for start in range(0, problems, _BLOCK):
             drawn = [
-                tasks.draw(names[i % len(names)], rng)
+                extend.draw(names[i % len(names)], rng)
                 for i in range(start, min(start + _BLOCK, problems))
             ]
             engine.solve(
@@ -130,13 +130,15 @@ def sample(
     return written
 
 
-def workers(number: int = 2) -> Pool:
+def workers(names: Sequence[str], number: int = 2) -> Pool:
     """The processes that label steps.
 
     Args:
-        number: of them.
+        names: families of which there will be problems, as of `sample`.
+        number: of processes.
     """
-    modules = "jaxlrm.verify.steps", judging.__name__
+    homes = {extend.home(extend.at_level(name)[0]) for name in names}
+    modules = ("jaxlrm.verify.steps", judging.__name__, *sorted(homes))
     return Pool(number, modules, _DEADLINE)
 
 
@@ -233,7 +235,7 @@ def label(pool: Pool, groups: Sequence[Group]) -> Labels:
     """
     chains = [
         (
-            tasks.get(problem.task).statement(problem.text),
+            extend.get(problem.task).statement(problem.text),
             list(chain.steps),
             chain.ended,
         )
@@ -244,7 +246,7 @@ def label(pool: Pool, groups: Sequence[Group]) -> Labels:
     labels = []
     for problem, chains in groups:
         exact = [next(judged) for _ in chains]
-        if tasks.get(problem.task).dead_ends:
+        if extend.get(problem.task).dead_ends:
             labels.append(_look_ahead(pool, problem, chains, exact))
         else:
             labels.append(exact)
@@ -280,12 +282,12 @@ def judge(
 
 def _look_ahead(
     pool: Pool,
-    problem: tasks.Problem,
+    problem: extend.Problem,
     chains: Sequence[Chain],
     exact: Sequence[Sequence[float]],
 ) -> list[list[float | None]]:
     """Whether, or how often, the answer is reached after each right step."""
-    family = tasks.get(problem.task)
+    family = extend.get(problem.task)
     statement = family.statement(problem.text)
     through = collections.Counter()
     reached = collections.Counter()

@@ -11,6 +11,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import importlib
 import json
 import pathlib
 import signal
@@ -173,8 +174,11 @@ def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
             than the model, no document fits a row, or a file that the
             configuration names cannot be read.
         BlockingIOError: another process writes into the folder.
+        ImportError: an extension that the configuration names is missing.
         OSError: such a file is missing, or the folder cannot be written.
     """
+    for module in config.extensions:
+        importlib.import_module(module)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with files.lock(folder):

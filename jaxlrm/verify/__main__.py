@@ -14,9 +14,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from jaxlrm.verify.answers.comparison import Comparison, compare
 from jaxlrm.verify.answers.extract import extract_answer
 from jaxlrm.verify.answers.grading import gold_answer
-from jaxlrm.verify.answers.maths import Comparison, compare
 from jaxlrm.verify.answers.scalars import TIERS
 from jaxlrm.verify.verdict import Verdict
 

@@ -22,10 +22,11 @@ runs in the engine's process: the cost is linear in the text.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 PROMPT = ">>> "
 _PYTHON = frozenset("python python3 py py3 ipython".split())
@@ -39,6 +40,12 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _LANGUAGE = re.compile(r"[\s{.]*([A-Za-z0-9_+#-]*)")
 _PYTHON_LINE = re.compile(
     r"[ \t]*(?:print ?\(|def \w+ ?\(|import \w[\w., ]*$|from [\w.]+ import )"
+)
+
+# How the last line of a traceback starts.
+_ERROR = re.compile(
+    r"(?:[A-Za-z_][A-Za-z0-9_]{0,60}\.){0,8}[A-Za-z_]{0,60}"
+    r"(?:Error|Exception|Exit|Interrupt|Iteration|Warning)(?::|$)"
 )
 
 
@@ -96,32 +103,41 @@ def closed_programs(text: str) -> list[Piece]:
 
 
 def completed_program(
-    before: str, text: str, kind: str
+    decode: Callable[[Sequence[int]], str],
+    before: Sequence[int],
+    tokens: Sequence[int],
+    kind: str,
 ) -> tuple[str, int | None] | None:
-    """The first program that a step completes; None if it does not.
+    """The first program that a step of a chain completes; None if it does not.
 
     Args:
-        before: text of the chain before the step.
-        text: of the chain with the step.
+        decode: tokens to text.
+        before: tokens of the chain before the step.
+        tokens: of the step.
         kind: of the step: `step`, `open` if it is cut, `answer` if the chain
             ends with it.
 
     Returns:
-        The program, and its end in `text` where more stands behind it or the
-        step does not end there; else None.
+        The program, and how many of the step's tokens reach to its end, where
+        more stands behind it or the step does not end there; else None.
     """
-    found = closed_programs(text)[len(closed_programs(before)) :]
+    text = decode([*before, *tokens])
+    found = closed_programs(text)[len(closed_programs(decode(before))) :]
     if not found:
         return None
     program, end = found[0].content, len(text[: found[0].end].rstrip("\r\n"))
     rest = text[end:]
-    if kind == "step":
-        return program, end if rest.strip() else None
-    if program.startswith(PROMPT) and not rest.strip():
+    if kind == "step" and not rest.strip():
+        return program, None
+    if kind != "step" and program.startswith(PROMPT) and not rest.strip():
         # Its line may go on; or the model had no wish to see what it shows.
         if kind == "answer" or not rest:
             return None
-    return program, end
+    return program, 1 + bisect.bisect_left(
+        range(1, len(tokens)),
+        end,
+        key=lambda size: len(decode([*before, *tokens[:size]])),
+    )
 
 
 def next_program(text: str, start: int = 0) -> Piece | None:
@@ -322,3 +338,8 @@ def _joined(text: str, pieces: Iterator[Piece]) -> Iterator[Piece]:
         start = end = piece.end
     if start < end:
         yield Piece(Kind.TEXT, start, end, text[start:end])
+
+
+def is_error(output: str) -> bool:
+    """Does the output say that the program failed?"""
+    return bool(_ERROR.match(output))

@@ -10,20 +10,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from jaxlrm import tasks
+from jaxlrm import extend
+from jaxlrm.extend import is_complete
+from jaxlrm.verify.answers.comparison import is_equivalent
 from jaxlrm.verify.answers.extract import bare_answer, extract_answer
 from jaxlrm.verify.answers.grading import (
     gold_answer,
     group_answers,
     group_names,
 )
-from jaxlrm.verify.answers.maths import is_equivalent
 from jaxlrm.verify.blocks import Kind, split_programs
 from jaxlrm.verify.steps import (
     chain_answer,
     check_answer,
     check_chain,
-    is_complete,
     judge_step,
 )
 from jaxlrm.verify.verdict import Verdict, combine
@@ -100,7 +100,7 @@ def is_correct(problem: str, task: str | None, answer: str, gold: str) -> bool:
         answer: of a solution, bare.
         gold: the right answer, or a published solution that ends with it.
     """
-    family = tasks.TASKS.get(task) if task else None
+    family = extend.get(task) if task in extend.names() else None
     statement = family.statement(problem) if family else None
     if statement is not None:
         return family.accepts(statement, answer, gold)
@@ -110,9 +110,9 @@ def is_correct(problem: str, task: str | None, answer: str, gold: str) -> bool:
 def reachable(task: str, statement: str, steps: Sequence[str]) -> bool | None:
     """Can the answer still be reached after these steps?
 
-    None where that is not known, see `tasks.Task.dead_ends`.
+    None where that is not known, see `extend.Family`.
     """
-    tell = getattr(tasks.get(task), "reachable", None)
+    tell = getattr(extend.get(task), "reachable", None)
     return None if tell is None else tell(statement, steps)
 
 

@@ -143,6 +143,7 @@ def test_weights_of_another_model_are_refused(change, message):
             engine.update(values)
 
 
+@pytest.mark.slow
 def test_programs_that_are_let_go_stay_counted(monkeypatch):
     monkeypatch.setattr(compiled_lib, "_SEARCHES", 1)
     with testing.engine(num_layers=1) as engine:

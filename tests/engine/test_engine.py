@@ -22,7 +22,7 @@ import pytest
 import tokenizers
 
 import jaxlrm
-from jaxlrm import tasks, testing
+from jaxlrm import extend, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import binding, calibrate, loading, tables
 from jaxlrm.engine import engine as engine_lib
@@ -33,6 +33,8 @@ from jaxlrm.text import END, Text
 from jaxlrm.train import data, grade, rollouts
 from jaxlrm.verify.verdict import Verdict
 from tests import bigrams, fakes
+
+pytest.importorskip("jaxlrm.families")
 
 # Without symbolic checks no step is vetoed: the deepest trees.
 BEAM = SearchConfig(
@@ -63,7 +65,7 @@ STEPWISE = SearchConfig(
 def draw(seed: int) -> list[str]:
     rng = random.Random(seed)
     names = ("linear", "arithmetic")
-    return [tasks.get(names[i % 2]).sample(rng).text for i in range(8)]
+    return [extend.get(names[i % 2]).sample(rng).text for i in range(8)]
 
 
 PROBLEMS = draw(0)
@@ -390,6 +392,7 @@ def test_nothing_to_search(tiny):
     assert refused.answer is None
 
 
+@pytest.mark.slow
 def test_the_longest_problem_that_fits(tiny):
     room = tiny.solve(["1" * 300], TINY)[0].note.split("room for ")[1]
     longest = int(room.split(";")[0]) - 1  # its prompt ends with a newline
@@ -496,7 +499,10 @@ def test_auto_takes_the_scores_that_there_are():
     assert SearchConfig().verifiers == "auto"
     config = dataclasses.replace(STEPWISE, rounds=2, verifiers="auto")
     for head in (False, True):
-        with testing.engine(value_head=head) as made:
+        model = testing.learned(value_head=head)
+        with jaxlrm.Engine(
+            model, testing.text(), extensions=["jaxlrm.families"]
+        ) as made:
             (found,) = made.solve(["What is 1 + 2?"], config)
             assert made.scores is head
         assert {t.score is not None for t in found.thoughts} == {head}
@@ -794,7 +800,8 @@ def test_programs_are_run_and_their_output_is_read(
 
 @pytest.mark.slow
 def test_programs_are_run_where_a_problem_asks_for_them():
-    with bigrams.engine(PROGRAMS) as writer:
+    families = ["jaxlrm.families"]
+    with bigrams.engine(PROGRAMS, extensions=families) as writer:
         writer._text.tasks = ("linear", "programs")
         for asked, run in (
             (["Is it?"], False),

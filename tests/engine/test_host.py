@@ -19,6 +19,7 @@ from jaxlrm.testing import text
 from jaxlrm.verify import judging
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.verifiers import Verifiers
+from tests import formulas
 
 PROBLEM = "Solve 2*x + 4 = 10 for x."
 B, S, OUTPUT = 4, 80, 8
@@ -101,7 +102,11 @@ class Play:
         checked = config.verifiers in CHECKED
         self.host = Host(
             [
-                read_problem(problem, (), config, tokenizer, room=1000)
+                read_problem(
+                    *(problem, (), config, tokenizer),
+                    room=1000,
+                    extensions=[formulas.__name__],
+                )
                 for problem in problems or [PROBLEM]
             ],
             config,
@@ -484,9 +489,10 @@ def test_no_answer_when_no_chain_ended():
 
 
 def test_chains_that_end_without_an_answer():
-    """Nothing can be read out of an end such as `13 - 9 = 4 left 4`."""
-    play = Play("Use 4, 9, 10, 13 to make 24.", strategy="majority")
-    ends = [(0, words, ANSWER) for words in ("4 left 4", "4 left 4", "left")]
+    """Nothing can be read out of an empty box."""
+    play = Play("How much is half of six?", strategy="majority")
+    empty = "\\boxed{}"
+    ends = [(0, words, ANSWER) for words in (empty, empty, f"So {empty}")]
     play.round(ends, keep=[[-1, -1, -1]])
     play.round([])
     found = play.solution()
@@ -557,18 +563,21 @@ def test_confidence_outside_the_families_of_the_model(
     problem, words, confidence
 ):
     play = Play(
-        problem, verifiers="learned", strategy="majority", trained_on=["linear"]
+        problem,
+        verifiers="learned",
+        strategy="majority",
+        trained_on=["equations"],
     )
     play.round([(0, words, ANSWER, 0.75)], keep=[[1]])
     play.round([])
     found = play.solution()
     assert (found.answer, found.confidence) == ("3", confidence)
-    said = "other families of problems: linear" in found.note
+    said = "other families of problems: equations" in found.note
     assert said == (confidence == 0)
 
 
 def test_a_proof_stands_outside_the_families_of_the_model():
-    play = Play("What is 1 + 2?", trained_on=["linear"])
+    play = Play("What is 1 + 2?", trained_on=["equations"])
     play.round([(0, "3", ANSWER, 0.75)], keep=[[1]])
     play.round([])
     found = play.solution()
@@ -595,7 +604,6 @@ def test_a_verifier_that_fails_proves_nothing(verdict):
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        ("Calculate the highest common factor of 12 and 18.", "gcd(5, 0)\n5"),
         ("What is 2 + 3*4?", "2 + 15\n17"),
         ("What is 2 + (3 - 4) - 7?", "2 + 1 - 7\n3 - 7\n-4"),
     ],

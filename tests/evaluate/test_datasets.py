@@ -12,6 +12,7 @@ import pytest
 
 from jaxlrm.evaluate import datasets, rows
 from jaxlrm.evaluate.datasets import Example
+from tests import formulas
 
 GOOD = {"id": "a", "problem": "p", "answer": "5"}
 
@@ -115,7 +116,7 @@ def test_read_problems_takes_lines_or_objects():
         ("3 + 2", "5", None, True),
         # A label that is no family, and a family that does not know the text.
         ("3 + 2", "5", "algebra", True),
-        ("3 + 2", "5", "arithmetic", True),
+        ("3 + 2", "5", "sums", True),
     ],
 )
 def test_is_correct(answer, gold, task, expected):
@@ -133,7 +134,7 @@ def test_is_correct(answer, gold, task, expected):
     ],
 )
 def test_a_family_decides_where_it_knows_the_problem(problem, answer, expected):
-    example = Example("a", problem, "5", "arithmetic")
+    example = Example("a", problem, "5", formulas.Sums.name)
     assert datasets.is_correct(example, answer) == expected
 
 

@@ -1,82 +1,30 @@
-"""Problems drawn from families."""
+"""Problems drawn from any registered families."""
 
 from __future__ import annotations
 
-import random
-import re
-
 import pytest
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from jaxlrm.evaluate import drawn
-from jaxlrm.tasks import countdown
+from tests import formulas
+
+NAMES = [family.name for family in (formulas.Sums, formulas.Equations)]
 
 
-def test_sample_dataset_by_level():
-    examples = drawn.sample_dataset(["gcd", "linear@7", "gcd@6"], 30)
-    levels = [(e.id.split("-")[0], e.level) for e in examples]
-    assert [level for name, level in levels if name == "gcd"] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
-    assert {pair for pair in levels if pair[0] != "gcd"} == {
-        ("linear@7", 7),
-        ("gcd@6", 6),
-    }
-    every = drawn.sample_dataset(["all@6"], len(tasks.TASKS))
-    assert [e.task for e in every] == list(tasks.TASKS)
-    with pytest.raises(ValueError, match="unknown level '8' in 'gcd@8'"):
-        drawn.sample_dataset(["gcd@8"], 1)
-
-
-def test_sample_dataset_shares_the_number_and_repeats_itself():
-    examples = drawn.sample_dataset(["linear", "arithmetic"], 21)
-    names = ("linear", "arithmetic")
-    counts = [sum(e.task == name for e in examples) for name in names]
-    assert counts == [11, 10]
-    for field in ("id", "problem"):
-        assert len({getattr(e, field) for e in examples}) == 21
-    assert examples[:7] == drawn.sample_dataset(["linear", "arithmetic"], 7)
-    assert examples != drawn.sample_dataset(["linear", "arithmetic"], 21, 1)
+def test_families_take_turns_and_repeat_no_problem():
+    examples = drawn.sample_dataset(NAMES, 11)
+    assert [e.task for e in examples] == (6 * NAMES)[:11]
+    assert len({e.problem for e in examples}) == 11
+    assert [e.level for e in examples[::2]] == [1, 2, 3, 4, 5, 1]
+    assert examples[:3] == drawn.sample_dataset(NAMES, 3)
     for example in examples:
-        assert tasks.recognise(example.problem)[0].name == example.task
-
-
-@pytest.mark.parametrize("name", ["game24", "game24@3"])
-def test_sample_dataset_draws_hands_that_training_does_not(name):
-    hands = {hand(e.problem) for e in drawn.sample_dataset([name], 40)}
-    assert len(hands) > 20
-    assert hands <= countdown.unseen_hands()
-    rng = random.Random(0)
-    family = tasks.get("game24")
-    trained = {hand(family.sample(rng).text) for _ in range(200)}
-    assert not trained & countdown.unseen_hands()
-
-
-def hand(problem: str) -> tuple[int, ...]:
-    numbers = [int(number) for number in re.findall("[0-9]+", problem)]
-    numbers.remove(countdown.TARGET)
-    return tuple(sorted(numbers))
-
-
-def test_sample_dataset_draws_no_problem_twice():
-    found = drawn.sample_dataset(["factors@1"], 197)
-    assert len({example.problem for example in found}) == 197
-    with pytest.raises(ValueError, match="factors@1 at level 1 .* most 197 p"):
-        drawn.sample_dataset(["factors@1"], 240)
+        reading = extend.recognise(example.problem, [formulas.__name__])
+        assert reading.family.name == example.task
 
 
 @pytest.mark.parametrize(
-    ("names", "number"), [([], 5), (["lin"], 5), (["linear"], 0)]
+    ("names", "number"), [([], 5), (["lin"], 5), (NAMES, 0), (["sums@8"], 1)]
 )
-def test_sample_dataset_refuses(names, number):
+def test_what_cannot_be_drawn(names, number):
     with pytest.raises(ValueError):
         drawn.sample_dataset(names, number)

@@ -187,4 +187,6 @@ def test_long_chains_do_not_nest():
 
 
 def test_no_problems_at_all():
-    Page(view.render([]))
+    text = view.render([])
+    assert text.startswith("<!doctype html>")
+    Page(text)

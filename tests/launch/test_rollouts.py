@@ -12,8 +12,10 @@ import time
 
 import pytest
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from tests import fakes
+
+pytest.importorskip("jaxlrm.families")
 
 run = functools.partial(fakes.run_launch, "rollouts")
 
@@ -60,7 +62,10 @@ def test_problems_are_those_of_the_model(tmp_path):
     )
     assert result.returncode == 0, result.stderr
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    found = {tasks.recognise(x["problem"]).family.name for x in lines}
+    found = {
+        extend.recognise(x["problem"], ["jaxlrm.families"]).family.name
+        for x in lines
+    }
     assert found == {"linear", "arithmetic"}
 
 

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlrm import tasks
+from jaxlrm import extend
 from jaxlrm.config import TrainConfig
 from jaxlrm.testing import model_config, text
 from jaxlrm.train import data
 from jaxlrm.train.data import Batch, Document
+
+pytest.importorskip("jaxlrm.families")
 
 ROWS, LENGTH = 3, 12
 
@@ -152,17 +154,20 @@ class Levels:
     """A family whose problems say their level; those of 5 are long."""
 
     name = "levels"
+    dead_ends = False
+    statement = accepts = None
 
     def sample(self, rng, level=3):
         del rng
         steps = ("1 + 1",) * (30 if level == 5 else 3)
-        return tasks.Problem(f"level {level}", "2", self.name, steps)
+        return extend.Problem(f"level {level}", "2", self.name, steps)
 
 
 @pytest.fixture
 def levels_of(monkeypatch):
     """Which levels a batch's problems are of."""
-    monkeypatch.setitem(tasks.TASKS, "levels", Levels())
+    monkeypatch.setattr(extend, "_FAMILIES", dict(extend._FAMILIES))
+    extend.register(Levels())
 
     def found(batch) -> set[int]:
         rows = [text().decode(row.tolist()) for row in batch.tokens]
@@ -274,7 +279,7 @@ def test_rollouts_share_the_batch():
 
 
 def test_a_worked_chain():
-    problem = tasks.Problem("2 + 3 - 1", "4", "arithmetic", ("5 - 1", "4"))
+    problem = extend.Problem("2 + 3 - 1", "4", "arithmetic", ("5 - 1", "4"))
     document = data.worked(text(), problem)
     prompt = text().encode_prompt(problem.text)
     assert list(document.tokens[: document.start]) == prompt
@@ -285,7 +290,7 @@ def test_a_worked_chain():
 
 def test_what_a_tool_wrote_is_read_and_not_learned():
     steps = (">>> 2**5", "32", ">>> _ % 7", "4", "answer: 4")
-    problem = tasks.Problem("2^5 modulo 7", "4", "programs", steps, (1, 3))
+    problem = extend.Problem("2^5 modulo 7", "4", "programs", steps, (1, 3))
     document = data.worked(text(), problem)
     tokens = list(document.tokens)
     plain = data.worked(text(), problem._replace(outputs=()))
@@ -303,7 +308,7 @@ def test_what_a_tool_wrote_is_read_and_not_learned():
 def test_the_family_of_programs_says_what_a_tool_wrote():
     rng = random.Random(3)
     for _ in range(20):
-        problem = tasks.get("programs").sample(rng, 5)
+        problem = extend.get("programs").sample(rng, 5)
         document = data.worked(text(), problem)
         found = [
             text().decode(document.tokens[slice(*span)])
@@ -329,7 +334,7 @@ def test_rollouts(tmp_path):
     assert text().decode(tokens[: last + 1]) == "1 + 2\n3 + 0\n3"
     assert last == len(tokens) - 1 and tokens[last] in text().end
     worked = data.worked(
-        text(), tasks.Problem("1 + 2", "3", "arithmetic", ("3 + 0", "3"))
+        text(), extend.Problem("1 + 2", "3", "arithmetic", ("3 + 0", "3"))
     )
     assert tokens == list(worked.tokens)  # what the model will have written
 
@@ -391,7 +396,9 @@ def test_missing_rollouts(tmp_path):
 
 
 def test_a_new_tokenizer_is_a_function_of_the_configuration(tmp_path):
-    config = TrainConfig(model_config(vocab_size=112))
+    config = TrainConfig(
+        model_config(vocab_size=112), tasks=("linear", "arithmetic")
+    )
     first, second = data.tokenizer(config), data.tokenizer(config)
     sentence = "Solve 2*x = 10 for x.\n"
     assert first.encode(sentence) == second.encode(sentence)

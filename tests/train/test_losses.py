@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from jaxlrm.models.attention import attend, row_by_row
-from jaxlrm.tasks import arithmetic
 from jaxlrm.testing import learned, text
 from jaxlrm.train import data
 from jaxlrm.train.data import Document
 from jaxlrm.train.losses import document_mask, loss
+from tests import formulas
 
 MODEL = learned()
 WEIGHT = 0.5
@@ -39,7 +39,7 @@ def documents() -> list[Document]:
     rng = random.Random(0)
     found = []
     for number in range(6):
-        problem = arithmetic.AddSubMultiple().sample(rng, 1)
+        problem = formulas.Sums().sample(rng, 1)
         worked = data.worked(text(), problem)
         if number % 2:
             end = len(worked.tokens) - 1

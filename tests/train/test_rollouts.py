@@ -9,11 +9,13 @@ import pytest
 
 from jaxlrm.engine import loading
 from jaxlrm.engine.solution import Solution, Thought
-from jaxlrm.tasks import Problem
+from jaxlrm.extend import Problem
 from jaxlrm.text import Text
 from jaxlrm.train import data, rollouts
 from jaxlrm.train.rollouts import Chain
 from jaxlrm.verify.verdict import Verdict
+
+pytest.importorskip("jaxlrm.families")
 
 SOLUTION = Solution(
     problem="Solve it.",
@@ -34,7 +36,7 @@ SOLUTION = Solution(
 
 @pytest.fixture(scope="module")
 def pool():
-    with rollouts.workers(1) as workers:
+    with rollouts.workers(["countdown"], 1) as workers:
         yield workers
 
 

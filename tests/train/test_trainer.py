@@ -21,12 +21,14 @@ from jaxlrm.models.checkpoint import Checkpoints
 from jaxlrm.testing import learned, model_config, text
 from jaxlrm.text import Text
 from jaxlrm.train import data, trainer
+from tests import formulas
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 CONFIG = TrainConfig(
     model=model_config(value_head=False),
-    tasks=("arithmetic",),
+    extensions=(formulas.__name__,),
+    tasks=("sums",),
     rows=4,
     length=96,
     steps=24,
@@ -177,7 +179,9 @@ def test_what_a_run_leaves_behind(whole, config_file):
     config, values = hf.load(whole / "model")
     assert config == CONFIG.model
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(values))
-    assert trainer.Text.load(whole / "model").tasks == ("arithmetic",)
+    said = trainer.Text.load(whole / "model")
+    assert said.tasks == ("sums",)
+    assert said.extensions == (formulas.__name__,)
 
 
 @pytest.mark.slow

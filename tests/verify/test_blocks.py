@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jaxlrm.verify.blocks import (
     Kind,
+    completed_program,
     next_program,
     program_of,
     split_programs,
@@ -143,3 +144,28 @@ def test_the_cost_is_linear(text):
     split_programs(text)
     unfenced(text)
     assert time.process_time() - start < 10
+
+
+FENCED = "```py\n1 + 1\n```"
+
+
+@pytest.mark.parametrize(
+    ("before", "step", "kind", "found"),
+    [
+        ("So:\n", FENCED + "\n", "step", ("1 + 1", None)),
+        ("So:\n", FENCED + "\nmade up\n", "step", ("1 + 1", len(FENCED))),
+        ("So:\n", FENCED, "answer", ("1 + 1", len(FENCED))),
+        ("So:\n", "```py\n1 + 1\n", "step", None),
+        ("```py\n1 +", " 1\n```\n", "step", ("1 + 1", None)),
+        (FENCED + "\n", "Two.\n", "step", None),
+        (FENCED, "\n" + FENCED + "\n", "step", ("1 + 1", None)),
+        ("", ">>> 1 + 1\n", "step", (">>> 1 + 1", None)),
+        ("", ">>> 1 + 1", "open", None),  # its line may go on
+        ("", ">>> 1 + 1\n", "open", (">>> 1 + 1", 9)),
+        ("", ">>> 1 + 1\n", "answer", None),  # nobody wants to see it
+        ("", ">>> 1 + 1\n2", "answer", (">>> 1 + 1", 9)),
+    ],
+)
+def test_a_step_completes_a_program(before, step, kind, found):
+    """Every character is a token."""
+    assert completed_program("".join, before, step, kind) == found

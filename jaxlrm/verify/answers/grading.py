@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from jaxlrm.verify.answers import floats, numerical
+from jaxlrm.verify.answers.comparison import is_equivalent, normal_form
 from jaxlrm.verify.answers.exact import NotParsed
 from jaxlrm.verify.answers.extract import extract_answer
-from jaxlrm.verify.answers.maths import is_equivalent, normal_form
 from jaxlrm.verify.answers.rational import rational
 from jaxlrm.verify.answers.scalars import renamed
 from jaxlrm.verify.answers.syntax import names, parse_answer

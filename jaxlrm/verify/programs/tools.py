@@ -36,13 +36,13 @@ from jaxlrm.verify.blocks import (
     PROMPT,
     Kind,
     Piece,
+    is_error,
     next_program,
     program_of,
     split_programs,
 )
 from jaxlrm.verify.programs.pool import Sandbox
 from jaxlrm.verify.programs.run import Run, Status
-from jaxlrm.verify.rules.programs import is_error
 
 _FENCE = "```"
 _WORKERS = 2

@@ -1,8 +1,8 @@
 """Is a step of a chain right?
 
 Two ways to judge. Where a family recognises the whole problem, its rule judges
-each line (`rules`, `chains`), strictly. Any other step is judged by its claims
-alone (`judgement`): only a false fact is INVALID.
+each line (`extend.Rule`, `chains`), strictly. Any other step is judged by its
+claims alone (`judgement`): only a false fact is INVALID.
 
 No function here solves a problem: a step is compared with what stands before
 it, a final answer is substituted.
@@ -24,22 +24,17 @@ from jaxlrm.verify.steps.chains import (
 )
 from jaxlrm.verify.steps.judgement import Judgement, check_step, judge_step
 from jaxlrm.verify.steps.relations import Relation, relate
-from jaxlrm.verify.steps.rules import Rule, is_complete, register, rule_for
 
 __all__ = [
     "Judgement",
     "Relation",
-    "Rule",
     "chain_answer",
     "check_answer",
     "check_chain",
     "check_solution",
     "check_step",
-    "is_complete",
     "judge_step",
-    "register",
     "relate",
-    "rule_for",
 ]
 
 # A pool asks for a verifier by its public name.

@@ -3,7 +3,7 @@ import time
 import pytest
 
 from jaxlrm.verify.answers import algebra
-from jaxlrm.verify.answers.maths import compare
+from jaxlrm.verify.answers.comparison import compare
 from jaxlrm.verify.verdict import Verdict
 
 DEADLINE = 4.0

@@ -14,8 +14,8 @@ import pathlib
 import pytest
 
 from jaxlrm.verify import extract_answer, grade, is_equivalent
+from jaxlrm.verify.answers.comparison import compare
 from jaxlrm.verify.answers.grading import group_answers
-from jaxlrm.verify.answers.maths import compare
 from jaxlrm.verify.verdict import Verdict
 
 PATH = pathlib.Path(__file__).parents[2] / "cases" / "answers.jsonl"

@@ -6,7 +6,7 @@ in either direction.
 
 import pytest
 
-from jaxlrm.verify.answers.maths import compare
+from jaxlrm.verify.answers.comparison import compare
 from jaxlrm.verify.verdict import Verdict
 
 TRUE = {

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from jaxlrm.verify import is_equivalent
-from jaxlrm.verify.answers.maths import compare
+from jaxlrm.verify.answers.comparison import compare
 from jaxlrm.verify.verdict import Verdict
 
 PROGRAM = pathlib.Path(__file__).parents[3] / "benchmarks" / "verification.py"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm.verify.answers import modular, numerical, units
+from jaxlrm.verify.answers.comparison import compare
 from jaxlrm.verify.answers.exact import NotParsed
-from jaxlrm.verify.answers.maths import compare
 from jaxlrm.verify.answers.normal import normal_form
 from jaxlrm.verify.answers.rational import Irrational, rational
 from jaxlrm.verify.answers.regions import region

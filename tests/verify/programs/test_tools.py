@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jaxlrm.verify.blocks import PROMPT, is_error
 from jaxlrm.verify.programs import tools
 from jaxlrm.verify.programs.tools import Interpreter, program_of
-from jaxlrm.verify.rules.programs import PROMPT, is_error
 
 BLOCK = "```python\nprint(2 + 3)\n```"
 

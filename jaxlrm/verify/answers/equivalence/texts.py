@@ -23,7 +23,7 @@ _ROWS = re.compile(r"\[([^\[\]]{1,400})\]")
 
 
 def decide(prediction: str, gold: str, judge: Judge) -> Verdict:
-    """The verdict on `prediction`; its policies are those of `maths.compare`.
+    """The verdict on `prediction`, by the policies of `comparison.compare`.
 
     Returns:
         VALID or INVALID where shown, else UNKNOWN.
