@@ -16,6 +16,7 @@ from jaxlrm.config import ModelConfig
 from jaxlrm.decode import write as decode
 from jaxlrm.decode.write import Rows, Tables, Written
 from jaxlrm.models import cache as cache_lib
+from jaxlrm.models import params as params_lib
 from jaxlrm.models import sharding, transformer
 from jaxlrm.models.cache import Cache, Context, Segment
 from jaxlrm.models.params import Transformer
@@ -47,11 +48,14 @@ class Weights(NamedTuple):
         generator: parameters.
         rewards: parameters of each separate reward model.
         tables: which tokens end a step.
+        writer: the generator's parameters as decoding reads them, see
+            `prepare`; None is as they are.
     """
 
     generator: Transformer
     rewards: tuple[Transformer, ...]
     tables: Tables
+    writer: Transformer | None = None
 
 
 @struct.dataclass
@@ -214,7 +218,7 @@ class Binding:
         rows, twigs = self._rows(weights, cache, trees, twigs)
         written = decode.write(
             self.generator,
-            weights.generator,
+            weights.writer or weights.generator,
             trees.limits,
             weights.tables,
             context,
@@ -343,6 +347,19 @@ class Binding:
             is_leaf=lambda x: isinstance(x, Cache),
         )
         return memory, trees
+
+
+def prepare(weights: Weights) -> Weights:
+    """The weights with what a CPU decodes quicker with: `params.join`.
+
+    A copy, made once a search: inside a program it is made in every call.
+    """
+    values = weights.generator
+    devices = values.embedding.sharding.device_set
+    if jax.default_backend() != "cpu" or len(devices) > 1:
+        return weights
+    joined = jax.jit(params_lib.join)(values.layers)
+    return weights._replace(writer=values.replace(layers=joined))
 
 
 def prefill(

@@ -122,7 +122,7 @@ class Compiler:
 
         def prefill(weights: binding.Weights, prompts: binding.Prompts):
             # What ends a step has another size for each kind of search.
-            return read(weights._replace(tables=None), prompts)
+            return read(weights._replace(tables=None, writer=None), prompts)
 
         programs = loop.compile_rounds(
             model, strategy, places, ask=callback, prefill=prefill

@@ -437,7 +437,7 @@ class Engine:
             host.cache["bytes"] = held // slots
 
         measure(lanes[0])
-        weights = self._weights
+        weights = binding.prepare(self._weights)
         ends = tables.of_search(
             config,
             self._text,
