@@ -157,6 +157,7 @@ class Binding:
             write=self.write,
             score=self.score,
             rows=self.sizes.rows,
+            reads=bool(self.readers),
             seen=self.sizes.seen,
         )
 

@@ -65,6 +65,7 @@ class Model(NamedTuple):
         score: `(weights, cache, tree, twigs, which) -> (cache, logit, partial)`
             scores the steps of the rows `which [G, R] bool`; `[G, R]` each.
         rows: `R`.
+        reads: whether `score` goes through the layers of a model.
         seen: how many tokens of its step, written in earlier rounds, a row may
             look back to: `write` is compiled for each of these numbers that is
             needed. They rise, and the last is enough for any step.
@@ -77,6 +78,7 @@ class Model(NamedTuple):
     write: Callable[..., tuple[Cache, Twigs]]
     score: Callable[..., tuple[Cache, jax.Array, jax.Array]]
     rows: int
+    reads: bool = False
     seen: tuple[int, ...] = (0,)
 
 
@@ -456,7 +458,8 @@ class Programs(NamedTuple):
         finish: `(state, weights, problems) -> state`, all rounds of the
             problems `[G] int32` in the slots, the host asked from inside;
             None where searches are stepped.
-        seen: see `Model`.
+        reads: see `Model`.
+        seen: likewise.
     """
 
     prefill: Callable[..., Any]
@@ -468,6 +471,7 @@ class Programs(NamedTuple):
     score: Callable[..., State]
     show: Callable[[State], Any]
     finish: Callable[..., State] | None
+    reads: bool
     seen: tuple[int, ...]
 
     @property
@@ -476,7 +480,8 @@ class Programs(NamedTuple):
 
         Without those of `prefill`, which searches may share.
         """
-        deep = (self.refill, self.commit, self.write, self.score, self.finish)
+        score = self.score if self.reads else None
+        deep = (self.refill, self.commit, self.write, score, self.finish)
         return sum(program._cache_size() for program in deep if program)
 
     def load(self, weights: Weights, state: State, prompts, keys, limits, mask):
@@ -536,6 +541,7 @@ def compile_rounds(
         score=functools.partial(score, model, strategy),
         show=functools.partial(_show, strategy),
         finish=None,
+        reads=model.reads,
         seen=model.seen,
     )
     finish = functools.partial(_finish, plain, model, strategy, ask)
@@ -565,6 +571,7 @@ def compile_rounds(
         score=jax.jit(plain.score, **settings),
         show=jax.jit(plain.show, **quickly),
         finish=jax.jit(finish, **settings) if ask else None,
+        reads=model.reads,
         seen=model.seen,
     )
 
