@@ -331,13 +331,18 @@ def assert_same_search(first: list[Snapshot], second, slots=range(G)):
             )
 
 
-SETTINGS = [
-    Setting(stem, reward) for stem in (0, STEM) for reward in (False, True)
-]
+def named(stem: int, reward: bool):
+    """A setting; the hardest is always tried, the others are slow."""
+    return pytest.param(
+        Setting(stem, reward),
+        id=f"{'stem' if stem else 'trunk'}{'-reward' * reward}",
+        marks=() if stem and reward else pytest.mark.slow,
+    )
+
+
 each_setting = pytest.mark.parametrize(
     "setting",
-    SETTINGS,
-    ids=lambda s: f"{'stem' if s.stem else 'trunk'}{'-reward' * s.reward}",
+    [named(stem, reward) for stem in (0, STEM) for reward in (False, True)],
 )
 
 
@@ -376,6 +381,7 @@ def test_decoding_through_segments_is_a_full_recompute(setting):
         assert_like_a_full_recompute(shot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward", [False, True])
 def test_trunk_and_stem_write_the_same(reward):
     assert_same_search(
@@ -383,6 +389,7 @@ def test_trunk_and_stem_write_the_same(reward):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [Setting(0), Setting(STEM, True)])
 def test_growing_changes_nothing(setting):
     grown = run(setting, grow_before=4)
