@@ -49,6 +49,7 @@ def sizes(benchmark):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "rows"), [("decode", 1), ("beam", 2), ("cache", 2), ("tree", 1)]
 )

@@ -122,8 +122,7 @@ class Host:
                 for row, step in chains.last.items():
                     reply.verdict[place, row] = step.verdict
                     reply.doubt[place, row] = step.doubt
-                chains.complete = self._is_enough(chains)
-                reply.stop[place] = chains.complete
+                reply.stop[place] = chains.complete = self._is_enough(chains)
             if self.progress is not None:
                 self._report(seen, slots)
         return reply
@@ -190,8 +189,7 @@ class Host:
     def _is_enough(self, chains: Chains) -> bool:
         """Whether the search of a problem may end here."""
         config = chains.problem.config
-        spent = time.monotonic() - chains.started
-        if config.seconds and spent >= config.seconds:
+        if 0 < config.seconds <= time.monotonic() - chains.started:
             return True
         if config.tokens and chains.last and chains.idle:
             return True  # fewer are left than there are branches

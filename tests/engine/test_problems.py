@@ -9,6 +9,7 @@ import pytest
 from jaxlrm import testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine.problems import read_problem
+from tests import formulas
 
 EQUATION = "Solve 2*x + 4 = 10 for x."
 
@@ -16,7 +17,9 @@ EQUATION = "Solve 2*x + 4 = 10 for x."
 def read(problem: str, *, begun=(), trained_on=(), room=100):
     text = copy.copy(testing.text())
     text.tasks = tuple(trained_on)
-    return read_problem(problem, begun, SearchConfig(), text, room)
+    return read_problem(
+        *(problem, begun, SearchConfig(), text, room), [formulas.__name__]
+    )
 
 
 def test_a_prompt_asks_the_problem_and_goes_on_from_its_steps():
@@ -28,7 +31,11 @@ def test_a_prompt_asks_the_problem_and_goes_on_from_its_steps():
 
 @pytest.mark.parametrize(
     ("trained_on", "trained", "outside"),
-    [((), False, False), (("linear",), True, False), (("gcd",), False, True)],
+    [
+        ((), False, False),
+        (("equations",), True, False),
+        (("sums",), False, True),
+    ],
 )
 def test_what_a_model_was_trained_on(trained_on, trained, outside):
     found = read(EQUATION, trained_on=trained_on)

@@ -343,13 +343,18 @@ def assert_same_search(first: list[Snapshot], second, slots=range(G)):
             )
 
 
-SETTINGS = [
-    Setting(stem, reward) for stem in (0, STEM) for reward in (False, True)
-]
+def named(stem: int, reward: bool):
+    """A setting; the hardest is always tried, the others are slow."""
+    return pytest.param(
+        Setting(stem, reward),
+        id=f"{'stem' if stem else 'trunk'}{'-reward' * reward}",
+        marks=() if stem and reward else pytest.mark.slow,
+    )
+
+
 each_setting = pytest.mark.parametrize(
     "setting",
-    SETTINGS,
-    ids=lambda s: f"{'stem' if s.stem else 'trunk'}{'-reward' * s.reward}",
+    [named(stem, reward) for stem in (0, STEM) for reward in (False, True)],
 )
 
 
@@ -388,6 +393,7 @@ def test_decoding_through_segments_is_a_full_recompute(setting):
         assert_like_a_full_recompute(shot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reward", [False, True])
 def test_trunk_and_stem_write_the_same(reward):
     assert_same_search(
@@ -395,6 +401,7 @@ def test_trunk_and_stem_write_the_same(reward):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", [0, STEM])
 @pytest.mark.parametrize("reward", [False, True])
 def test_a_step_may_take_several_rounds(stem, reward):
@@ -419,6 +426,7 @@ def test_a_step_may_take_several_rounds(stem, reward):
         assert len(ended) >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [Setting(0), Setting(STEM, True)])
 def test_growing_changes_nothing(setting):
     grown = run(setting, grow_before=4)

@@ -164,6 +164,7 @@ def test_the_state_of_a_search(shape, kv_heads):
     dim = testing.model_config().head_dim
     assert cache.trunk.keys[0] == (problems, 1, kv_heads, dim, 16)
     assert cache.stem.values[1] == (problems, 4, kv_heads, 8, dim)
-    assert cache.twig.keys[1] == (problems, 8, kv_heads, dim, 4)
+    assert cache.twig.keys[1] == (problems, 8, kv_heads, dim, 2)
+    assert cache.tail.keys[1] == (problems, 8, kv_heads, dim, 4)
     assert cache.hidden == (problems, *whole.hidden.shape[1:])
     assert shards.tree.tokens == (problems, *state.tree.tokens.shape[1:])
