@@ -37,7 +37,9 @@ LAYERS = 4
 # What is claimed is claimed of models this deep. A copy of a few layers may
 # find room in a TPU's fast memory, which does not count.
 DEEP = 16
-MODES = {"trunk": 0, "stem": 1024}  # slots of a stem
+# Slots of a stem, and of a tail: of steps that take several rounds.
+MODES = {"trunk": (0, 0), "stem": (1024, 0), "tail": (1024, 256)}
+CHUNK = 32
 TRUNK, PROMPT, STEPS, BRANCHES, WIDTH = 16384, 512, 64, 64, 4
 DATA, MODEL = 4, 2
 PROBLEMS = 2 * DATA
@@ -92,6 +94,7 @@ def model_config(layers: int):
 def lower(
     layers: int,
     stem: int,
+    tail: int = 0,
     grid: tuple[int, int] = (DATA, MODEL),
     problems: int = PROBLEMS,
 ):
@@ -113,14 +116,21 @@ def lower(
     config = model_config(layers)
     strategy = strategies.build(
         SearchConfig(
-            branches=BRANCHES, width=WIDTH, step_tokens=STEPS, chain_tokens=1024
+            branches=BRANCHES,
+            width=WIDTH,
+            step_tokens=tail or STEPS,
+            chain_tokens=1024,
         )
     )
+    chunk = CHUNK if tail else STEPS
     model = binding.Binding(
         config,
         (binding.Judge(None),),
         strategy,
-        binding.Sizes(problems, BRANCHES, PROMPT, TRUNK, stem, STEPS),
+        binding.Sizes(
+            *(problems, BRANCHES, PROMPT, TRUNK, stem, chunk, tail),
+            seen=(0, tail),
+        ),
         # As the engine has it: devices that share branches count no tokens.
         counted=problems % grid[0] == 0,
         dtype=jnp.bfloat16,
@@ -158,7 +168,7 @@ def lower(
     with jax.set_mesh(mesh):
         lowered = (
             programs.commit.lower(placed),
-            programs.write.lower(placed, weights, 0),
+            programs.write.lower(placed, weights, tail),
         )
     here, there = state.cache.generator, places.cache.generator
 
@@ -171,6 +181,7 @@ def lower(
             (here.prompt, there.prompt),
             (here.trunk, there.trunk),
             (here.stem, there.stem),
+            (here.tail, there.tail),
             (here.twig, there.twig),
         )
     )
@@ -179,7 +190,7 @@ def lower(
 
 def measure(layers: int) -> dict:
     """What the compiled programs take on each device, by mode, in bytes."""
-    lowered = {name: lower(layers, stem) for name, stem in MODES.items()}
+    lowered = {name: lower(layers, *sizes) for name, sizes in MODES.items()}
     figures = {}
     for name, (programs, held) in lowered.items():
         before = time.perf_counter()
@@ -265,8 +276,9 @@ def measure_attention() -> dict:
 def measure_branches() -> dict:
     """A step of one problem whose branches a whole mesh shares, by mode."""
     figures = {}
-    for name, stem in MODES.items():
-        (_, write), held = lower(1, stem, (DATA * MODEL, 1), problems=1)
+    for name, (stem, tail) in MODES.items():
+        grid = DATA * MODEL, 1
+        (_, write), held = lower(1, stem, tail, grid, problems=1)
         program = write.compile()
         text = program.as_text()
         figures[name] = {

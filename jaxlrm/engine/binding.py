@@ -26,8 +26,6 @@ from jaxlrm.search import loop, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
-_LEAST_SEEN = 128  # slots of a tail for which there is a program
-
 
 class Prompts(NamedTuple):
     """Prompts of `G` problems.
@@ -100,6 +98,8 @@ class Sizes(NamedTuple):
         stem: `T`; 0 attends to the trunk by mask.
         chunk: `C`, tokens that a row writes in a round, at most.
         tail: slots for a step that takes several rounds; 0 if none does.
+        seen: slots of the tail that a round may look back to, see
+            `loop.Model`.
     """
 
     problems: int
@@ -109,14 +109,7 @@ class Sizes(NamedTuple):
     stem: int
     chunk: int
     tail: int = 0
-
-    @property
-    def seen(self) -> tuple[int, ...]:
-        """Slots of the tail that a program may look back to."""
-        sizes = [self.tail]
-        while sizes[-1] > _LEAST_SEEN:
-            sizes.append(sizes[-1] // 2)
-        return tuple(sorted({0, *sizes}))
+    seen: tuple[int, ...] = (0,)
 
 
 @dataclasses.dataclass(frozen=True)

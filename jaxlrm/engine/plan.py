@@ -26,6 +26,7 @@ BUCKETS = tuple(sorted(n << k for k in range(24) for n in (2, 3)))
 _SLOTS = 64  # at least, of any segment of a cache
 _STEP = 8  # at least, `S`
 _ROUNDS = 8  # at least, for which a tree has nodes
+_SEEN = 128  # slots of a tail, at least, for which there is a program
 _CHUNK = 32  # tokens that a row writes in a round, of steps longer than two
 _STEM = 128  # slots of the first stems
 _STEPS = 4  # as long as this many steps of every leaf is the first trunk
@@ -51,6 +52,18 @@ def chunk(step: int) -> tuple[int, int]:
     if step <= 2 * _CHUNK:
         return step, 0
     return _CHUNK, -(-step // _CHUNK) * _CHUNK
+
+
+def look_back(tail: int) -> tuple[int, ...]:
+    """Slots of a tail for which there is a program that reads no more.
+
+    A CPU reads half of a tail, or a quarter, from a copy made once a round. On
+    other devices the copy would take memory that the cache should have.
+    """
+    sizes = [tail]
+    while jax.default_backend() == "cpu" and sizes[-1] > _SEEN:
+        sizes.append(sizes[-1] // 2)
+    return tuple(sorted({0, *sizes}))
 
 
 def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
@@ -130,6 +143,7 @@ def plan(
         stem=0,
         chunk=size,
         tail=tail,
+        seen=look_back(tail),
     )
     if strategy.whole:
         return sizes

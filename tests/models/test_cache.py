@@ -93,7 +93,10 @@ def programs(setting: Setting):
         GENERATOR.config,
         (binding.Judge(REWARD.config if setting.reward else None),),
         strategy,
-        Sizes(G, B, Q, TRUNK, setting.stem, setting.chunk, tail),
+        Sizes(
+            *(G, B, Q, TRUNK, setting.stem, setting.chunk, tail),
+            seen=(0, tail),
+        ),
     ).model()
     start = functools.partial(loop.initial, model, strategy, G)
     return jax.jit(start), loop.compile_rounds(model, strategy)
