@@ -206,9 +206,11 @@ class Binding:
     ) -> tuple[Memory, Twigs]:
         """Writes a chunk in each row that is in a step."""
         cache, context = _context(memory.generator, trees, twigs.leaf)
+        if cache.tail is not None:
+            begins = twigs.writing & (twigs.length == 0)
+            cache = cache_lib.begin(cache, begins)
         if seen:
-            mask = jnp.arange(seen) < twigs.length[..., None, None]
-            context.append(Context(cache.tail.cut(0, seen), mask))
+            context.append(cache_lib.look_back(cache, twigs.length, seen))
         rows, twigs = self._rows(weights, cache, trees, twigs)
         written = decode.write(
             self.generator,
@@ -223,7 +225,7 @@ class Binding:
         )
         cache = cache.replace(twig=written.twig, twig_hidden=written.hidden)
         if cache.tail is not None:
-            cache = cache_lib.append(cache, twigs.length, rows.active)
+            cache = cache_lib.append(cache)
         left = _longest(self.strategy, trees, twigs) - twigs.length
         over = written.stopped | (written.length >= left)
         kind = jnp.where(written.answered, tree.ANSWER, tree.STEP)
@@ -472,7 +474,7 @@ def placements(mesh: jax.sharding.Mesh, state):
     """
 
     def place(axes, leaf):
-        axes = (*axes, *([None] * (leaf.ndim - len(axes))))
+        axes = (*axes[: leaf.ndim], *([None] * (leaf.ndim - len(axes))))
         wanted = sharding.partition(*axes)
         return NamedSharding(mesh, sharding.fit(wanted, leaf.shape, mesh))
 

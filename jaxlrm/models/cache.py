@@ -25,7 +25,8 @@ from jaxlrm.config import ModelConfig
 from jaxlrm.models import sharding
 
 _BLOCK = 256  # slots of the trunk that a commit rewrites at a time
-_LAYERS = 3  # layers that it goes through at a time
+_LAYERS = 3  # layers that it goes through at a time, of so many tokens:
+_TOKENS = 4096
 
 
 class Part(NamedTuple):
@@ -163,7 +164,10 @@ class Cache:
         stem: `[G, W, ...]` paths of this round's leaves; None if branches
             attend to the trunk directly.
         tail: `[G, B, ...]` of each branch's step what earlier rounds wrote, and
-            after a round that as well; None if no step takes two.
+            after a round that as well; None if no step takes two. A ring:
+            rounds write one part after another, of all branches the same.
+        turn: `[] int32`, rounds so far.
+        begun: `[G, B] int32`, the round in which each branch began its step.
         twig: `[G, B, ...]` what the branches write in a round.
         hidden: `[G, N, E]`, final hidden state of each node's last token.
         twig_hidden: `[G, B, E]`, the same of each branch.
@@ -175,6 +179,8 @@ class Cache:
     owner: jax.Array
     stem: Segment | None
     tail: Segment | None
+    turn: jax.Array
+    begun: jax.Array
     twig: Segment
     hidden: jax.Array
     twig_hidden: jax.Array
@@ -218,6 +224,8 @@ def allocate(
         owner=jnp.full((problems, trunk), -1, jnp.int32),
         stem=segment(groups, stem) if stem else None,
         tail=segment(branches, tail) if tail else None,
+        turn=jnp.zeros((), jnp.int32),
+        begun=jnp.zeros((problems, branches), jnp.int32),
         twig=segment(branches, twig),
         hidden=jnp.zeros((problems, nodes, size), dtype),
         twig_hidden=jnp.zeros((problems, branches, size), dtype),
@@ -307,29 +315,53 @@ def _gather(slots: int, trunk: Segment, path: jax.Array) -> Segment:
     return Segment(tuple(keys), tuple(values))
 
 
-def append(cache: Cache, length: jax.Array, active: jax.Array) -> Cache:
-    """Puts the twigs behind the tails of the rows that wrote.
+def begin(cache: Cache, begins: jax.Array) -> Cache:
+    """Notes the branches `begins [G, B] bool` that begin a step this round."""
+    return cache.replace(begun=jnp.where(begins, cache.turn, cache.begun))
+
+
+def look_back(cache: Cache, length: jax.Array, slots: int) -> Context:
+    """What branches have written of their steps in earlier rounds.
 
     Args:
         cache: the cache, with tails.
-        length: `[G, B] int32`, tokens of each tail: whole twigs, as many as
-            rounds went before.
-        active: `[G, B] bool`, rows that wrote.
+        length: `[G, B] int32`, tokens of each step so far.
+        slots: how far to look back; no step is longer. Those of the whole tail
+            are read where they are, fewer are copied.
     """
+    size, whole = cache.twig.slots, cache.tail.slots
+    slot, tail = jnp.arange(whole), cache.tail
+    if slots < whole:
+        slot = (cache.turn * size - slots + jnp.arange(slots)) % whole
+        tail = Segment(
+            tuple(jnp.take(x, slot, axis=4) for x in tail.keys),
+            tuple(jnp.take(x, slot, axis=3) for x in tail.values),
+        )
+    mask = _token(cache, slot) < length[..., None]
+    return Context(tail, mask[:, :, None])
+
+
+def append(cache: Cache) -> Cache:
+    """Puts the twigs into the tails, and ends the round."""
     size = cache.twig.slots
-    times = cache.tail.slots // size
-    # Selected, not scattered: it is sharded as it is, and once a round.
-    here = jnp.arange(cache.tail.slots) // size == length[..., None] // size
-    here &= active[..., None]
+    first = cache.turn % (cache.tail.slots // size) * size
 
     def put(tail, twig, axis):
-        copies = [1] * twig.ndim
-        copies[axis] = times
-        shape = [1] * twig.ndim
-        shape[:2], shape[axis] = here.shape[:2], here.shape[2]
-        return jnp.where(here.reshape(shape), jnp.tile(twig, copies), tail)
+        return jax.lax.dynamic_update_slice_in_dim(tail, twig, first, axis)
 
-    return cache.replace(tail=_each_layer(put, cache.tail, cache.twig))
+    tail = _each_layer(put, cache.tail, cache.twig)
+    return cache.replace(tail=tail, turn=cache.turn + 1)
+
+
+def _token(cache: Cache, slot: jax.Array) -> jax.Array:
+    """`[G, B, X] int32`, which token of a branch's step a `slot [X]` has.
+
+    Of a slot that has none of them it is a number beyond its length.
+    """
+    size = cache.twig.slots
+    parts = cache.tail.slots // size
+    part = (slot // size - cache.begun[..., None]) % parts
+    return part * size + slot % size
 
 
 def commit(
@@ -361,7 +393,10 @@ def commit(
     if owner.shape[1] == 0:  # a search of whole chains keeps only prompts
         return cache.replace(hidden=hidden)
     step = cache.twig if cache.tail is None else cache.tail
-    stored = jnp.arange(step.slots) < jnp.where(stored, length, 0)[..., None]
+    token = jnp.arange(step.slots)
+    if cache.tail is not None:
+        token = _token(cache, token)
+    stored = token < jnp.where(stored, length, 0)[..., None]
     stored = stored.reshape(nodes.shape[0], -1)
     # The first token to store goes into the first free slot, and so on.
     tokens = stored.shape[1]
@@ -402,7 +437,8 @@ def _store(
     own = twig.keys[0].shape[1]
     # Devices that share the branches have fewer twigs each, so they can take
     # more layers at a time, and exchange what is stored of them all at once.
-    size = _LAYERS * branches // own
+    few = max(1, _LAYERS * _TOKENS // max(branches * twig.slots, _TOKENS))
+    size = few * branches // own
     parts = [
         _store_layers(
             own < branches, *(x.layers(n, size) for x in (trunk, twig)), source
