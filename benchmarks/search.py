@@ -510,11 +510,16 @@ def cache(sizes: Sizes, runs: int) -> Iterator[Row]:
 # --- tree ---------------------------------------------------------------------
 
 
-def value_of(places: jax.Array) -> jax.Array:
-    """A value in (0, 1) for each place of an endless tree."""
+def logit_of(places: jax.Array) -> jax.Array:
+    """A logit in (-3, 3) for each place of an endless tree."""
     mixed = places.astype(jnp.uint32) * jnp.uint32(2654435761)
     mixed = (mixed ^ (mixed >> 15)) * jnp.uint32(2246822519)
-    return (mixed >> 8).astype(jnp.float32) / 2**24 * 0.9 + 0.05
+    return (mixed >> 8).astype(jnp.float32) / 2**24 * 6 - 3
+
+
+def value_of(places: jax.Array) -> jax.Array:
+    """The value of each place, as the search makes it of its logit."""
+    return jax.nn.sigmoid(logit_of(places))
 
 
 def stub(problems: int, actions: int) -> loop.Model:
@@ -530,32 +535,29 @@ def stub(problems: int, actions: int) -> loop.Model:
     def start(memory, prefilled, prompts, mask):
         return memory
 
-    def extend(weights, memory, trees, leaf, keys):
-        del weights, trees
-        places, _ = memory
-        child = actions * tree.at(places, leaf) + 1 + jnp.arange(actions)
-        twigs = tree.Twigs(
-            leaf=leaf,
-            key=keys,
-            tokens=jnp.broadcast_to(jnp.arange(actions), leaf.shape)[..., None],
-            valid=jnp.ones((*leaf.shape, 1), bool),
-            kind=jnp.full(leaf.shape, tree.STEP, jnp.int32),
-            score=value_of(child),
-            partial=jnp.zeros(leaf.shape, jnp.float32),
-            logp=jnp.zeros(leaf.shape, jnp.float32),
-            ahead=jnp.zeros(leaf.shape, jnp.int32),
-            forced=jnp.zeros(leaf.shape, jnp.int32),
-            reading=jnp.zeros(leaf.shape, jnp.int32),
-        )
-        return (places, child), twigs
-
     def commit(memory, trees, twigs, nodes):
         del twigs
         places, child = memory
-        target = jnp.where(nodes < 0, places.shape[1], nodes)
-        return (tree.put(places, target, child), child), trees
+        return (jax.vmap(tree.put)(places, nodes, child), child), trees
 
-    return loop.Model(allocate, prefill, start, extend, commit)
+    def write(weights, memory, trees, twigs, seen):
+        del weights, trees, seen
+        places, _ = memory
+        branch = jnp.arange(actions)
+        child = actions * jax.vmap(tree.at)(places, twigs.leaf) + 1 + branch
+        twigs = twigs.replace(
+            tokens=jnp.broadcast_to(branch[:, None], twigs.tokens.shape),
+            length=jnp.ones_like(twigs.length),
+            kind=jnp.full_like(twigs.kind, tree.STEP),
+        )
+        return (places, child), twigs
+
+    def score(weights, memory, trees, twigs, which):
+        del weights, trees, twigs, which
+        logit = logit_of(memory[1])
+        return memory, logit, jnp.zeros_like(logit)
+
+    return loop.Model(allocate, prefill, start, commit, write, score, actions)
 
 
 def our_search(problems: int, simulations: int, actions: int):
@@ -572,7 +574,7 @@ def our_search(problems: int, simulations: int, actions: int):
         )
     )
     model = stub(problems, actions)
-    silence = jax.tree.map(jnp.asarray, loop.no_reply(problems, strategy))
+    silence = jax.tree.map(jnp.asarray, loop.no_reply(problems, actions))
     programs = loop.compile_rounds(model, strategy, ask=lambda _: silence)
     start = jax.jit(functools.partial(loop.initial, model, strategy, problems))
     prompts = Prompts(

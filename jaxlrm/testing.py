@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -321,7 +322,16 @@ def scripted_model(
         same = (data(children) == data(keys)[:, :, None]).all(-1)
         return same.argmax(-1), same.any(-1)
 
-    return loop.Model(allocate, prefill, start, commit, write, score, branches)
+    return loop.Model(
+        allocate,
+        prefill,
+        start,
+        commit,
+        write,
+        score,
+        branches,
+        seen=(sys.maxsize,),  # it looks back as far as need be
+    )
 
 
 _at = jax.vmap(tree.at)

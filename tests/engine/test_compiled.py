@@ -60,9 +60,8 @@ def test_only_another_size_compiles():
     with testing.engine() as engine:
         assert engine.programs == 0
         engine.solve(PROBLEMS, BEAM)
-        # To read the prompts, to put them into the cache, to write and to
-        # store.
-        assert engine.programs == 4
+        # Prefill, refill, commit, write and score.
+        assert engine.programs == 5
 
         with compilations() as compiled:
             for changes in (
@@ -73,11 +72,11 @@ def test_only_another_size_compiles():
                 engine.solve(PROBLEMS, BEAM, **changes)
             engine.solve(PROBLEMS[::-1], BEAM, vote="count", seconds=60.0)
         assert not compiled
-        assert engine.programs == 4
+        assert engine.programs == 5
 
         # Prompts of the same length are read as before.
         engine.solve(PROBLEMS, MAJORITY)
-        assert engine.programs == 7
+        assert engine.programs == 9
 
         with compilations() as compiled:
             for changes in (
@@ -87,7 +86,7 @@ def test_only_another_size_compiles():
             ):
                 engine.solve(PROBLEMS, MAJORITY, **changes)
         assert not compiled
-        assert engine.programs == 7
+        assert engine.programs == 9
 
 
 def test_other_weights_compile_nothing():
@@ -153,7 +152,7 @@ def test_programs_that_are_let_go_stay_counted(monkeypatch):
         for config, changes in (one, two, one):
             engine.solve(PROBLEMS[:1], config, **changes)
             counts.append(engine.programs)
-    assert counts == [4, 7, 10]
+    assert counts == [5, 9, 13]
 
 
 @pytest.mark.parametrize("size", [*range(1, 70), 1000, 1024, 1025, 30_000])
