@@ -46,7 +46,7 @@ import transformers
 from jaxlrm.config import ModelConfig, SearchConfig
 from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.models import hf, params, sharding
-from jaxlrm.search import loop, strategies, tree
+from jaxlrm.search import base, lockstep, strategies, tree
 from jaxlrm.testing import Prompts
 from jaxlrm.text import Text, train_tokenizer
 
@@ -522,7 +522,7 @@ def value_of(places: jax.Array) -> jax.Array:
     return jax.nn.sigmoid(logit_of(places))
 
 
-def stub(problems: int, actions: int) -> loop.Model:
+def stub(problems: int, actions: int) -> base.Model:
     """A model whose memory is the place of each node, as in a heap."""
 
     def allocate(nodes: int):
@@ -557,7 +557,7 @@ def stub(problems: int, actions: int) -> loop.Model:
         logit = logit_of(memory[1])
         return memory, logit, jnp.zeros_like(logit)
 
-    return loop.Model(allocate, prefill, start, commit, write, score, actions)
+    return base.Model(allocate, prefill, start, commit, write, score, actions)
 
 
 def our_search(problems: int, simulations: int, actions: int):
@@ -574,9 +574,11 @@ def our_search(problems: int, simulations: int, actions: int):
         )
     )
     model = stub(problems, actions)
-    silence = jax.tree.map(jnp.asarray, loop.no_reply(problems, actions))
-    programs = loop.compile_rounds(model, strategy, ask=lambda _: silence)
-    start = jax.jit(functools.partial(loop.initial, model, strategy, problems))
+    silence = jax.tree.map(jnp.asarray, base.no_reply(problems, actions))
+    programs = lockstep.compile_rounds(model, strategy, ask=lambda _: silence)
+    start = jax.jit(
+        functools.partial(lockstep.initial, model, strategy, problems)
+    )
     prompts = Prompts(
         np.zeros((problems, 1), np.int32), np.ones(problems, np.int32)
     )

@@ -34,7 +34,7 @@ from jaxlrm.engine.callback import Callback
 from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.limits import Limits
 from jaxlrm.models import params, sharding
-from jaxlrm.search import loop, tree
+from jaxlrm.search import base, lockstep, loop, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.text import Text, train_tokenizer
 from jaxlrm.verify.verdict import Verdict
@@ -240,7 +240,7 @@ def scripted_model(
     *,
     sampled: bool = False,
     chunk: int = 0,
-) -> loop.Model:
+) -> base.Model:
     """A fake that writes scripts; its weights are those of `compile_scripts`.
 
     What it writes depends on the leaf's path and on the row's number among the
@@ -322,7 +322,7 @@ def scripted_model(
         same = (data(children) == data(keys)[:, :, None]).all(-1)
         return same.argmax(-1), same.any(-1)
 
-    return loop.Model(
+    return base.Model(
         allocate,
         prefill,
         start,
@@ -346,7 +346,7 @@ class Found(NamedTuple):
     """
 
     trees: list[str]
-    rounds: list[loop.Round]
+    rounds: list[base.Round]
 
 
 def run_scripts(
@@ -357,7 +357,7 @@ def run_scripts(
     seed: int = 0,
     keys: Sequence[jax.Array] | None = None,
     sampled: bool = False,
-    verify: Callable[[loop.Round], np.ndarray] | None = None,
+    verify: Callable[[base.Round], np.ndarray] | None = None,
     fused: bool = False,
     lanes: int = 1,
     limits: Sequence[Limits] | None = None,
@@ -389,10 +389,10 @@ def run_scripts(
     verify = verify or verdicts_of(scripts)
     asked = []
 
-    def ask(happened: loop.Round) -> loop.Reply:
+    def ask(happened: base.Round) -> base.Reply:
         asked.append(happened)
         rows = happened.twigs.leaf.shape[1]
-        reply = loop.no_reply(slots, rows, strategy.output_tokens)
+        reply = base.no_reply(slots, rows, strategy.output_tokens)
         return reply._replace(verdict=verify(happened))
 
     callback.serve(ask)
@@ -438,9 +438,9 @@ def _programs(
     chunk: int,
 ):
     model = scripted_model(slots, rows, sampled=sampled, chunk=chunk)
-    start = functools.partial(loop.initial, model, strategy, slots)
+    start = functools.partial(lockstep.initial, model, strategy, slots)
     callback = Callback(sharding.make_mesh(), strategy)
-    programs = loop.compile_rounds(
+    programs = lockstep.compile_rounds(
         model, strategy, ask=callback if fused else None
     )
     return jax.jit(start), programs, callback
@@ -448,7 +448,7 @@ def _programs(
 
 def verdicts_of(
     scripts: Sequence[Script],
-) -> Callable[[loop.Round], np.ndarray]:
+) -> Callable[[base.Round], np.ndarray]:
     """The symbolic verifier of scripts: it knows the verdict of each text.
 
     Raises:
@@ -465,7 +465,7 @@ def verdicts_of(
                 f"{known[found.text].name}; one text has one"
             )
 
-    def verify(seen: loop.Round) -> np.ndarray:
+    def verify(seen: base.Round) -> np.ndarray:
         twigs = seen.twigs
         verdicts = np.zeros(twigs.leaf.shape, np.int32)
         ended = (twigs.leaf >= 0) & (twigs.kind != tree.WRITING)

@@ -17,7 +17,7 @@ from jaxlrm.config import SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params, sharding
-from jaxlrm.search import loop, strategies
+from jaxlrm.search import base, lockstep, strategies
 from tests import fakes
 
 pytest.importorskip("jaxlrm.families")
@@ -216,15 +216,15 @@ def tiny_search(mesh, *, reward: bool, problems: int = 8):
         weights = engine._weights
     if reward:
         weights = weights._replace(rewards=(weights.generator,))
-    blank = functools.partial(loop.initial, bound, strategy, problems)
+    blank = functools.partial(lockstep.initial, bound, strategy, problems)
     places = binding.placements(mesh, jax.eval_shape(blank))
     state = jax.jit(blank, out_shardings=places)()
-    return weights, state, loop.compile_rounds(bound, strategy, places)
+    return weights, state, lockstep.compile_rounds(bound, strategy, places)
 
 
 def silence(problems: int = 8):
     """What a host that judges nothing says to a round of `tiny_search`."""
-    return loop.no_reply(problems, TINY.branches)
+    return base.no_reply(problems, TINY.branches)
 
 
 @functools.cache

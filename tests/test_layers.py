@@ -103,6 +103,9 @@ LAYERS = """
     search.vote
     search.retry
     search.strategies
+    search.base
+    search.problem
+    search.lockstep
     search.loop
     search
     engine.calibrate     jax

@@ -13,7 +13,7 @@ from jaxlrm import limits, testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.limits import UNLIMITED, Limits
-from jaxlrm.search import loop, strategies
+from jaxlrm.search import base, lockstep, loop, strategies
 from jaxlrm.testing import answer, cut, run_scripts, step
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
@@ -139,8 +139,8 @@ def bound():
     model = binding.Binding(
         testing.model_config(), (binding.Judge(None),), WRITTEN, sizes
     ).model()
-    start = jax.jit(functools.partial(loop.initial, model, WRITTEN, SLOTS))
-    return weights, start, loop.compile_rounds(model, WRITTEN)
+    start = jax.jit(functools.partial(lockstep.initial, model, WRITTEN, SLOTS))
+    return weights, start, lockstep.compile_rounds(model, WRITTEN)
 
 
 def trees_of(problems) -> dict[int, dict[str, list]]:
@@ -163,7 +163,7 @@ def trees_of(problems) -> dict[int, dict[str, list]]:
         (prompt(n), jax.random.key(n), WRITTEN.limits.replace(**CHANGES[n]))
         for n in problems
     ]
-    silence = loop.no_reply(SLOTS, WRITTEN.branches)
+    silence = base.no_reply(SLOTS, WRITTEN.branches)
     rounds = loop.run(
         programs,
         weights,
@@ -215,9 +215,9 @@ def test_rows_that_ask_for_the_likeliest_are_greedy_beside_others():
 
 def test_limits_stay_those_of_the_problem_in_the_slot():
     model = testing.scripted_model(3, WRITTEN.branches)
-    state = loop.initial(model, WRITTEN, 3)
+    state = lockstep.initial(model, WRITTEN, 3)
     new = limits.stack([Limits(tokens=n) for n in (5, 6, 7)])
-    planted = loop.refill(
+    planted = lockstep.refill(
         model,
         state,
         (),

@@ -107,7 +107,7 @@ def lower(
     from jaxlrm.decode.write import Tables
     from jaxlrm.engine import binding
     from jaxlrm.models import params, sharding
-    from jaxlrm.search import loop, strategies
+    from jaxlrm.search import lockstep, strategies
 
     topology = topologies.get_topology_desc(
         platform="tpu", topology_name="v5e:2x4"
@@ -143,7 +143,7 @@ def lower(
         whole = jax.sharding.PartitionSpec()
         return place(x, jax.sharding.NamedSharding(mesh, whole))
 
-    blank = functools.partial(loop.initial, model, strategy, problems)
+    blank = functools.partial(lockstep.initial, model, strategy, problems)
     state = jax.eval_shape(blank)
     places = binding.placements(mesh, state)
     values = jax.tree.map(
@@ -163,7 +163,7 @@ def lower(
         (),
         jax.tree.map(everywhere, tables),
     )
-    programs = loop.compile_rounds(model, strategy, places)
+    programs = lockstep.compile_rounds(model, strategy, places)
     placed = jax.tree.map(place, state, places)
     with jax.set_mesh(mesh):
         lowered = (

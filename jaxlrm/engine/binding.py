@@ -22,7 +22,7 @@ from jaxlrm.models.cache import Cache, Context, Segment
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.reward import read_step, value_logit
 from jaxlrm.models.sharding import constrain
-from jaxlrm.search import loop, tree
+from jaxlrm.search import base, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
@@ -140,9 +140,9 @@ class Binding:
         """Shapes of the separate reward models."""
         return tuple(judge.config for judge in self.judges if judge.config)
 
-    def model(self) -> loop.Model:
+    def model(self) -> base.Model:
         """What the loop is given."""
-        return loop.Model(
+        return base.Model(
             allocate=self.allocate,
             prefill=functools.partial(prefill, self.models),
             start=self.start,

@@ -13,8 +13,8 @@ import numpy as np
 from jax.experimental import io_callback
 from jax.sharding import PartitionSpec
 
-from jaxlrm.search import loop
-from jaxlrm.search.loop import Ask, Reply, Round
+from jaxlrm.search import base
+from jaxlrm.search.base import Ask, Reply, Round
 from jaxlrm.search.strategies import Strategy
 
 
@@ -86,7 +86,7 @@ class Callback:
         )
 
     def _silence(self, problems: int, rows: int) -> Reply:
-        return loop.no_reply(problems, rows, self._strategy.output_tokens)
+        return base.no_reply(problems, rows, self._strategy.output_tokens)
 
     def _answer(self, first, *rows) -> Reply:
         """Never raises; once asking has failed, ends all problems."""

@@ -12,7 +12,7 @@ import jax
 from jaxlrm.config import SCORED, ModelConfig, SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.engine.callback import Callback
-from jaxlrm.search import loop, strategies
+from jaxlrm.search import base, lockstep, strategies
 
 _SEARCHES = 8  # whose programs are kept
 
@@ -29,8 +29,8 @@ class Compiled(NamedTuple):
     """
 
     strategy: strategies.Strategy
-    start: Callable[[], loop.State]
-    programs: loop.Programs
+    start: Callable[[], base.State]
+    programs: lockstep.Programs
     callback: Callback | None
     rooms: set[tuple[int, int]]
 
@@ -108,12 +108,14 @@ class Compiler:
             counted=counted,
             dtype=self._dtype,
         ).model()
-        blank = functools.partial(loop.initial, model, strategy, sizes.problems)
+        blank = functools.partial(
+            lockstep.initial, model, strategy, sizes.problems
+        )
         places = binding.placements(self._mesh, jax.eval_shape(blank))
         start = jax.jit(
             blank,
             out_shardings=places,
-            compiler_options=loop.compile_quickly(),
+            compiler_options=lockstep.compile_quickly(),
         )
         fused = config.execution == "fused"
         callback = Callback(self._mesh, strategy) if fused else None
@@ -124,7 +126,7 @@ class Compiler:
             # What ends a step has another size for each kind of search.
             return read(weights._replace(tables=None, writer=None), prompts)
 
-        programs = loop.compile_rounds(
+        programs = lockstep.compile_rounds(
             model, strategy, places, ask=callback, prefill=prefill
         )
         rooms = {(sizes.trunk, sizes.stem)}

@@ -24,7 +24,7 @@ from jaxlrm.limits import Limits
 from jaxlrm.models import params, sharding
 from jaxlrm.models.cache import Cache, dense_bytes, size_in_bytes
 from jaxlrm.models.fingerprint import fingerprint
-from jaxlrm.search import loop, strategies
+from jaxlrm.search import base, loop, strategies
 from jaxlrm.text import Text
 from jaxlrm.verify import judging
 from jaxlrm.verify.programs.tools import Interpreter
@@ -490,7 +490,7 @@ def _require_one_each(
         )
 
 
-def _caches(state: loop.State) -> list[Cache]:
+def _caches(state: base.State) -> list[Cache]:
     """Those of all models."""
     return [state.cache.generator, *state.cache.rewards]
 

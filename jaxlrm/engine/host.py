@@ -26,8 +26,8 @@ from jaxlrm.engine.solution import (
     Vote,
     conclude,
 )
-from jaxlrm.search import loop
-from jaxlrm.search.loop import Reply, Round
+from jaxlrm.search import base
+from jaxlrm.search.base import Reply, Round
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import ANSWER, OPEN, STEP, WRITING, Twigs
 from jaxlrm.text import Text
@@ -90,7 +90,7 @@ class Host:
 
     def ask(self, seen: Round) -> Reply:
         """Follows a round: has what it wrote judged, and its programs run."""
-        reply = loop.no_reply(*seen.nodes.shape, self.strategy.output_tokens)
+        reply = base.no_reply(*seen.nodes.shape, self.strategy.output_tokens)
         kinds = ("step", "answer") if self._checked else ("answer",)
         with self._lock:
             began = time.monotonic()

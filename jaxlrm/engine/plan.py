@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxlrm.config import SCORED, ModelConfig, SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.models.cache import Cache
-from jaxlrm.search import loop, tree
+from jaxlrm.search import base, tree
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
@@ -196,9 +196,9 @@ def make_room(
     strategy: Strategy,
     config: SearchConfig,
     rooms: set[tuple[int, int]],
-    before: loop.State,
-    state: loop.State,
-) -> loop.State:
+    before: base.State,
+    state: base.State,
+) -> base.State:
     """Grows the trunk or the stems if the next round would not fit.
 
     Args:

@@ -14,7 +14,7 @@ from jaxlrm.engine import host
 from jaxlrm.engine.host import Host
 from jaxlrm.engine.problems import read_problem
 from jaxlrm.search import strategies, tree
-from jaxlrm.search.loop import Round
+from jaxlrm.search.base import Round
 from jaxlrm.testing import text
 from jaxlrm.verify import judging
 from jaxlrm.verify.verdict import Verdict

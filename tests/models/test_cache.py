@@ -23,7 +23,7 @@ from jaxlrm.limits import Limits
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models.reward import value_logit
 from jaxlrm.models.transformer import forward, unembed
-from jaxlrm.search import loop, strategies, tree
+from jaxlrm.search import base, lockstep, strategies, tree
 
 G, B, S, Q = 2, 8, 5, 12
 BEAM = SearchConfig(
@@ -98,8 +98,8 @@ def programs(setting: Setting):
             seen=(0, tail),
         ),
     ).model()
-    start = functools.partial(loop.initial, model, strategy, G)
-    return jax.jit(start), loop.compile_rounds(model, strategy)
+    start = functools.partial(lockstep.initial, model, strategy, G)
+    return jax.jit(start), lockstep.compile_rounds(model, strategy)
 
 
 def run(
@@ -143,7 +143,7 @@ def run(
                 stem=setting.stem and setting.stem + 16,
             )
             state = state.replace(cache=cache)
-        reply = loop.no_reply(G, B)._replace(
+        reply = base.no_reply(G, B)._replace(
             verdict=np.stack(
                 [verdicts(p, a) for p, a in zip(problems, age, strict=True)]
             )

@@ -12,7 +12,7 @@ from jaxlrm import testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.models import sharding
-from jaxlrm.search import loop, strategies
+from jaxlrm.search import lockstep, strategies
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (4, 2), (2, 4), (8, 1), (1, 3)])
@@ -150,7 +150,7 @@ def test_the_state_of_a_search(shape, kv_heads):
         strategy,
         binding.Sizes(8, 8, 8, 16, 8, chunk=2, tail=4),
     ).model()
-    state = jax.eval_shape(lambda: loop.initial(model, strategy, 8))
+    state = jax.eval_shape(lambda: lockstep.initial(model, strategy, 8))
     places = binding.placements(mesh, state)
     problems = 8 // shape[0]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jaxlrm.config import STRATEGIES, SearchConfig
 from jaxlrm.engine.binding import Prompts
-from jaxlrm.search import loop, strategies
+from jaxlrm.search import base, lockstep, loop, strategies
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.testing import (
     answer,
@@ -152,9 +152,9 @@ def test_slots_are_refilled_from_the_queue_in_order():
 
 def test_a_prompt_is_read_alone_and_once():
     model = scripted_model(2, BEAM.branches)
-    state = jax.jit(functools.partial(loop.initial, model, BEAM, 2))()
+    state = jax.jit(functools.partial(lockstep.initial, model, BEAM, 2))()
     scripts = [chain(n, word) for n, word in zip((3, 1, 1), "abc", strict=True)]
-    silence, verify = loop.no_reply(2, BEAM.branches), verdicts_of(scripts)
+    silence, verify = base.no_reply(2, BEAM.branches), verdicts_of(scripts)
     read = []
 
     def stack(rows):
@@ -162,7 +162,7 @@ def test_a_prompt_is_read_alone_and_once():
         return Prompts(np.array([rows], np.int32), np.ones(1, np.int32))
 
     rounds = loop.run(
-        loop.compile_rounds(model, BEAM),
+        lockstep.compile_rounds(model, BEAM),
         compile_scripts(scripts, BEAM.step_tokens),
         loop.begin([state], BEAM),
         [(number, KEYS[number], BEAM.limits) for number in range(3)],
@@ -223,9 +223,9 @@ def test_a_refilled_slot_forgets_the_twigs_of_the_problem_before():
 
 
 def test_no_problems_no_rounds():
-    programs = loop.compile_rounds(scripted_model(2, 4), BEAM)
+    programs = lockstep.compile_rounds(scripted_model(2, 4), BEAM)
     state = jax.jit(
-        functools.partial(loop.initial, scripted_model(2, 4), BEAM, 2)
+        functools.partial(lockstep.initial, scripted_model(2, 4), BEAM, 2)
     )()
     lanes = loop.begin([state], BEAM)
 
@@ -243,11 +243,11 @@ def test_room_is_made_before_every_round():
         rooms.append((int(before.tree.size[0]), int(after.tree.size[0])))
         return after
 
-    state = jax.jit(functools.partial(loop.initial, model, BEAM, 1))()
-    silence = loop.no_reply(1, BEAM.branches)
+    state = jax.jit(functools.partial(lockstep.initial, model, BEAM, 1))()
+    silence = base.no_reply(1, BEAM.branches)
     verify = verdicts_of([chain(3, "a")])
     rounds = loop.run(
-        loop.compile_rounds(model, BEAM),
+        lockstep.compile_rounds(model, BEAM),
         compile_scripts([chain(3, "a")], BEAM.step_tokens),
         loop.begin([state], BEAM),
         [(0, KEYS[0], BEAM.limits)],
@@ -326,7 +326,7 @@ def replies(strategy, script, change):
         change: `(texts [B], reply) -> reply`, texts "" for idle rows.
     """
     model = scripted_model(1, strategy.branches)
-    start = jax.jit(functools.partial(loop.initial, model, strategy, 1))
+    start = jax.jit(functools.partial(lockstep.initial, model, strategy, 1))
     verify = verdicts_of([script])
 
     def ask(seen):
@@ -339,11 +339,11 @@ def replies(strategy, script, change):
                 strict=True,
             )
         ]
-        reply = loop.no_reply(1, strategy.branches, strategy.output_tokens)
+        reply = base.no_reply(1, strategy.branches, strategy.output_tokens)
         return change(texts, reply._replace(verdict=verify(seen)))
 
     rounds = loop.run(
-        loop.compile_rounds(model, strategy),
+        lockstep.compile_rounds(model, strategy),
         compile_scripts([script], strategy.step_tokens),
         loop.begin([start()], strategy),
         [(0, KEYS[0], strategy.limits)],
