@@ -24,11 +24,12 @@ import tokenizers
 import jaxlrm
 from jaxlrm import extend, testing
 from jaxlrm.config import SearchConfig
-from jaxlrm.engine import binding, calibrate, loading, tables
+from jaxlrm.engine import binding, calibrate, defaults, loading, tables
 from jaxlrm.engine import engine as engine_lib
 from jaxlrm.engine.host import Host
 from jaxlrm.engine.solution import steps_of
 from jaxlrm.models import hf, sharding
+from jaxlrm.search import strategies
 from jaxlrm.text import END, Text
 from jaxlrm.train import data, grade, rollouts
 from jaxlrm.verify.verdict import Verdict
@@ -139,6 +140,46 @@ def test_a_problem_alone_has_the_tree_it_has_in_a_batch(
     alone = engine.solve(PROBLEMS, config, batch=1)
     for one, expected in zip(alone, together[config.strategy], strict=True):
         assert_same_tree(one, expected)
+
+
+SHORT = ["1 + 2?", "Solve 2*x = 10 for x.", "What is 7 - 5 + 3?", "4 * 4?"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verifiers", ["learned", "both"])
+def test_whole_chains_do_not_depend_on_rows_and_chunks(monkeypatch, verifiers):
+    """Two rows write eight chains in chunks, or eight rows do."""
+    monkeypatch.setattr(defaults, "_ROWS", 8)
+    config = dataclasses.replace(
+        TINY, branches=8, chain_tokens=200, verifiers=verifiers
+    )
+    with testing.engine(num_layers=1) as engine:
+        rows = [
+            defaults.rows(strategies.build(config), slots) for slots in (1, 4)
+        ]
+        assert rows == [8, 2]
+        alone = engine.solve(SHORT, config, batch=1)
+        beside = engine.solve(SHORT, config, batch=4)
+    lengths = [len(t.tokens) for found in alone for t in found.thoughts]
+    assert min(lengths) < 32 and max(lengths) == 200
+    for one, other in zip(alone, beside, strict=True):
+        assert sum(thought.count for thought in one.thoughts) == 8
+        assert one.votes == other.votes
+        assert_same_tree(one, other)
+
+
+@pytest.mark.slow
+def test_steps_in_chunks_have_the_same_tree_alone_and_beside_others():
+    config = dataclasses.replace(
+        STEPWISE, branches=4, step_tokens=96, chain_tokens=200, rounds=4
+    )
+    with testing.engine(num_layers=1) as engine:
+        alone = engine.solve(SHORT, config, batch=1)
+        beside = engine.solve(SHORT, config, batch=3)
+    lengths = [len(t.tokens) for found in alone for t in found.thoughts]
+    assert min(lengths) < 32 and max(lengths) == 96
+    for one, other in zip(alone, beside, strict=True):
+        assert_same_tree(one, other)
 
 
 @pytest.mark.slow
