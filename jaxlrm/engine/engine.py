@@ -189,10 +189,7 @@ class Engine:
         ]
 
     def task_of(self, problem: str) -> str | None:
-        """Name of the family that phrases problems like this one.
-
-        Of the families of the engine's extensions: its workers know no others.
-        """
+        """Name of the family, of its extensions, that phrases such problems."""
         reading = extend.recognise(problem, self._extensions)
         return reading and reading.family.name
 

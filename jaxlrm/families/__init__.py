@@ -15,32 +15,30 @@ from jaxlrm.families.linear import LinearEquation
 from jaxlrm.families.polynomials import Expand
 from jaxlrm.families.programs import Programs
 from jaxlrm.families.rational import RationalArithmetic
-from jaxlrm.families.rules import (
-    arithmetic,
-    derivative,
-    factors,
-    moves,
-    polynomials,
-    programs,
-    systems,
-)
+from jaxlrm.families.rules import arithmetic as arithmetic_rule
+from jaxlrm.families.rules import derivative as derivative_rule
+from jaxlrm.families.rules import factors as factors_rule
+from jaxlrm.families.rules import moves as moves_rule
+from jaxlrm.families.rules import polynomials as polynomials_rule
+from jaxlrm.families.rules import programs as programs_rule
+from jaxlrm.families.rules import systems as systems_rule
 from jaxlrm.families.system import LinearSystem
 
 # Each with its rule. Where two families read a text, the first one takes it.
 _FAMILIES = (
     (LinearEquation(), None),
-    (LinearSystem(), systems),
-    (AddSubMultiple(), arithmetic),
-    (RationalArithmetic(), arithmetic),
-    (GreatestCommonDivisor(), arithmetic),
-    (LeastCommonMultiple(), arithmetic),
-    (PrimeFactorisation(), factors),
-    (Evaluation(), arithmetic),
-    (Expand(), polynomials),
-    (Derivative(), derivative),
-    (Game24(), moves),
-    (Countdown(), moves),
-    (Programs(), programs),
+    (LinearSystem(), systems_rule),
+    (AddSubMultiple(), arithmetic_rule),
+    (RationalArithmetic(), arithmetic_rule),
+    (GreatestCommonDivisor(), arithmetic_rule),
+    (LeastCommonMultiple(), arithmetic_rule),
+    (PrimeFactorisation(), factors_rule),
+    (Evaluation(), arithmetic_rule),
+    (Expand(), polynomials_rule),
+    (Derivative(), derivative_rule),
+    (Game24(), moves_rule),
+    (Countdown(), moves_rule),
+    (Programs(), programs_rule),
 )
 for _family, _rule in _FAMILIES:
     register(_family, _rule)
