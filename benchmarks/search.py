@@ -550,7 +550,7 @@ def stub(problems: int, actions: int) -> base.Model:
             length=jnp.ones_like(twigs.length),
             kind=jnp.full_like(twigs.kind, tree.STEP),
         )
-        return (places, child), twigs
+        return (places, child), twigs, jnp.ones((), jnp.int32)
 
     def score(weights, memory, trees, twigs, which):
         del weights, trees, twigs, which

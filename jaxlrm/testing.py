@@ -299,7 +299,7 @@ def scripted_model(
             kind=jnp.where(ended, weights.kind[place], twigs.kind),
         )
         twig = jnp.where(active, place, memory.twig)
-        return memory.replace(twig=twig), twigs
+        return memory.replace(twig=twig), twigs, length.max()
 
     def score(weights: Lines, memory: Memory, trees, twigs, which):
         value = weights.score[memory.twig]

@@ -90,6 +90,7 @@ class Engine:
                             problems=len(problems),
                             branches=config.branches,
                             tokens=1000 * len(solutions),
+                            utilisation=0.5,
                             seconds=0.5 * len(solutions),
                             best_score=0.93,
                         )

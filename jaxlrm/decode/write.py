@@ -147,6 +147,7 @@ class Written:
             the temperature.
         reading: `[G, R] int32`, after the last token, see `Tables`.
         twig: keys and values of the tokens.
+        steps: `[G, R] int32`, tokens that each row had time for.
     """
 
     tokens: jax.Array
@@ -158,6 +159,7 @@ class Written:
     logp: jax.Array
     reading: jax.Array
     twig: Segment
+    steps: jax.Array
 
 
 def write(
@@ -283,6 +285,7 @@ def _write(
             logp=written.logp + jnp.where(active & free, logp, 0.0),
             reading=jnp.where(active, reading, written.reading),
             twig=own.squeeze(),
+            steps=written.steps,
         )
         return index + 1, active & ~ended & (index + 1 < rows.most), written
 
@@ -302,10 +305,14 @@ def _write(
         logp=jnp.zeros(active.shape, jnp.float32),
         reading=rows.reading,
         twig=twig.squeeze(),
+        steps=jnp.zeros_like(rows.most),
     )
     carry = (jnp.zeros((), jnp.int32), active, written)
-    written = jax.lax.while_loop(unfinished, body, carry)[-1]
-    return written.replace(twig=written.twig.unsqueeze(twig))
+    steps, _, written = jax.lax.while_loop(unfinished, body, carry)
+    return written.replace(
+        twig=written.twig.unsqueeze(twig),
+        steps=jnp.full_like(written.steps, steps),
+    )
 
 
 def _uniform(keys: jax.Array, start: jax.Array, steps: int) -> jax.Array:

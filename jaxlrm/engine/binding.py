@@ -203,7 +203,7 @@ class Binding:
         trees: Tree,
         twigs: Twigs,
         seen: int,
-    ) -> tuple[Memory, Twigs]:
+    ) -> tuple[Memory, Twigs, jax.Array]:
         """Writes a chunk in each row that is in a step."""
         cache, context = _context(memory.generator, trees, twigs.leaf)
         if cache.tail is not None:
@@ -238,7 +238,8 @@ class Binding:
             logp=twigs.logp + written.logp,
             reading=written.reading,
         )
-        return memory.replace(generator=cache), twigs
+        memory = memory.replace(generator=cache)
+        return memory, twigs, written.steps.max()
 
     def _rows(
         self, weights: Weights, cache: Cache, trees: Tree, twigs: Twigs

@@ -79,7 +79,7 @@ class Host:
         self._solutions: dict[int, Solution] = {}
         self._lock = threading.Lock()  # shards of a fused search ask at once
         self._began = self._mark = time.monotonic()
-        self._rounds = self._spent = 0
+        self._rounds = self._spent = self._steps = 0
         for number, problem in enumerate(self.problems):
             if problem.note:
                 self._end(self._begin(number), 0, 0)
@@ -133,6 +133,7 @@ class Host:
     def _follow(self, seen: Round) -> dict[int, Chains]:
         """Notes a round; the chains of each place that has a problem."""
         found, twigs = {}, seen.twigs
+        self._steps += int(seen.steps.sum()) * twigs.leaf.shape[1]
         for place in np.flatnonzero(seen.problems >= 0).tolist():
             slot = seen.first + place
             if slot not in self._slots:
@@ -229,6 +230,7 @@ class Host:
                 problems=len(self.problems),
                 branches=int((seen.twigs.leaf >= 0).sum()),
                 tokens=self._spent,
+                utilisation=self._spent / max(self._steps, 1),
                 seconds=self._mark - self._began,
                 best_score=max(scores) if self._scored and scores else None,
             )

@@ -212,6 +212,7 @@ class Progress:
         problems: problems in all.
         branches: branches alive in this round.
         tokens: generator tokens so far.
+        utilisation: those, as a share of what all rows had time for.
         seconds: wall time so far.
         best_score: best learned score of this round; None without one.
     """
@@ -221,6 +222,7 @@ class Progress:
     problems: int
     branches: int
     tokens: int
+    utilisation: float
     seconds: float
     best_score: float | None
 

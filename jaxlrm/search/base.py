@@ -28,8 +28,9 @@ class Model(NamedTuple):
             steps whose node is not -1, and frees those that no row extends and
             without a live descendant; a node that it has no room for is no
             longer live.
-        write: `(weights, cache, tree, twigs, seen) -> (cache, twigs)` writes
-            up to a chunk of tokens in each row that is in a step.
+        write: `(weights, cache, tree, twigs, seen) -> (cache, twigs, steps)`
+            writes up to a chunk of tokens in each row that is in a step, in so
+            many steps: the most that a row wrote.
         score: `(weights, cache, tree, twigs, which) -> (cache, logit, partial)`
             scores the steps of the rows `which [G, R] bool`; `[G, R]` each.
         rows: `R`.
@@ -43,7 +44,7 @@ class Model(NamedTuple):
     prefill: Callable[[Weights, Any], Any]
     start: Callable[[Cache, Any, Any, jax.Array], Cache]
     commit: Callable[[Cache, Tree, Twigs, jax.Array], tuple[Cache, Tree]]
-    write: Callable[..., tuple[Cache, Twigs]]
+    write: Callable[..., tuple[Cache, Twigs, jax.Array]]
     score: Callable[..., tuple[Cache, jax.Array, jax.Array]]
     rows: int
     reads: bool = False
@@ -59,12 +60,14 @@ class State:
         twigs: what the rows are writing, `[G, R, ...]`.
         nodes: `[G, R] int32`, node of each step that was judged last, -1 if it
             was not kept.
+        steps: `[G] int32`, tokens that each row had time for in the last round.
         cache: the models' memory.
     """
 
     tree: Tree
     twigs: Twigs
     nodes: jax.Array
+    steps: jax.Array
     cache: Cache
 
 
@@ -78,6 +81,7 @@ class Round(NamedTuple):
             WRITING for rows that are not to be judged yet.
         finished: `[G] bool`, nothing is left to extend.
         spent: `[G]`, tokens that the generator wrote so far.
+        steps: `[G]`, tokens that each row had time for in this round.
         dropped: `[G]`, steps let go so far because the cache was full.
         peak: `[G]`, most tokens of kept steps that the cache has held so far.
         first: number of the first slot, where slots are asked about in parts.
@@ -88,6 +92,7 @@ class Round(NamedTuple):
     twigs: Twigs
     finished: np.ndarray
     spent: np.ndarray
+    steps: np.ndarray
     dropped: np.ndarray
     peak: np.ndarray
     first: int = 0

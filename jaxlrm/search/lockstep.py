@@ -48,7 +48,13 @@ def initial(model: Model, strategy: Strategy, problems: int) -> State:
     trees = jax.tree.map(
         lambda x: jnp.broadcast_to(x, (problems, *x.shape)), tree
     )
-    return State(trees, twigs, twigs.leaf, model.allocate(strategy.nodes))
+    return State(
+        tree=trees,
+        twigs=twigs,
+        nodes=twigs.leaf,
+        steps=integers[:, 0],
+        cache=model.allocate(strategy.nodes),
+    )
 
 
 def refill(
@@ -95,6 +101,7 @@ def refill(
             begun=pick(0 * nothing, state.twigs.begun),
         ),
         nodes=pick(nothing, state.nodes),
+        steps=state.steps,
         cache=cache,
     )
 
@@ -110,14 +117,17 @@ def commit(model: Model, state: State) -> State:
 def write(model: Model, state: State, weights: Weights, seen: int) -> State:
     """Writes a chunk of tokens in each row that is in a step."""
     before = state.twigs
-    cache, twigs = model.write(weights, state.cache, state.tree, before, seen)
+    cache, twigs, steps = model.write(
+        weights, state.cache, state.tree, before, seen
+    )
 
     def written(length):  # without what a tool wrote
         return jnp.maximum(length - twigs.forced, 0).sum(1)
 
     new = written(twigs.length) - written(before.length)
     tree = state.tree.replace(spent=state.tree.spent + new)
-    return state.replace(tree=tree, twigs=twigs, cache=cache)
+    steps = jnp.full_like(state.steps, steps)
+    return state.replace(tree=tree, twigs=twigs, steps=steps, cache=cache)
 
 
 def score(
@@ -300,4 +310,5 @@ def _show(strategy: Strategy, state: State):
     judged = jax.vmap(functools.partial(problem.to_judge, strategy))(twigs)
     finished = (twigs.leaf < 0).all(1)
     twigs = twigs.replace(key=None, kind=jnp.where(judged, twigs.kind, WRITING))
-    return state.nodes, twigs, finished, tree.spent, tree.dropped, tree.peak
+    counted = tree.spent, state.steps, tree.dropped, tree.peak
+    return state.nodes, twigs, finished, *counted

@@ -176,6 +176,7 @@ class Play:
             twigs,
             finished,
             np.array([self.spent[number] for number in problems]),
+            length.max(1),
             nothing[:, 0],
             nothing[:, 0] + self.peak,
         )
