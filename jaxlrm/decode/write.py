@@ -195,25 +195,29 @@ def write(
         narrow: whether rows stop before, the last ones first, as soon as the
             tokens left would not let all chains become half as long again.
     """
-    whole = (params, tables, config, allowance, narrow)
-    limits = limits.columns()
+
+    def apart(shared, *arguments):
+        return _write(config, *shared, *arguments, allowance, narrow)
+
+    shared = params, tables
+    own = limits.columns(), tuple(context), twig, rows
     if allowance is not None:
-        return _write(whole, limits, tuple(context), twig, rows)
-    plain = (params, tables)
-
-    def apart(plain, *arguments):
-        return _write((*plain, config, None, False), *arguments)
-
-    return sharding.on_branches(
-        apart, plain, limits, tuple(context), twig, rows
-    )
+        return apart(shared, *own)
+    return sharding.on_branches(apart, shared, *own)
 
 
 def _write(
-    whole, limits: Limits, context: tuple[Context, ...], twig: Segment, rows
+    config: ModelConfig,
+    params: Transformer,
+    tables: Tables,
+    limits: Limits,
+    context: tuple[Context, ...],
+    twig: Segment,
+    rows: Rows,
+    allowance: jax.Array | None,
+    narrow: bool,
 ) -> Written:
     """`write` of rows whose limits are `[G, 1]`."""
-    params, tables, config, allowance, narrow = whole
     size = twig.slots
     # Made ahead: the generator's rounds are slow inside the loop, and each
     # layer would compute its cosines and sines anew.
