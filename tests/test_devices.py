@@ -255,7 +255,8 @@ def test_the_state_stays_shared():
     for path, leaf in jax.tree.leaves_with_path(state):
         name = jax.tree_util.keystr(path)
         names.append(name)
-        assert_shared(name, leaf, mesh, 0, "data")
+        if leaf.ndim:  # one number is not shared
+            assert_shared(name, leaf, mesh, 0, "data")
         if ".keys" in name or ".values" in name:
             assert_shared(name, leaf, mesh, 2, "model")
     # Every segment of both caches was looked at.
@@ -321,7 +322,8 @@ def test_a_cache_that_grew_is_still_shared():
     with jax.set_mesh(mesh):
         memory = binding.grow(state.cache, trunk=128, stem=32)
     for path, leaf in jax.tree.leaves_with_path(memory):
-        assert_shared(jax.tree_util.keystr(path), leaf, mesh, 0, "data")
+        if leaf.ndim:
+            assert_shared(jax.tree_util.keystr(path), leaf, mesh, 0, "data")
     for cache in (memory.generator, *memory.rewards):
         assert cache.trunk.slots == 128 and cache.owner.shape == (8, 128)
         for leaf in jax.tree.leaves((cache.trunk, cache.stem)):
