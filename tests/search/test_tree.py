@@ -1,4 +1,4 @@
-"""The tree's arrays against a tree of plain Python objects."""
+"""A tree's arrays against a tree of plain Python objects."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxlrm.search import tree
+from jaxlrm.limits import Limits
+from jaxlrm.search import tree as tree_lib
+from jaxlrm.search.tree import ANSWER, FREE, OPEN, STEP, WRITING, Tree, Twigs
 from jaxlrm.verify.verdict import Verdict
 
-G, B, N, S = 3, 4, 9, 3
+N, R, S = 9, 4, 3
 
-plant = jax.jit(tree.plant)
-add = jax.jit(tree.add)
-ancestors = jax.jit(tree.ancestors)
-has_live_descendant = jax.jit(tree.has_live_descendant)
-first_of_equals = jax.jit(tree.first_of_equals)
-has_child = jax.jit(tree.has_child)
+add = jax.jit(tree_lib.add)
+ancestors = jax.jit(tree_lib.ancestors)
+children_of = jax.jit(tree_lib.children_of, static_argnums=2)
+first_of_equals = jax.jit(tree_lib.first_of_equals)
+has_child = jax.jit(tree_lib.has_child)
+has_live_descendant = jax.jit(tree_lib.has_live_descendant)
+plant = jax.jit(tree_lib.plant)
+refresh = jax.jit(tree_lib.refresh)
 
 
 @dataclasses.dataclass(frozen=True)
-class Branch:
-    """What one branch did in a round; `leaf` counts among the live nodes."""
+class Row:
+    """What one row did in a round; `leaf` counts among the live nodes."""
 
     leaf: int | None
     tokens: tuple[int, ...]
@@ -34,29 +38,30 @@ class Branch:
     keep: bool
     score: float
     verdict: int
+    group: int
 
 
-BRANCH = st.builds(
-    Branch,
+ROW = st.builds(
+    Row,
     leaf=st.none() | st.integers(0, N),
     # Few tokens, zero among them, so that equal steps are common.
     tokens=st.lists(st.integers(0, 1), min_size=1, max_size=S).map(tuple),
-    kind=st.sampled_from([tree.STEP, tree.OPEN, tree.ANSWER]),
+    kind=st.sampled_from([STEP, OPEN, ANSWER]),
     keep=st.booleans(),
     score=st.sampled_from([0.25, 0.5, 0.75]),
-    verdict=st.sampled_from([tree.UNKNOWN, tree.VALID, tree.INVALID]),
+    verdict=st.sampled_from([0, 1, 2]),
+    group=st.integers(0, 1),
 )
-ROUND = st.lists(
-    st.lists(BRANCH, min_size=B, max_size=B), min_size=G, max_size=G
-)
+ROUND = st.lists(ROW, min_size=R, max_size=R)
 ROUNDS = st.lists(ROUND, min_size=1, max_size=4)
-LENGTHS = st.lists(st.integers(1, 20), min_size=G, max_size=G)
+LENGTH = st.integers(1, 20)
 
 
 @dataclasses.dataclass
 class Node:
     parent: int
     depth: int
+    steps: int
     end: int
     kind: int
     live: bool
@@ -64,182 +69,257 @@ class Node:
     count: int = 1
     score: float = 0.0
     verdict: int = 0
+    group: int = 0
 
 
-def keys(seed: int, *shape: int) -> jax.Array:
-    return jax.random.split(jax.random.key(seed), shape)
-
-
-def roots(lengths) -> tuple[tree.Tree, list[list[Node]]]:
-    trees = plant(
-        tree.empty(G, N, S), np.ones(G, bool), keys(1, G), np.array(lengths)
+def root(length: int) -> tuple[Tree, list[Node]]:
+    limits = Limits().typed()
+    planted = plant(
+        tree_lib.empty(N, S), jax.random.key(1), np.int32(length), limits
     )
-    return trees, [[Node(-1, 0, n - 1, tree.STEP, True)] for n in lengths]
+    return planted, [Node(-1, 0, 0, length - 1, STEP, True)]
 
 
-def twigs_of(happened, forests) -> tree.Twigs:
-    """The round as arrays; nothing extends a node that is not live."""
-    leaf = np.full((G, B), -1, np.int32)
-    tokens = np.full((G, B, S), 7, np.int32)  # past the end: any rubbish
-    valid = np.zeros((G, B, S), bool)
-    for g, (row, nodes) in enumerate(zip(happened, forests, strict=True)):
-        live = [i for i, node in enumerate(nodes) if node.live]
-        for b, branch in enumerate(row):
-            if live and branch.leaf is not None:
-                leaf[g, b] = live[branch.leaf % len(live)]
-            tokens[g, b, : len(branch.tokens)] = branch.tokens
-            valid[g, b, : len(branch.tokens)] = True
-    return tree.Twigs(
-        leaf=jnp.asarray(leaf),
-        key=keys(2, G, B),
+def twigs_of(rows, leaf, kind=STEP, score=0.0) -> Twigs:
+    """Rows that wrote the tokens `rows` after the nodes `leaf [R]`."""
+    number = len(rows)
+    size = max(S, *map(len, rows))
+    tokens = np.full((number, size), 7, np.int32)  # past the end: any rubbish
+    for row, ids in zip(tokens, rows, strict=True):
+        row[: len(ids)] = ids
+    integers = jnp.zeros(number, jnp.int32)
+    return Twigs(
+        leaf=jnp.asarray(leaf, jnp.int32),
+        key=jax.random.split(jax.random.key(2), number),
         tokens=jnp.asarray(tokens),
-        valid=jnp.asarray(valid),
-        kind=jnp.array([[b.kind for b in row] for row in happened]),
-        score=jnp.array([[b.score for b in row] for row in happened]),
-        partial=jnp.zeros((G, B)),
-        logp=jnp.zeros((G, B)),
-        ahead=jnp.zeros((G, B), jnp.int32),
-        forced=jnp.zeros((G, B), jnp.int32),
-        reading=jnp.zeros((G, B), jnp.int32),
+        length=jnp.array([len(ids) for ids in rows], jnp.int32),
+        forced=integers,
+        kind=integers + jnp.asarray(kind),
+        score=jnp.zeros(number) + jnp.asarray(score),
+        partial=jnp.zeros(number),
+        logp=jnp.zeros(number),
+        reading=integers,
+        begun=integers,
     )
 
 
-def apply(happened, trees, forests):
-    """One round on both sides: the leaves die, what is kept may live."""
-    twigs = twigs_of(happened, forests)
-    leaf = np.asarray(twigs.leaf)
-    keep = np.array([[b.keep for b in row] for row in happened]) & (leaf >= 0)
-    count = np.arange(B, dtype=np.int32) + np.ones((G, 1), np.int32)
-    verdict = np.array([[b.verdict for b in row] for row in happened])
-    dead = np.zeros((G, N + 1), bool)
-    dead[np.arange(G)[:, None], leaf] = True  # -1 is the spare column
-    trees = trees.replace(live=trees.live & ~dead[:, :N])
-    trees, nodes = add(trees, twigs, keep, verdict, count)
-    expected = np.full((G, B), -1)
-    for g, (row, known) in enumerate(zip(happened, forests, strict=True)):
-        for node in set(leaf[g].tolist()) - {-1}:
-            known[node].live = False
-        for b, branch in enumerate(row):
-            if not keep[g, b] or len(known) == N:
-                continue
-            expected[g, b] = len(known)
-            parent = known[leaf[g, b]]
-            known.append(
-                Node(
-                    int(leaf[g, b]),
-                    parent.depth + 1,
-                    parent.end + len(branch.tokens),
-                    branch.kind,
-                    branch.kind != tree.ANSWER,
-                    branch.tokens,
-                    int(count[g, b]),
-                    branch.score,
-                    branch.verdict,
-                )
+def written(happened, nodes: list[Node]) -> Twigs:
+    """The round as arrays; nothing extends a node that is not live."""
+    live = [number for number, node in enumerate(nodes) if node.live]
+    leaf = [
+        -1 if row.leaf is None or not live else live[row.leaf % len(live)]
+        for row in happened
+    ]
+    return twigs_of(
+        [row.tokens for row in happened],
+        leaf,
+        [row.kind for row in happened],
+        [row.score for row in happened],
+    )
+
+
+def apply(happened, tree: Tree, nodes: list[Node]):
+    """One round on both sides: the leaves die, what is kept may live.
+
+    Returns:
+        The tree, the node of each row, and what that should be.
+    """
+    twigs = written(happened, nodes)
+    leaf = twigs.leaf.tolist()
+    keep = [row.keep and node >= 0 for row, node in zip(happened, leaf)]
+    verdict, group = (
+        np.array([getattr(row, name) for row in happened], np.int32)
+        for name in ("verdict", "group")
+    )
+    dead = tree_lib.mark(N, twigs.leaf, twigs.leaf >= 0)
+    tree, found = add(
+        tree.replace(live=tree.live & ~dead),
+        twigs,
+        np.array(keep),
+        verdict,
+        1 + np.arange(R, dtype=np.int32),
+        group,
+    )
+    for node in set(leaf) - {-1}:
+        nodes[node].live = False
+    expected = []
+    for number, row in enumerate(happened):
+        if not keep[number] or len(nodes) == N:
+            expected.append(-1)
+            continue
+        expected.append(len(nodes))
+        parent = nodes[leaf[number]]
+        nodes.append(
+            Node(
+                parent=leaf[number],
+                depth=parent.depth + 1,
+                steps=parent.steps + (row.kind != OPEN),
+                end=parent.end + len(row.tokens),
+                kind=row.kind,
+                live=row.kind != ANSWER,
+                tokens=row.tokens,
+                count=1 + number,
+                score=row.score,
+                verdict=row.verdict,
+                group=row.group,
             )
-    return trees, nodes, expected
+        )
+    return tree, found.tolist(), expected
 
 
-def assert_same(trees: tree.Tree, forests: list[list[Node]]) -> None:
-    for g, nodes in enumerate(forests):
-        assert trees.size[g] == len(nodes)
-        for i, node in enumerate(nodes):
-            for name in ("parent", "depth", "end", "kind", "live", "count"):
-                found = getattr(trees, name)[g, i].item()
-                assert found == getattr(node, name), (name, g, i)
-            assert trees.score[g, i] == node.score
-            assert trees.verdict[g, i] == node.verdict
-            assert trees.length[g, i] == len(node.tokens)
-            words = trees.tokens[g, i, : len(node.tokens)]
-            assert tuple(words.tolist()) == node.tokens
+def grown(length: int, rounds) -> tuple[Tree, list[Node]]:
+    tree, nodes = root(length)
+    for happened in rounds:
+        tree, *_ = apply(happened, tree, nodes)
+    return tree, nodes
 
 
-def assert_invariants(trees: tree.Tree) -> None:
-    trees = jax.tree.map(np.asarray, trees.replace(key=None))
+def assert_same(tree: Tree, nodes: list[Node]) -> None:
+    assert tree.size == len(nodes)
+    for field in dataclasses.fields(Node):
+        if field.name != "tokens":
+            found = getattr(tree, field.name)[: len(nodes)].tolist()
+            expected = [getattr(node, field.name) for node in nodes]
+            assert found == expected, field.name
+    for number, node in enumerate(nodes):
+        assert tree.length[number] == len(node.tokens)
+        words = tree.tokens[number, : len(node.tokens)]
+        assert tuple(words.tolist()) == node.tokens
+
+
+def assert_invariants(tree: Tree) -> None:
+    tree = jax.tree.map(np.asarray, tree.replace(key=None))
     index = np.arange(N)
-    used = index < trees.size[:, None]
-    assert (trees.parent < index).all()
-    assert ((trees.parent == -1) == (~used | (index == 0))).all()
-    assert ((trees.kind == tree.FREE) == ~used).all()
-    assert not (trees.live & ~used).any()
-    assert not (trees.live & (trees.kind == tree.ANSWER)).any()
-    above = np.maximum(trees.parent, 0)
-    for name, more in (("depth", 1), ("end", trees.length)):
-        values = getattr(trees, name)
-        before = np.take_along_axis(values, above, 1)
-        inner = used & (index > 0)
-        assert (values == before + more)[inner].all(), name
+    used = index < tree.size
+    inner = used & (index > 0)
+    assert (tree.parent < index).all()
+    assert ((tree.parent == -1) == ~inner).all()
+    assert ((tree.kind == FREE) == ~used).all()
+    assert not (tree.live & ~used).any()
+    assert not (tree.live & (tree.kind == ANSWER)).any()
+    for name, more in (("depth", 1), ("end", tree.length)):
+        values = getattr(tree, name)
+        assert (values == values[tree.parent] + more)[inner].all(), name
 
 
-@given(lengths=LENGTHS, rounds=ROUNDS)
-@settings(max_examples=40)
-def test_random_rounds(lengths, rounds):
-    trees, forests = roots(lengths)
+@given(length=LENGTH, rounds=ROUNDS)
+@settings(max_examples=60)
+def test_random_rounds(length, rounds):
+    tree, nodes = root(length)
     for happened in rounds:
-        trees, nodes, expected = apply(happened, trees, forests)
-        np.testing.assert_array_equal(nodes, expected)
-        assert_invariants(trees)
-        assert_same(trees, forests)
+        tree, found, expected = apply(happened, tree, nodes)
+        assert found == expected
+        assert_invariants(tree)
+        assert_same(tree, nodes)
 
 
-@given(lengths=LENGTHS, rounds=ROUNDS)
-@settings(max_examples=40)
-def test_paths(lengths, rounds):
-    trees, forests = roots(lengths)
+@given(length=LENGTH, rounds=ROUNDS)
+@settings(max_examples=60)
+def test_paths(length, rounds):
+    tree, nodes = grown(length, rounds)
+    paths = np.asarray(ancestors(tree, np.array([*range(N), -1])))
+    alive = has_live_descendant(tree)
+    below = [set() for _ in range(N)]
+    for number in range(len(nodes)):
+        path, node = set(), number
+        while node >= 0:
+            path.add(node)
+            below[node].add(number)
+            node = nodes[node].parent
+        assert set(np.flatnonzero(paths[number])) == path
+    assert not paths[-1].any()  # of no node: no path
+    for number, inner in enumerate(below):
+        assert alive[number] == any(nodes[n].live for n in inner)
+
+
+# --- Children of one round ----------------------------------------------------
+
+
+@given(length=LENGTH, rounds=ROUNDS)
+@settings(max_examples=60)
+def test_alive_is_kept_up_to_date(length, rounds):
+    """And so is who the living children of a node are.
+
+    A leaf that has children is not extended again, as `apply` has it.
+    """
+    tree, nodes = root(length)
     for happened in rounds:
-        trees, *_ = apply(happened, trees, forests)
-    asked = np.array([[*range(N), -1]] * G)
-    paths = np.asarray(ancestors(trees, asked))
-    alive = np.asarray(has_live_descendant(trees))
-    for g, nodes in enumerate(forests):
-        below = [set() for _ in range(N)]
-        for i in range(len(nodes)):
-            path, node = set(), i
-            while node >= 0:
-                path.add(node)
-                below[node].add(i)
-                node = nodes[node].parent
-            assert set(np.flatnonzero(paths[g, i])) == path
-        assert not paths[g, -1].any()  # of no node: no path
-        for i, inner in enumerate(below):
-            assert alive[g, i] == any(nodes[j].live for j in inner)
+        leaf = written(happened, nodes).leaf
+        tree, found, _ = apply(happened, tree, nodes)
+        changed = jnp.where(np.array(found) < 0, leaf, np.array(found))
+        tree = refresh(tree, changed)
+        alive = has_live_descendant(tree)
+        used = np.arange(N) < len(nodes)
+        np.testing.assert_array_equal(tree.alive & used, alive & used)
+        for number in range(-1, len(nodes)):
+            which, mine = children_of(tree, np.int32(number), R)
+            expected = [
+                n
+                for n, node in enumerate(nodes)
+                if node.parent == number >= 0 and alive[n]
+            ]
+            assert which[mine].tolist() == expected
 
 
-@given(lengths=LENGTHS, happened=ROUND)
-def test_first_of_equals(lengths, happened):
-    _, forests = roots(lengths)
+def test_the_first_child_is_that_of_the_last_round():
+    tree, nodes = root(1)
+    first = [Row(0, (b, 0), STEP, b > 1, 0.5, 0, 0) for b in range(R)]
+    tree, *_ = apply(first, tree, nodes)
+    assert tree.first.tolist() == [1] + [N] * (N - 1)
+    nodes[0].live = True
+    second = [Row(b % 2, (b, 1), STEP, b > 0, 0.5, 0, 0) for b in range(R)]
+    tree, found, _ = apply(second, tree, nodes)  # of the root and of node 1
+    assert found == [-1, 3, 4, 5]
+    assert tree.first.tolist() == [4, 3] + [N] * (N - 2)
+
+
+# --- Equal steps --------------------------------------------------------------
+
+
+@given(length=LENGTH, happened=ROUND, ended=st.lists(st.booleans(), min_size=R))
+def test_first_of_equals(length, happened, ended):
+    _, nodes = root(length)
     # More than one leaf from which the same may be written.
-    for nodes in forests:
-        nodes.append(Node(0, 1, nodes[0].end + 1, tree.STEP, True))
-    twigs = twigs_of(happened, forests)
-    first, count = first_of_equals(twigs)
-    for g in range(G):
-        names = [
-            (int(twigs.leaf[g, b]), happened[g][b].tokens) for b in range(B)
-        ]
-        for b, name in enumerate(names):
-            idle = name[0] < 0
-            assert first[g, b] == (not idle and name not in names[:b])
-            if not idle:
-                assert count[g, b] == names.count(name)
+    nodes.append(Node(0, 1, 1, length, STEP, True))
+    twigs = written(happened, nodes)
+    ended = np.array(ended[:R]) & (twigs.leaf >= 0)
+    group = np.array([row.group for row in happened])
+    first, count = first_of_equals(twigs, ended, group)
+    names = [
+        (leaf, row.tokens, row.group) if judged else None
+        for leaf, row, judged in zip(
+            twigs.leaf.tolist(), happened, ended, strict=True
+        )
+    ]
+    for number, name in enumerate(names):
+        assert first[number] == (
+            name is not None and name not in names[:number]
+        )
+        if name is not None:
+            assert count[number] == names.count(name)
 
 
-@given(lengths=LENGTHS, rounds=ROUNDS, last=ROUND)
-@settings(max_examples=40)
-def test_has_child(lengths, rounds, last):
-    trees, forests = roots(lengths)
-    for happened in rounds:
-        trees, _, _ = apply(happened, trees, forests)
-    for nodes in forests:
-        for node in nodes:
-            node.live = True  # any may be extended again
-    twigs = twigs_of(last, forests)
-    found = has_child(trees, twigs)
-    for g, nodes in enumerate(forests):
-        steps = {(node.parent, node.tokens) for node in nodes[1:]}
-        for b, branch in enumerate(last[g]):
-            leaf = int(twigs.leaf[g, b])
-            assert found[g, b] == ((leaf, branch.tokens) in steps)
+@given(length=LENGTH, rounds=ROUNDS, last=ROUND)
+@settings(max_examples=60)
+def test_has_child(length, rounds, last):
+    tree, nodes = grown(length, rounds)
+    steps = {(node.parent, node.tokens) for node in nodes[1:]}
+    for node in nodes:
+        node.live = True  # any may be extended again
+    twigs = written(last, nodes)
+    expected = [
+        (leaf, row.tokens) in steps
+        for leaf, row in zip(twigs.leaf.tolist(), last, strict=True)
+    ]
+    assert has_child(tree, twigs).tolist() == expected
+
+
+def firsts(rows) -> tuple[list[bool], list[int]]:
+    """Of rows that all extend the root."""
+    nothing = np.zeros(len(rows), np.int32)
+    twigs = twigs_of(rows, nothing)
+    first, count = first_of_equals(twigs, nothing == 0, nothing)
+    return first.tolist(), count.tolist()
 
 
 def test_first_of_equals_sees_length_order_and_large_tokens():
@@ -253,132 +333,131 @@ def test_first_of_equals_sees_length_order_and_large_tokens():
         (150_001, 3),
         (5,),
     ]
-    tokens = np.zeros((1, len(steps), 2), np.int32)
-    valid = np.zeros(tokens.shape, bool)
-    for b, words in enumerate(steps):
-        tokens[0, b, : len(words)] = words
-        valid[0, b, : len(words)] = True
-    shape = (1, len(steps))
-    twigs = tree.Twigs(
-        leaf=jnp.zeros(shape, jnp.int32),
-        key=keys(0, *shape),
-        tokens=jnp.asarray(tokens),
-        valid=jnp.asarray(valid),
-        kind=jnp.ones(shape, jnp.int32),
-        score=jnp.zeros(shape),
-        partial=jnp.zeros(shape),
-        logp=jnp.zeros(shape),
-        ahead=jnp.zeros(shape, jnp.int32),
-        forced=jnp.zeros(shape, jnp.int32),
-    )
-    first, count = tree.first_of_equals(twigs)
-    assert first[0].tolist() == [
-        steps.index(s) == i for i, s in enumerate(steps)
-    ]
-    assert count[0].tolist() == [steps.count(s) for s in steps]
+    first, count = firsts(steps)
+    assert first == [steps.index(s) == i for i, s in enumerate(steps)]
+    assert count == [steps.count(s) for s in steps]
 
 
 def test_first_of_equals_does_not_collide():
     """Random steps of realistic length: all differ, and are seen to."""
-    rng = np.random.default_rng(0)
-    shape = (1, 512)
-    tokens = rng.integers(0, 16, (*shape, 48))
-    assert len(np.unique(tokens[0], axis=0)) == shape[1]
-    twigs = tree.Twigs(
-        leaf=jnp.zeros(shape, jnp.int32),
-        key=keys(0, *shape),
-        tokens=jnp.asarray(tokens),
-        valid=jnp.ones(tokens.shape, bool),
-        kind=jnp.ones(shape, jnp.int32),
-        score=jnp.zeros(shape),
-        partial=jnp.zeros(shape),
-        logp=jnp.zeros(shape),
-        ahead=jnp.zeros(shape, jnp.int32),
-        forced=jnp.zeros(shape, jnp.int32),
-    )
-    assert tree.first_of_equals(twigs)[0].all()
+    steps = np.random.default_rng(0).integers(0, 16, (512, 48))
+    assert len(np.unique(steps, axis=0)) == len(steps)
+    first, _ = firsts(steps)
+    assert all(first)
 
 
-def full_round(kind: int = tree.STEP):
-    return [
-        [Branch(0, (g, b % 2, b), kind, True, 0.5, 0) for b in range(B)]
-        for g in range(G)
-    ]
+# --- The capacity, roots and keys ---------------------------------------------
+
+
+def full_round(kind: int = STEP):
+    return [Row(0, (b % 2, b), kind, True, 0.5, 0, 0) for b in range(R)]
 
 
 def test_add_drops_what_is_over_capacity():
-    trees, forests = roots([2, 3, 4])
-    for _ in range(2):  # 1 + 2 B nodes: full to the last one
-        trees, nodes, _ = apply(full_round(), trees, forests)
-    assert N == 1 + 2 * B
-    np.testing.assert_array_equal(trees.size, [N] * G)
-    before = jax.tree.map(np.asarray, trees.replace(key=None))
-    happened = full_round(tree.ANSWER)
-    twigs = twigs_of(happened, forests)
-    zeros = np.zeros((G, B), np.int32)
-    trees, nodes = add(trees, twigs, zeros == 0, zeros, zeros)
-    np.testing.assert_array_equal(nodes, -1 - zeros)
-    after = trees.replace(key=None)
-    assert jax.tree.all(jax.tree.map(np.array_equal, before, after))
-
-
-def test_add_fills_up_to_capacity_in_the_order_of_branches():
-    trees, forests = roots([2, 3, 4])
-    trees, _, _ = apply(full_round(), trees, forests)
-    trees = trees.replace(size=jnp.array([N - 2, N - 1, N]))
-    twigs = twigs_of(full_round(), forests)
-    keep = np.ones((G, B), bool)
-    keep[:, 0] = False
-    zeros = np.zeros((G, B), np.int32)
-    trees, nodes = add(trees, twigs, keep, zeros, zeros)
-    np.testing.assert_array_equal(
-        nodes, [[-1, N - 2, N - 1, -1], [-1, N - 1, -1, -1], [-1] * B]
+    assert N == 1 + 2 * R  # two rounds fill it to the last node
+    tree, nodes = grown(2, [full_round()] * 2)
+    assert tree.size == N
+    zeros = np.zeros(R, np.int32)
+    twigs = written(full_round(ANSWER), nodes)
+    after, found = add(tree, twigs, zeros == 0, zeros, zeros, zeros)
+    np.testing.assert_array_equal(found, zeros - 1)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        tree.replace(key=None),
+        after.replace(key=None),
     )
-    np.testing.assert_array_equal(trees.size, [N] * G)
 
 
-@given(
-    lengths=LENGTHS,
-    rounds=ROUNDS,
-    mask=st.lists(st.booleans(), min_size=G, max_size=G),
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (N - 2, [-1, N - 2, N - 1, -1]),
+        (N - 1, [-1, N - 1, -1, -1]),
+        (N, [-1] * R),
+    ],
 )
+def test_add_fills_up_to_capacity_in_the_order_of_rows(size, expected):
+    tree, nodes = grown(2, [full_round()])
+    zeros = np.zeros(R, np.int32)
+    tree, found = add(
+        tree.replace(size=jnp.int32(size)),
+        written(full_round(), nodes),
+        np.arange(R) > 0,
+        zeros,
+        zeros,
+        zeros,
+    )
+    assert found.tolist() == expected
+    assert tree.size == N
+
+
+@given(length=LENGTH, rounds=ROUNDS)
 @settings(max_examples=25)
-def test_plant_clears_its_problems_and_no_other(lengths, rounds, mask):
-    trees, forests = roots(lengths)
-    for happened in rounds:
-        trees, *_ = apply(happened, trees, forests)
-    old = jax.tree.map(np.asarray, jax.random.key_data(trees.key))
-    again = plant(trees, np.array(mask), keys(3, G), np.array([9, 8, 7]))
-    for g, planted in enumerate(mask):
-        if planted:
-            forests[g] = [Node(-1, 0, 8 - g, tree.STEP, True)]
-            new = jax.random.key_data(keys(3, G)[g])
-            data = jax.random.key_data(again.key[g, 0])
-            np.testing.assert_array_equal(data, new)
-        else:
-            data = jax.random.key_data(again.key[g])
-            np.testing.assert_array_equal(data, old[g])
-    assert_invariants(again)
-    assert_same(again, forests)
+def test_nothing_of_the_tree_before_is_left_by_plant(length, rounds):
+    tree, _ = grown(20, rounds)
+    limits = Limits(tokens=5).typed()
+    key = jax.random.key(3)
+    planted = plant(tree, key, np.int32(length), limits)
+    assert_invariants(planted)
+    assert_same(planted, root(length)[1])
+    assert planted.key[0] == key
+    assert planted.limits.tokens == 5
+    fresh = plant(tree_lib.empty(N, S), key, np.int32(length), limits)
+    for name, value in vars(fresh.replace(key=None)).items():
+        found = getattr(planted.replace(key=None), name)
+        jax.tree.map(np.testing.assert_array_equal, found, value)
 
 
-def test_keys_of_kept_nodes_are_their_branches():
-    trees, forests = roots([2, 3, 4])
-    trees, nodes, _ = apply(full_round(), trees, forests)
-    twigs = twigs_of(full_round(), forests)
-    for g in range(G):
-        for b in range(B):
-            kept = jax.random.key_data(trees.key[g, nodes[g, b]])
-            written = jax.random.key_data(twigs.key[g, b])
-            np.testing.assert_array_equal(kept, written)
+def test_keys_of_kept_nodes_are_their_rows():
+    tree, nodes = root(2)
+    twigs = written(full_round(), nodes)
+    tree, found, _ = apply(full_round(), tree, nodes)
+    assert (tree.key[np.array(found)] == twigs.key).all()
 
 
 def test_an_empty_tree_has_nothing_live():
-    trees = tree.empty(G, N, S)
-    assert not has_live_descendant(trees).any()
-    assert not ancestors(trees, np.full((G, 1), -1)).any()
+    tree = tree_lib.empty(N, S)
+    assert not has_live_descendant(tree).any()
+    assert not ancestors(tree, np.array([-1])).any()
+
+
+def test_the_prior_of_a_node_is_the_mean_of_its_own_tokens():
+    """Not of those that a tool wrote."""
+    tree, _ = root(1)
+    twigs = twigs_of([(1, 1, 1), (1,)], [0, 0]).replace(
+        logp=jnp.array([-3.0, 0.0]), forced=jnp.array([1, 1])
+    )
+    ones = np.ones(2, np.int32)
+    tree, _ = add(tree, twigs, ones > 0, ones, ones, ones)
+    assert tree.prior[1:3].tolist() == [-1.5, 0.0]
+
+
+# --- Rows ---------------------------------------------------------------------
+
+
+def test_a_row_is_idle_or_writing_or_has_ended():
+    twigs = twigs_of([(1,)] * 4, [-1, -1, 0, 2], [WRITING, STEP, WRITING, OPEN])
+    assert twigs.writing.tolist() == [False, False, True, False]
+    assert twigs.ended.tolist() == [False, False, False, True]
+
+
+def test_rows_begin_and_others_go_on():
+    """What a row has written stays until it begins again."""
+    twigs = twigs_of([(1, 2), (3, 4)], [5, 6], OPEN).replace(
+        forced=jnp.array([1, 1]), logp=jnp.array([-1.0, -2.0])
+    )
+    keys = jax.random.split(jax.random.key(4), 2)
+    begun = twigs.begin(jnp.array([-1, 7]), keys)
+    assert begun.leaf.tolist() == [5, 7]
+    assert begun.kind.tolist() == [OPEN, WRITING]
+    assert begun.length.tolist() == [2, 0]
+    assert begun.forced.tolist() == [1, 0]
+    assert begun.logp.tolist() == [-1, 0]
+    assert begun.begun.tolist() == [0, 1]
+    assert begun.key[0] == twigs.key[0] and begun.key[1] == keys[1]
+    assert begun.valid.tolist() == [[True, True, False], [False] * 3]
 
 
 @pytest.mark.parametrize("name", ["UNKNOWN", "VALID", "INVALID"])
 def test_verdicts_are_numbered_as_the_verifier_numbers_them(name):
-    assert getattr(tree, name) == Verdict[name]
+    assert getattr(tree_lib, name) == Verdict[name]
