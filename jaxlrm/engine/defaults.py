@@ -25,6 +25,7 @@ from jaxlrm.text import Text
 _CHAIN_TOKENS = 1024  # of a chain, where the context has room for it
 _PROBLEMS = 8  # side by side, if nobody says how many
 _ROWS = 64  # of them together on a CPU
+_EARLY = 8  # at most, of a problem whose search may end before all its chains
 
 _FIELDS = tuple(field.name for field in dataclasses.fields(SearchConfig))
 # What the problems of one call may each have for themselves.
@@ -169,35 +170,59 @@ def together(configs: Sequence[SearchConfig]) -> SearchConfig:
     )
 
 
-def batch(strategy: Strategy) -> int:
+def batch(strategy: Strategy, *, early: bool = False) -> int:
     """Problems side by side where the configuration leaves it open.
 
     More rows than a CPU needs to be busy only wait for each other's longest
     step, and for the last problems: 1.3 times as much processor time with 128
     rows as with 64 (mini, 11 problems, 64 branches); no difference for mini-xs
     (benchmarks/batch.py).
+
+    Args:
+        strategy: of the search.
+        early: see `rows`.
     """
     if jax.default_backend() != "cpu":
         return 2 * _PROBLEMS if strategy.whole else _PROBLEMS
-    if strategy.whole:
+    if strategy.whole and not early:
         return _ROWS // 2
+    if strategy.whole:
+        return plan.bucket_below(_ROWS // min(strategy.branches, _EARLY))
     most = max(1, min(_ROWS // strategy.branches, 2 * _PROBLEMS))
     return plan.bucket_below(most)
 
 
-def rows(strategy: Strategy, problems: int) -> int:
+def rows(strategy: Strategy, problems: int, *, early: bool = False) -> int:
     """Rows of a problem, of so many side by side.
 
     Whole chains are begun as rows become free: few rows of many problems are
     idle for less time than many of a few, which wait for the longest chain.
+
+    Args:
+        strategy: of the search.
+        problems: `G`.
+        early: whether the search may end before all its chains have: see
+            `ends_early`. Then what it finds depends on the rows, so that their
+            number may not depend on the problems.
     """
     if not strategy.whole:
         return strategy.branches
+    if early:
+        return min(strategy.branches, _EARLY)
     whole = _ROWS
     if jax.default_backend() != "cpu":
         whole = _PROBLEMS * strategy.branches
     most = plan.bucket_below(max(1, whole // problems))
     return min(strategy.branches, most)
+
+
+def ends_early(configs: Sequence[SearchConfig], strategy: Strategy) -> bool:
+    """Whether some whole chains may be left unfinished.
+
+    By a budget of tokens, or by the confidence of the vote.
+    """
+    early = any(config.tokens or config.confidence for config in configs)
+    return strategy.whole and early
 
 
 def turns(config: SearchConfig) -> int:

@@ -387,16 +387,18 @@ class Engine:
         """
         strategy = self._strategy(config)
         ways = self._mesh.shape["data"]
-        most = config.batch or defaults.batch(strategy)
+        configs = [problem.config for problem in problems]
+        early = defaults.ends_early(configs, strategy)
+        most = config.batch or defaults.batch(strategy, early=early)
         wanted = min(most, len(problems))
         turns = defaults.turns(config) if wanted >= 2 * ways else 1
         share = turns * ways
         slots = ways * min(-(-most // share), plan.bucket(-(-wanted // share)))
-        limited = any(problem.config.tokens for problem in problems)
+        limited = early or any(each.tokens for each in configs)
         shared = len(problems) < ways and defaults.shares_branches(
             config, strategy, self._mesh, limited=limited
         )
-        rows = defaults.rows(strategy, slots)
+        rows = defaults.rows(strategy, slots, early=early)
         if shared:
             slots, rows = wanted, strategy.branches
         static = plan.compiled_for(config, strategy)

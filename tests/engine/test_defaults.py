@@ -108,6 +108,6 @@ def test_one_configuration_has_room_for_all():
 )
 def test_a_batch_that_nobody_sets_fills_a_cpu(branches, problems):
     strategy = strategies.build(
-        SearchConfig(strategy="majority", branches=branches, chain_tokens=8)
+        SearchConfig(strategy="sequential", branches=branches, chain_tokens=8)
     )
     assert defaults.batch(strategy) == problems
