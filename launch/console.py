@@ -63,7 +63,7 @@ def describe(progress: Progress) -> str:
     parts.append(f"{progress.tokens:,} tokens")
     if progress.seconds > 0:
         parts.append(f"{progress.tokens / progress.seconds:,.0f}/s")
-    parts.append(f"rows {progress.utilisation:.0%} busy")
+    parts.append(f"{progress.utilisation:.0%} busy")
     if progress.best_score is not None:
         parts.append(f"best score {progress.best_score:.2f}")
     return " · ".join(parts)
