@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jaxlrm import limits, testing
 from jaxlrm.config import SearchConfig
@@ -48,6 +50,38 @@ def test_arrays_have_the_same_types_whatever_the_numbers():
 
     assert types(limits.stack([one])) == types(limits.stack([two]))
     assert types(one.spread(3)) == types(limits.stack([one, two, two]))
+
+
+# --- Few tokens left ----------------------------------------------------------
+
+
+def test_the_first_rows_that_fit_go_on():
+    active = np.array([True, False, True, True, True])
+    found = limits.affordable(active, np.array([3, 9, 3, 3, 3]), np.int32(9))
+    assert found.tolist() == [True, False, True, True, False]
+
+
+def test_each_problem_has_its_own_tokens():
+    ones = np.ones((3, 2), np.int32)
+    found = limits.affordable(ones > 0, 5 * ones, np.array([10, 9, 0]))
+    assert found.tolist() == [[True, True], [True, False], [True, False]]
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(1, 50)), min_size=1),
+    st.integers(0, 200),
+)
+def test_one_row_goes_on_and_no_more_than_fit(rows, left):
+    active, cost = map(np.array, zip(*rows, strict=True))
+    found = np.asarray(limits.affordable(active, cost, np.int32(left)))
+    assert not (found & ~active).any()
+    assert found.any() == active.any()
+    assert found.sum() <= 1 or cost[found].sum() <= left
+    # Those left out are the last ones, and the next would be one too many.
+    kept, out = np.flatnonzero(found), np.flatnonzero(active & ~found)
+    if out.size:
+        assert kept.max() < out.min()
+        assert cost[found].sum() + cost[out[0]] > left
 
 
 # --- A batch ------------------------------------------------------------------

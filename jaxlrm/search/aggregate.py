@@ -2,7 +2,7 @@
 
 Each function takes the chain's score before a step, the number of steps that
 it is of, and the step's own score, and gives the chain's score after it, all
-`[G, B]`. Before the first step the number is 0 and the score means nothing.
+`[R]`. Before the first step the number is 0 and the score means nothing.
 """
 
 from __future__ import annotations

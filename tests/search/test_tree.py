@@ -126,7 +126,9 @@ def apply(happened, tree: Tree, nodes: list[Node]):
     """
     twigs = written(happened, nodes)
     leaf = twigs.leaf.tolist()
-    keep = [row.keep and node >= 0 for row, node in zip(happened, leaf)]
+    keep = [
+        row.keep and node >= 0 for row, node in zip(happened, leaf, strict=True)
+    ]
     verdict, group = (
         np.array([getattr(row, name) for row in happened], np.int32)
         for name in ("verdict", "group")
