@@ -51,7 +51,7 @@ def update(
             output_length=put(tree.output_length, nodes, reply.output_length),
         )
     tree = strategy.learn(tree, steps, nodes)
-    done = _is_done(strategy, tree)
+    done = _is_done(strategy, tree, twigs)
     tree = tree.replace(live=tree.live & retry.fits(tree) & ~done)
     if strategy.goes_back:
         stuck = judged.any() & ~tree.live.any() & ~done
@@ -99,14 +99,14 @@ def _steps(
     return steps, group
 
 
-def _is_done(strategy: Strategy, tree: Tree) -> jax.Array:
+def _is_done(strategy: Strategy, tree: Tree, twigs: Twigs) -> jax.Array:
     """`bool`: an answer is proven, or a budget is spent.
 
     Or enough answers were found.
     """
     done = strategy.enough(tree) | (tree.spent >= tree.limits.tokens)
-    if not strategy.whole:
-        done |= tree.rounds >= tree.limits.rounds
+    if strategy.waits:  # else `choose` counts the rounds of each row
+        done |= (tree.rounds >= tree.limits.rounds) & ~twigs.writing.any()
     if strategy.checked:
         proven = tree.answers & (tree.verdict == tree_lib.VALID)
         done |= proven.any()
@@ -141,6 +141,8 @@ def choose(strategy: Strategy, tree: Tree, twigs: Twigs) -> tuple[Tree, Twigs]:
     idle = twigs.leaf < 0
     ready = idle.all() | (not strategy.waits)
     leaf = strategy.select(tree, idle).astype(jnp.int32)
+    if not (strategy.waits or strategy.whole):
+        ready &= twigs.begun < tree.limits.rounds
     leaf = jnp.where(idle & ready, leaf, -1)
     leaf = select.narrow(tree, twigs, leaf)
     keys = at(tree.key, leaf)

@@ -270,6 +270,98 @@ def test_a_failing_verifier_ends_the_loop(slots):
         run_scripts(BEAM, [chain(2, "a")], slots=slots, verify=verify)
 
 
+# --- Rows that are in the middle of a step ----------------------------------
+
+
+@pytest.mark.parametrize("name", sorted({*STRATEGIES} - {"greedy"}))
+def test_steps_in_chunks_grow_the_same_trees(name):
+    """Two tokens a round, where steps have up to four."""
+    strategy = strategies.build(
+        SearchConfig(
+            strategy=name,
+            branches=4,
+            width=2,
+            step_tokens=4,
+            chain_tokens=40,
+            rounds=5,
+        )
+    )
+    options = {"keys": KEYS, "sampled": True, "slots": 2}
+    whole = run_scripts(strategy, SCRIPTS, **options)
+    parts = run_scripts(strategy, SCRIPTS, chunk=2, **options)
+    assert len(parts.rounds) > len(whole.rounds)
+    if strategy.waits:
+        assert parts.trees == whole.trees
+    else:  # nodes are numbered as their rows end
+        for one, other in zip(parts.trees, whole.trees, strict=True):
+            assert paths(one) == paths(other)
+
+
+def paths(outline: str) -> list[tuple[str, ...]]:
+    """The texts of each node's chain, without numbers and merged rows."""
+    found, chain = [], []
+    for line in outline.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        words = [w for w in line.split()[1:] if not w.startswith("x")]
+        chain = [*chain[:depth], " ".join(words)]
+        found.append(tuple(chain))
+    return sorted(set(found))
+
+
+def test_rows_that_have_ended_wait_for_the_others():
+    """A beam judges a round when all of its rows are at their end."""
+    script = (step("a"), step("bbb"))
+    strategy = strategies.build(
+        SearchConfig(
+            strategy="beam",
+            branches=2,
+            width=2,
+            step_tokens=4,
+            chain_tokens=40,
+            rounds=1,
+        )
+    )
+    found = run_scripts(strategy, [script], chunk=2)
+    first, second, last = found.rounds
+    assert first.twigs.kind.tolist() == [[tree_lib.WRITING] * 2]
+    assert first.twigs.length.tolist() == [[2, 2]]
+    assert second.twigs.kind.tolist() == [[tree_lib.STEP] * 2]
+    assert second.twigs.length.tolist() == [[2, 4]]
+    assert last.finished.all()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_whole_chains_are_begun_as_rows_become_free(rows):
+    script = (answer("a"), answer("bbb"), answer("c"), answer("d"))
+    found = run_scripts(MAJORITY, [script], rows=rows, chunk=2)
+    assert paths(found.trees[0]) == [
+        (f"{words} END 0.5",) for words in ("a", "bbb", "c", "d")
+    ]
+    begun = [r.twigs.begun[0].tolist() for r in found.rounds]
+    assert sum(begun[-1]) == 4
+    # While the second chain takes two rounds its neighbours go on.
+    if rows == 2:
+        assert begun[:2] == [[1, 1], [2, 1]]
+
+
+def test_a_refilled_slot_leaves_the_others_as_they_are():
+    model = scripted_model(2, BEAM.branches)
+    state = jax.jit(functools.partial(lockstep.initial, model, BEAM, 2))()
+    prompts = Prompts(np.zeros((2, 1), np.int32), np.ones(2, np.int32))
+    limits = BEAM.limits.spread(2)
+    keys = jax.random.split(jax.random.key(0), 2)
+
+    def fill(state, *mask):
+        return lockstep.refill(
+            model, state, (), prompts, keys, limits, np.array(mask)
+        )
+
+    one = fill(state, True, False)
+    assert one.tree.size.tolist() == [1, 0]
+    assert fill(one, False, True).tree.size.tolist() == [1, 1]
+    assert one.tree.live[0, 0] and not one.tree.live[1].any()
+
+
 # --- One program, several lanes ---------------------------------------------
 
 
