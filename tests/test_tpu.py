@@ -39,6 +39,7 @@ LAYERS = 4
 DEEP = 16
 # Slots of a stem, and of a tail: of steps that take several rounds.
 MODES = {"trunk": (0, 0), "stem": (1024, 0), "tail": (1024, 256)}
+DEEP_MODES = ("trunk", "stem")
 CHUNK = 32
 TRUNK, PROMPT, STEPS, BRANCHES, WIDTH = 16384, 512, 64, 64, 4
 DATA, MODEL = 4, 2
@@ -190,7 +191,9 @@ def lower(
 
 def measure(layers: int) -> dict:
     """What the compiled programs take on each device, by mode, in bytes."""
-    lowered = {name: lower(layers, *sizes) for name, sizes in MODES.items()}
+    # Compiling is most of it: a deep model with a tail is left to be asked for.
+    modes = [name for name in MODES if layers < DEEP or name in DEEP_MODES]
+    lowered = {name: lower(layers, *MODES[name]) for name in modes}
     figures = {}
     for name, (programs, held) in lowered.items():
         before = time.perf_counter()
@@ -348,7 +351,7 @@ def test_temporaries_are_small_beside_the_cache(figures, mode):
     assert figures[mode]["ratio"] < LIMIT
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", DEEP_MODES)
 def test_temporaries_stay_small_in_a_deep_model(deep_figures, mode):
     report(mode, deep_figures[mode])
     assert deep_figures[mode]["cache"] > 2**30
