@@ -11,7 +11,7 @@ import pytest
 
 from jaxlrm import testing
 from jaxlrm.config import SearchConfig
-from jaxlrm.search import strategies
+from jaxlrm.search import select, strategies
 from jaxlrm.search.strategies import Strategy
 from jaxlrm.verify.verdict import Verdict
 
@@ -54,15 +54,14 @@ def broken(**changes) -> Strategy:
     return BEAM._replace(**changes)
 
 
-def test_wrong_numbers_of_children_are_noticed():
-    """A branch whose key is no child's writes nothing, so all are merged."""
-
-    def select(trees):
-        leaf, ordinal = BEAM.select(trees)
-        return leaf, ordinal + 1000
-
+def test_wrong_numbers_of_children_are_noticed(monkeypatch):
+    """A row whose key is no child's writes nothing, so all are merged."""
+    ordinals = select.ordinals
+    monkeypatch.setattr(
+        select, "ordinals", lambda tree, leaf: ordinals(tree, leaf) + 1000
+    )
     found = testing.run_scripts(
-        broken(select=select),
+        broken(votes=1),  # a strategy of its own: programs are kept
         [[testing.step(word) for word in "abcd"]],
         verify=lambda seen: np.zeros(seen.twigs.leaf.shape, np.int32),
     )
@@ -72,17 +71,15 @@ def test_wrong_numbers_of_children_are_noticed():
 def test_extending_what_was_let_go_is_noticed():
     """Nodes that no live node stands on have no memory."""
 
-    def select(trees):
-        leaf, ordinal = BEAM.select(trees)
-        return jnp.where(leaf >= 0, 1, -1), ordinal
+    def choose(tree, idle):
+        return jnp.where(BEAM.select(tree, idle) >= 0, 1, -1)
 
-    def update(trees, twigs, verdict):
-        trees, nodes = BEAM.update(trees, twigs, verdict)
-        size = trees.live.shape[1]
-        return trees.replace(live=trees.live & (jnp.arange(size) != 1)), nodes
+    def learn(tree, steps, nodes):
+        number = jnp.arange(tree.live.shape[0])
+        return tree.replace(live=tree.live & (number != 1))
 
     found = testing.run_scripts(
-        broken(select=select, update=update),
+        broken(select=choose, learn=learn),
         [[testing.step(word) for word in "abcd"]],
         verify=lambda seen: np.zeros(seen.twigs.leaf.shape, np.int32),
     )

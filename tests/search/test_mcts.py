@@ -15,7 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlrm.config import SearchConfig
-from jaxlrm.search import backup, search, select, strategies, tree
+from jaxlrm.search import (
+    backup,
+    base,
+    lockstep,
+    loop,
+    select,
+    strategies,
+    tree,
+)
 from jaxlrm.testing import (
     Prompts,
     answer,
@@ -27,7 +35,7 @@ from jaxlrm.testing import (
 )
 from jaxlrm.verify.verdict import Verdict
 
-has_live_descendant = jax.jit(tree.has_live_descendant)
+has_live_descendant = jax.jit(jax.vmap(tree.has_live_descendant))
 
 ACTIONS = 3
 DEPTH = 5
@@ -126,9 +134,10 @@ def test_visits_are_those_of_mctx(seed):
 def trees_of(strategy: strategies.Strategy, lines) -> Iterator[tree.Tree]:
     """The tree after each round, as the leaves of the next were selected."""
     model = scripted_model(1, strategy.branches)
-    start = functools.partial(search.initial, model, strategy, 1)
+    start = functools.partial(lockstep.initial, model, strategy, 1)
     queue = [(0, jax.random.key(0), strategy.limits)]
-    silence, verify = search.no_reply(1, strategy), verdicts_of([lines])
+    silence = base.no_reply(1, strategy.branches)
+    verify = verdicts_of([lines])
 
     def stack(rows):
         return Prompts(np.array(rows, np.int32)[:, None], np.ones(1, np.int32))
@@ -136,10 +145,10 @@ def trees_of(strategy: strategies.Strategy, lines) -> Iterator[tree.Tree]:
     def ask(seen):
         return silence._replace(verdict=verify(seen))
 
-    rounds = search.run(
-        search.compile_rounds(model, strategy),
+    rounds = loop.run(
+        lockstep.compile_rounds(model, strategy),
         compile_scripts([lines], strategy.step_tokens),
-        search.begin([jax.jit(start)()], strategy),
+        loop.begin([jax.jit(start)()], strategy),
         queue,
         stack,
         ask,
@@ -318,26 +327,12 @@ def test_a_refuted_answer_counts_as_a_visit_worth_nothing():
     assert found.value[0][1] == pytest.approx(0.6)
 
 
-def forked():
-    """A root with two children, the first with one; where four walks ended."""
-    trees = tree.empty(1, 5, 1)
-    trees = trees.replace(
-        parent=jnp.array([[-1, 0, 1, 0, -1]]),
-        depth=jnp.array([[0, 1, 2, 1, 0]]),
-    )
-    return trees, jnp.array([[2, 3, -1, 2]])
-
-
 def test_backup_of_means():
-    trees, nodes = forked()
-    found = backup.mean(trees, nodes, jnp.array([[0.5, 1.0, 9.0, 0.25]]))
-    assert found.visits[0].tolist() == [3, 2, 2, 1, 0]
-    np.testing.assert_allclose(found.value[0], [1.75, 0.75, 0.75, 1.0, 0])
-
-
-def test_backup_of_the_best():
-    trees, nodes = forked()
-    found = backup.maximum(trees, nodes, jnp.array([[0.5, 0.75, 9, 0.25]]))
-    found = backup.maximum(found, nodes[:, :1], jnp.array([[0.25]]))
-    assert found.visits[0].tolist() == [4, 3, 3, 1, 0]
-    np.testing.assert_allclose(found.value[0], [3.0, 1.5, 1.5, 0.75, 0])
+    """A root with two children, the first with one; four walks ended."""
+    forked = tree.empty(5, 1).replace(
+        parent=jnp.array([-1, 0, 1, 0, -1]), depth=jnp.array([0, 1, 2, 1, 0])
+    )
+    nodes = jnp.array([2, 3, -1, 2])
+    found = backup.mean(forked, nodes, jnp.array([0.5, 1.0, 9.0, 0.25]))
+    assert found.visits.tolist() == [3, 2, 2, 1, 0]
+    np.testing.assert_allclose(found.value, [1.75, 0.75, 0.75, 1.0, 0])
