@@ -19,6 +19,9 @@ PACKAGE = "jaxlrm"
 # last row is that of the whole package. Words after a name are what it must do
 # without: `jax` (and what brings it), `absl`.
 LAYERS = """
+    config.checks        jax absl
+    config.model         jax absl
+    config.*             jax absl
     config               jax absl
     files                jax absl
     hub                  jax
