@@ -83,6 +83,7 @@ LAYERS = """
     models.sharding
     models.params
     models.fingerprint
+    models.segments
     models.cache
     models.kernels
     models.attention

@@ -227,7 +227,7 @@ def lower_attention(case: str, kernel: bool):
     from jax.experimental import topologies
 
     from jaxlrm.models import attention, kernels, sharding
-    from jaxlrm.models.cache import Part
+    from jaxlrm.models.segments import Part
 
     name, grid, problems, branches, tokens = ATTENTION[case]
     topology = topologies.get_topology_desc(platform="tpu", topology_name=name)

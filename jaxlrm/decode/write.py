@@ -12,8 +12,8 @@ from jaxlrm.config import ModelConfig
 from jaxlrm.decode.sampling import sample
 from jaxlrm.limits import Limits, affordable
 from jaxlrm.models import sharding
-from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
+from jaxlrm.models.segments import Context, Segment
 from jaxlrm.models.transformer import forward, rotary_angles, unembed
 
 

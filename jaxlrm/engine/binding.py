@@ -18,9 +18,10 @@ from jaxlrm.decode.write import Rows, Tables, Written
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params as params_lib
 from jaxlrm.models import sharding, transformer
-from jaxlrm.models.cache import Cache, Context, Segment
+from jaxlrm.models.cache import Cache
 from jaxlrm.models.params import Transformer
 from jaxlrm.models.reward import read_step, value_logit
+from jaxlrm.models.segments import Context, Segment
 from jaxlrm.models.sharding import constrain
 from jaxlrm.search import base, tree
 from jaxlrm.search.strategies import Strategy
@@ -481,12 +482,10 @@ def placements(mesh: jax.sharding.Mesh, state):
 
     def node(x):
         heads = ("problems", "branches", "kv_heads")
-        axes = heads if isinstance(x, cache_lib.Segment) else ("problems",)
+        axes = heads if isinstance(x, Segment) else ("problems",)
         return jax.tree.map(functools.partial(place, axes), x)
 
-    return jax.tree.map(
-        node, state, is_leaf=lambda x: isinstance(x, cache_lib.Segment)
-    )
+    return jax.tree.map(node, state, is_leaf=lambda x: isinstance(x, Segment))
 
 
 def prefers_stem(

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxlrm.models import kernels
-from jaxlrm.models.cache import Part
 from jaxlrm.models.kernels import MASKED, Partial
+from jaxlrm.models.segments import Part
 
 BLOCK = 2048
 _ROWS = 256  # of a block in training

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxlrm.models import sharding
-from jaxlrm.models.cache import Part
+from jaxlrm.models.segments import Part
 
 BLOCK = 512  # slots that are read at a time
 SHORTEST = 2048  # slots from which on `attention.py` calls it

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from jaxlrm.config import ModelConfig
 from jaxlrm.models import sharding
-from jaxlrm.models.cache import Context, Segment
 from jaxlrm.models.params import Transformer
+from jaxlrm.models.segments import Context, Segment
 from jaxlrm.models.transformer import forward, unembed
 
 # Tokens of each problem that are read at a time: what they become between two

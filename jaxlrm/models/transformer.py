@@ -14,9 +14,9 @@ import jax.numpy as jnp
 
 from jaxlrm.config import ModelConfig
 from jaxlrm.models.attention import attend
-from jaxlrm.models.cache import Context, Part, Segment
 from jaxlrm.models.params import Layers, Transformer, unstack
 from jaxlrm.models.products import product
+from jaxlrm.models.segments import Context, Part, Segment
 from jaxlrm.models.sharding import constrain
 
 # Queries and segments in, mixed values out: the contract is `attend`'s.

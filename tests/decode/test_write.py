@@ -20,6 +20,7 @@ from jaxlrm.decode.write import Rows, Tables
 from jaxlrm.limits import UNLIMITED, Limits
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import params
+from jaxlrm.models.segments import Segment
 from jaxlrm.models.transformer import rms_norm
 
 V = 32
@@ -68,7 +69,7 @@ def tables(contains=(), starts=(), finishes=(), ends=(), unknown=()) -> Tables:
     )
 
 
-def blank(branches: int) -> cache_lib.Segment:
+def blank(branches: int) -> Segment:
     cache = cache_lib.allocate(
         CONFIG,
         1,

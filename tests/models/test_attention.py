@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jaxlrm.models import attention
 from jaxlrm.models.attention import attend, row_by_row
-from jaxlrm.models.cache import Part
+from jaxlrm.models.segments import Part
 
 G, B, S, K, R, D = 2, 4, 3, 2, 2, 8
 

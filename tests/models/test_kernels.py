@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxlrm.models import attention, kernels, sharding
-from jaxlrm.models.cache import Part
+from jaxlrm.models.segments import Part
 
 D = 16
 interpreted = functools.partial(kernels.over_blocks, interpret=True)

@@ -12,7 +12,7 @@ import pytest
 from jaxlrm import testing
 from jaxlrm.models import cache as cache_lib
 from jaxlrm.models import reward
-from jaxlrm.models.cache import Context
+from jaxlrm.models.segments import Context
 from jaxlrm.models.transformer import forward, unembed
 
 G, B, Q, S = 2, 6, 4, 5

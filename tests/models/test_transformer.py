@@ -10,7 +10,7 @@ import pytest
 from jaxlrm import testing
 from jaxlrm.models import hf, params, sharding, transformer
 from jaxlrm.models.attention import row_by_row
-from jaxlrm.models.cache import Context, Segment
+from jaxlrm.models.segments import Context, Segment
 from jaxlrm.models.transformer import unembed
 from jaxlrm.train.losses import document_mask
 
