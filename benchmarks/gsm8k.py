@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import jaxlrm
-from jaxlrm import files
+from jaxlrm import files, locks
 from jaxlrm.engine import voting
 from jaxlrm.engine.loading import enable_compilation_cache
 from jaxlrm.engine.solution import Solution, Step
@@ -61,7 +61,7 @@ def main() -> None:
     enable_compilation_cache()
     paths = {style: output / f"{style}.jsonl" for style in arguments.styles}
     known = {example.id for example in examples}
-    with files.lock(output):
+    with locks.lock(output):
         lines = {style: read(path) for style, path in paths.items()}
         if any(known - {x["id"] for x in some} for some in lines.values()):
             with jaxlrm.load(arguments.model) as engine:

@@ -44,10 +44,10 @@ import torch
 import transformers
 
 from jaxlrm.config import ModelConfig, SearchConfig
+from jaxlrm.engine.binding import Prompts
 from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.models import hf, params, sharding
 from jaxlrm.search import base, lockstep, strategies, tree
-from jaxlrm.testing import Prompts
 from jaxlrm.text import Text, train_tokenizer
 
 MODEL = ModelConfig(

@@ -24,6 +24,7 @@ LAYERS = """
     config.*             jax absl
     config               jax absl
     files                jax absl
+    locks                jax absl
     hub                  jax
     text.templates       jax
     text.pieces          jax
@@ -142,6 +143,8 @@ LAYERS = """
     evaluate.tree        jax
     evaluate.view        jax
     evaluate
+    testing.tiny
+    testing.scripts
     testing
     jaxlrm
     families.training.*

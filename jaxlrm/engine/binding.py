@@ -486,33 +486,3 @@ def placements(mesh: jax.sharding.Mesh, state):
         return jax.tree.map(functools.partial(place, axes), x)
 
     return jax.tree.map(node, state, is_leaf=lambda x: isinstance(x, Segment))
-
-
-def prefers_stem(
-    config: ModelConfig,
-    *,
-    branches: int,
-    groups: int,
-    trunk: int,
-    stem: int,
-    balance: float,
-) -> bool:
-    """Whether gathering stems is cheaper than attending to the trunk.
-
-    A decoded token reads `trunk` slots once for all branches, or `stem` slots
-    a group; it computes with `trunk` or `stem` slots in every branch. The
-    cost of each is the larger of its bytes and its operations / `balance`.
-
-    Args:
-        config: shape of the generator.
-        branches: `B`.
-        groups: `W`.
-        trunk: slots occupied.
-        stem: slots of the longest path.
-        balance: operations a byte that the device can keep up with: about 13
-            on a CPU, 240 to 300 on a v5e or an H100.
-    """
-    rows = branches * config.num_heads / config.num_kv_heads
-    direct = max(trunk, trunk * rows / balance)
-    gathered = max(groups * stem, stem * rows / balance)
-    return gathered < direct

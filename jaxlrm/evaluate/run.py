@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from jaxlrm import files
+from jaxlrm import files, locks
 from jaxlrm.config import SearchConfig, to_json
 from jaxlrm.engine.solution import ProgressCallback, Solution
 from jaxlrm.evaluate.datasets import Example
@@ -60,7 +60,7 @@ def evaluate(
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with files.lock(folder):
+    with locks.lock(folder):
         return _evaluate(engine, examples, config, folder, progress, recorded)
 
 

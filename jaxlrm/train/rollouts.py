@@ -25,7 +25,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TextIO, TypeVar
 
-from jaxlrm import extend, files
+from jaxlrm import extend, locks
 from jaxlrm.config import WHOLE, SearchConfig
 from jaxlrm.engine.engine import Engine
 from jaxlrm.engine.solution import Solution, Thought, steps_of
@@ -191,7 +191,7 @@ def open_to_append(path: str | pathlib.Path) -> TextIO:
     path = pathlib.Path(path)
     file = path.open("a", encoding="utf-8")
     try:
-        files.lock_file(file)
+        locks.lock_file(file)
     except OSError:
         file.close()
         raise

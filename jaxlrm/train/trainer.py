@@ -26,7 +26,7 @@ import optax
 from flax import struct
 from jax.sharding import NamedSharding, PartitionSpec
 
-from jaxlrm import files
+from jaxlrm import files, locks
 from jaxlrm.config import TrainConfig, to_json
 from jaxlrm.models import attention, hf, params, sharding
 from jaxlrm.models.checkpoint import Checkpoints
@@ -181,7 +181,7 @@ def train(config: TrainConfig, folder: str | pathlib.Path) -> dict[str, float]:
         importlib.import_module(module)
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with files.lock(folder):
+    with locks.lock(folder):
         return _train(config, folder)
 
 

@@ -24,7 +24,7 @@ import tokenizers
 import jaxlrm
 from jaxlrm import extend, testing
 from jaxlrm.config import SearchConfig
-from jaxlrm.engine import binding, calibrate, defaults, loading, tables
+from jaxlrm.engine import calibrate, defaults, loading, plan, tables
 from jaxlrm.engine import engine as engine_lib
 from jaxlrm.engine.host import Host
 from jaxlrm.engine.solution import steps_of
@@ -188,7 +188,7 @@ def test_steps_in_chunks_have_the_same_tree_alone_and_beside_others():
 @pytest.mark.slow
 def test_slots_order_and_memory_do_not_matter(together, monkeypatch):
     """Two slots, whose rounds mix, and no paths gathered for the leaves."""
-    monkeypatch.setattr(binding, "prefers_stem", lambda *_, **__: False)
+    monkeypatch.setattr(plan, "prefers_stem", lambda *_, **__: False)
     order = [5, 2, 7, 0, 3, 6, 1, 4, 5]
     with jaxlrm.load(fakes.SMALL) as other:
         found = other.solve([PROBLEMS[i] for i in order], BEAM, batch=2)

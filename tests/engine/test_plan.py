@@ -81,7 +81,7 @@ def test_a_cache_grows_when_it_must_and_no_more(tiny, watched, monkeypatch):
     monkeypatch.setattr(plan, "_SLOTS", 4)
     monkeypatch.setattr(plan, "_STEM", 8)
     monkeypatch.setattr(plan, "_STEPS", 1)
-    monkeypatch.setattr(plan.binding, "prefers_stem", lambda *_, **__: True)
+    monkeypatch.setattr(plan, "prefers_stem", lambda *_, **__: True)
     tiny.solve(PROBLEMS, CONFIG)
     trunks = [trunk for _, _, (trunk, _) in watched]
     stems = [stem for _, _, (_, stem) in watched]

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxlrm.config import SearchConfig
+from jaxlrm.engine.binding import Prompts
 from jaxlrm.search import (
     backup,
     base,
@@ -25,7 +26,6 @@ from jaxlrm.search import (
     tree,
 )
 from jaxlrm.testing import (
-    Prompts,
     answer,
     compile_scripts,
     run_scripts,

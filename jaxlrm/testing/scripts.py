@@ -1,19 +1,4 @@
-"""Fakes and tiny models for tests, of this package and of what plugs into it.
-
-A strategy is tested on a *script*: a tree of steps that a fake model writes
-word by word, so that the tree a search keeps can be written down by hand:
-
-    script = (
-        step("a", 0.9, answer("a1", 0.8)),
-        step("b", 0.2),
-    )
-    found = run_scripts(strategies.build(config), [script])
-    assert found.trees == [...]
-
-`learned` and `engine` make a random model of a few thousand parameters, with a
-tokenizer of single characters, where a real one is needed and its answers are
-not.
-"""
+"""Scripts that a fake model writes, and the searches of them."""
 
 from __future__ import annotations
 
@@ -28,15 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from jaxlrm.config import ModelConfig
 from jaxlrm.engine.binding import Prompts
 from jaxlrm.engine.callback import Callback
-from jaxlrm.engine.engine import Engine, Learned
 from jaxlrm.limits import Limits
-from jaxlrm.models import params, sharding
+from jaxlrm.models import sharding
 from jaxlrm.search import base, lockstep, loop, tree
 from jaxlrm.search.strategies import Strategy
-from jaxlrm.text import Text, train_tokenizer
+from jaxlrm.testing.tiny import text
 from jaxlrm.verify.verdict import Verdict
 
 # Sizes are rounded up, so that most scripts share their compiled programs.
@@ -47,66 +30,6 @@ _MARKS = {
     tree.OPEN: " ..",
     tree.ANSWER: " END",
 }
-
-
-# --- Tiny models ------------------------------------------------------------
-
-
-@functools.cache
-def text() -> Text:
-    """A tokenizer of the printable ASCII characters, a token each.
-
-    A line is a step.
-    """
-    return train_tokenizer([], 128)
-
-
-def model_config(**changes) -> ModelConfig:
-    """A model of two layers that fits the tokenizer of `text`.
-
-    Args:
-        **changes: fields of `ModelConfig`.
-    """
-    shape = {
-        "vocab_size": 128,
-        "hidden_size": 16,
-        "num_layers": 2,
-        "num_heads": 4,
-        "num_kv_heads": 2,
-        "head_dim": 8,
-        "intermediate_size": 32,
-        "max_position_embeddings": 256,
-        "value_head": True,
-    }
-    return ModelConfig(**{**shape, **changes})
-
-
-@functools.cache
-def learned(seed: int = 0, **changes) -> Learned:
-    """A random model; its value head is random too, so that scores differ.
-
-    Args:
-        seed: of the parameters.
-        **changes: fields of `ModelConfig`.
-    """
-    config = model_config(**changes)
-    values = params.init(config, jax.random.key(seed))
-    if config.value_head:
-        kernel = jax.random.normal(
-            jax.random.key(seed + 1), (config.hidden_size,)
-        )
-        values = values.replace(
-            value_head=values.value_head.replace(kernel=kernel)
-        )
-    return Learned(config, jax.device_get(values))
-
-
-def engine(seed: int = 0, *, mesh=None, **changes) -> Engine:
-    """An engine with the model of `learned`."""
-    return Engine(learned(seed, **changes), text(), mesh=mesh, name="tiny")
-
-
-# --- Scripts ----------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
