@@ -40,23 +40,6 @@ class Segment:
     def slots(self) -> int:
         return self.keys[0].shape[-1]
 
-    def blank(self, slots: int) -> Segment:
-        """An empty segment like this one, of another length."""
-
-        def empty(x, axis: int):
-            shape = list(x.shape)
-            shape[axis] = slots
-            return jnp.zeros(shape, x.dtype)
-
-        return each_layer(empty, self)
-
-    def cut(self, first: int, end: int) -> Segment:
-        """Its slots from `first` up to `end`."""
-        return Segment(
-            tuple(x[..., first:end] for x in self.keys),
-            tuple(x[..., first:end, :] for x in self.values),
-        )
-
     def layers(self, first: int, size: int) -> Segment:
         """Up to `size` of its layers, from `first` on."""
         some = slice(first, first + size)

@@ -1,8 +1,8 @@
 """A round of one problem: what is kept of its steps, and what it extends.
 
-What all strategies have in common stands here, once: a step found INVALID is
-not kept by those that veto, equal steps are merged, steps that do not fit are
-dropped, budgets are charged, a proof or a spent budget ends the search.
+What all strategies have in common stands here, once: which steps are sound (not
+INVALID, and the first of their equals), which nodes have room for more, and
+when a proof or a spent budget ends the search.
 """
 
 from __future__ import annotations
