@@ -58,6 +58,7 @@ CLIENTS = 4  # threads that ask
 BATCH = 64  # checks that a thread asks for at once, at most
 PATIENCE = 120.0  # seconds after which a check counts as lost
 SAMPLE_SECONDS = 0.1
+LEAST_SAMPLES = 10  # of memory, to say how it grows
 LATE = 2e-3  # share of ordinary checks that a busy machine may stop
 NOISE = 3  # of them, however few checks, and of restarts
 FLAT = 8 * 2**20  # bytes by which memory may differ
@@ -442,10 +443,12 @@ def growth(times: Sequence[float], sizes: Sequence[float]) -> Growth:
         sizes: bytes at these times.
 
     Raises:
-        ValueError: fewer than ten.
+        ValueError: fewer than `LEAST_SAMPLES`.
     """
-    if len(times) < 10:
-        raise ValueError(f"{len(times)} samples of memory; ten are needed")
+    if len(times) < LEAST_SAMPLES:
+        raise ValueError(
+            f"{len(times)} samples of memory; {LEAST_SAMPLES} are needed"
+        )
     tenth = len(times) // 10
     times, sizes = times[tenth:], sizes[tenth:]
     line = statistics.linear_regression(times, sizes)
@@ -552,13 +555,17 @@ def main() -> None:
             for thread in threads:
                 thread.join()
         counts = verifiers.statistics
-    memory = {
-        name: growth(sampler.seconds, getattr(sampler, name))
-        for name in ("parent", "zygote", "workers")
-    }
     print(_table(calm, answers, killer, counts))
-    print(_memory_table(memory))
-    steady = {name: memory[name] for name in ("parent", "zygote")}
+    steady = {}
+    if len(sampler.seconds) < LEAST_SAMPLES:
+        print(f"\nToo short to see growth: {len(sampler.seconds)} samples.")
+    else:
+        memory = {
+            name: growth(sampler.seconds, getattr(sampler, name))
+            for name in ("parent", "zygote", "workers")
+        }
+        print(_memory_table(memory))
+        steady = {name: memory[name] for name in ("parent", "zygote")}
     killed = killer.workers_killed + killer.zygotes_killed
     failures = [f"uninterrupted: {text}" for text in broken(calm, 0, {})]
     failures += broken(answers, killed, steady)
