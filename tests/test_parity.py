@@ -54,7 +54,38 @@ def compare(folder: pathlib.Path, problems: list[str]) -> dict[str, float]:
         are all the likeliest there, of `of`; `margin`, by how much the
         likeliest token was ahead where one differs; `tokens` compared.
     """
+    # One side at a time: a machine need not hold the weights of both.
     text = Text.load(folder)
+    prompts = [text.encode_prompt(problem) for problem in problems]
+    continued = _continued(folder, problems)
+    chains = [p + ids for p, ids in zip(prompts, continued, strict=True)]
+    known = np.where(text.known, 0, -np.inf)
+    worst, equal, margin = 0.0, 0, 0.0
+    for prompt, ids, ours, theirs in zip(
+        prompts,
+        continued,
+        _our_logits(folder, chains),
+        _their_logits(folder, chains),
+        strict=True,
+    ):
+        worst = max(worst, float(np.abs(ours - theirs).max()))
+        spots = theirs[len(prompt) - 1 : -1, : len(known)] + known
+        equal += spots.argmax(-1).tolist() == ids
+        gap = spots.max(-1) - spots[np.arange(len(ids)), ids]
+        margin = max(margin, float(gap.max(initial=0.0)))
+    return {
+        "logits": worst,
+        "equal": equal,
+        "of": len(problems),
+        "margin": margin,
+        "tokens": sum(map(len, continued)),
+    }
+
+
+def _continued(
+    folder: pathlib.Path, problems: list[str]
+) -> list[list[int]]:
+    """Token ids of our greedy continuation of each problem's prompt."""
     with jaxlrm.load(folder) as engine:
         found = engine.solve(
             problems,
@@ -63,38 +94,23 @@ def compare(folder: pathlib.Path, problems: list[str]) -> dict[str, float]:
             chain_tokens=NEW,
             batch=len(problems),
         )
-    continued = [list(solution.thoughts[0].tokens) for solution in found]
+    return [list(solution.thoughts[0].tokens) for solution in found]
+
+
+def _our_logits(
+    folder: pathlib.Path, chains: list[list[int]]
+) -> list[np.ndarray]:
+    """`[S, V]` float32 of each chain of `S` tokens."""
     config, values = hf.load(folder)
-    reference = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32
-    ).eval()
     values = jax.tree.map(jax.numpy.asarray, values)
-    prompts = [text.encode_prompt(problem) for problem in problems]
-    longest = max(map(len, prompts)) + NEW  # of one length: compiled once
     read = jax.jit(functools.partial(_logits, config))
-    worst, equal, margin, compared = 0.0, 0, 0.0, 0
-    for prompt, ids in zip(prompts, continued, strict=True):
-        whole = np.array([prompt + ids])
+    longest = max(map(len, chains))  # all of one length: compiled once
+    found = []
+    for chain in chains:
         padded = np.zeros((1, 1, longest), np.int32)
-        padded[..., : whole.size] = whole
-        with torch.inference_mode():
-            theirs = reference(torch.tensor(whole)).logits[0].numpy()
-        ours = np.asarray(read(values, padded))[0, 0, : whole.size]
-        worst = max(worst, float(np.abs(ours - theirs).max()))
-        known = np.where(text.known, 0, -np.inf)
-        spots = theirs[len(prompt) - 1 : -1, : len(known)] + known
-        best = spots.argmax(-1)
-        equal += best.tolist() == ids
-        compared += len(ids)
-        gap = spots.max(-1) - spots[np.arange(len(ids)), ids]
-        margin = max(margin, float(gap.max(initial=0.0)))
-    return {
-        "logits": worst,
-        "equal": equal,
-        "of": len(problems),
-        "margin": margin,
-        "tokens": compared,
-    }
+        padded[..., : len(chain)] = chain
+        found.append(np.array(read(values, padded))[0, 0, : len(chain)])
+    return found
 
 
 def _logits(config, values, tokens):
@@ -103,6 +119,20 @@ def _logits(config, values, tokens):
         config, values, tokens, np.arange(size), np.tri(size, dtype=bool)
     )
     return unembed(values, hidden)
+
+
+def _their_logits(
+    folder: pathlib.Path, chains: list[list[int]]
+) -> list[np.ndarray]:
+    """As `_our_logits`, by `transformers`."""
+    reference = transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32
+    ).eval()
+    with torch.inference_mode():
+        return [
+            reference(torch.tensor([chain])).logits[0].numpy()
+            for chain in chains
+        ]
 
 
 @pytest.fixture
