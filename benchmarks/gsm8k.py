@@ -33,7 +33,6 @@ from jaxlrm.engine import voting
 from jaxlrm.engine.loading import enable_compilation_cache
 from jaxlrm.engine.solution import Solution, Step
 from jaxlrm.evaluate import datasets, summary
-from jaxlrm.search import vote
 from jaxlrm.verify import judging
 from jaxlrm.verify.verdict import Verdict
 from jaxlrm.verify.workers import Pool
@@ -239,7 +238,7 @@ def _wins(chains, found, correct, checks: bool, pool: Pool) -> bool:
         return False
     job = ([step.answer for step in standing],)
     (grouped,) = pool.start(judging.group, [job], plain=True).result()
-    _, best = voting.count(standing, *grouped, vote.count)
+    _, best = voting.count(standing, *grouped, "count")
     return correct[ended.index(best)]
 
 

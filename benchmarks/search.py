@@ -535,10 +535,9 @@ def stub(problems: int, actions: int) -> base.Model:
     def start(memory, prefilled, prompts, mask):
         return memory
 
-    def commit(memory, trees, twigs, nodes):
-        del twigs
+    def commit(memory, trees, twigs):
         places, child = memory
-        return (jax.vmap(tree.put)(places, nodes, child), child), trees
+        return (jax.vmap(tree.put)(places, twigs.node, child), child), trees
 
     def write(weights, memory, trees, twigs, seen):
         del weights, trees, seen

@@ -102,13 +102,10 @@ LAYERS = """
     decode.write
     decode
     search.tree
-    search.aggregate
+    search.base
     search.select
-    search.backup
-    search.vote
     search.retry
     search.strategies
-    search.base
     search.problem
     search.lockstep
     search.loop
@@ -325,8 +322,8 @@ def test_imports_only_what_stands_above(module):
         ("testing", "import launch.solve", False),
         ("models.sharding", "from configs import mini", False),
         ("config", "import jaxlrm", False),
-        ("search.vote", "from jaxlrm.models import transformer", False),
-        ("search.vote", "import jaxlrm.text", False),
+        ("search.select", "from jaxlrm.models import transformer", False),
+        ("search.select", "import jaxlrm.text", False),
         ("config", "importlib.import_module('jaxlrm.models.sharding')", False),
     ],
 )
@@ -345,7 +342,7 @@ def test_a_breach_is_seen(module, source, is_package):
         ("families.linear", "from jaxlrm.families import task", False),
         ("families", "from . import task\nfrom .. import extend", True),
         ("engine.callback", "import jax", False),
-        ("search.vote", "import jax\nfrom jaxlrm import config", False),
+        ("search.select", "import jax\nfrom jaxlrm import config", False),
         ("jaxlrm", "importlib.import_module('.models')", True),
     ],
 )

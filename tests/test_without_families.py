@@ -17,7 +17,7 @@ PARTS = (
     "tests/evaluate/test_drawn.py",
     "tests/launch/test_search_flags.py",
     "tests/models/test_params.py",
-    "tests/search/test_vote.py",
+    "tests/engine/test_voting.py",
     "tests/test_confinement.py",
     "tests/text/test_delimiters.py",
     "tests/train/test_losses.py",

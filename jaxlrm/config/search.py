@@ -9,8 +9,8 @@ import re
 from jaxlrm.config.checks import require_positive, require_types
 
 WHOLE = ("greedy", "majority", "best_of_n", "weighted")
-STEPWISE = ("beam", "dvts", "rebase", "mcts", "uct", "sequential")
-_WITH_WIDTH = ("beam", "dvts", "mcts", "uct")
+STEPWISE = ("beam", "dvts", "rebase", "mcts", "sequential")
+_WITH_WIDTH = ("beam", "dvts", "mcts")
 STRATEGIES = WHOLE + STEPWISE
 _OUTSIDE = r"[\w.]+:\w+"  # a strategy from outside the package
 VERIFIERS = ("auto", "both", "learned", "symbolic", "none")
@@ -64,6 +64,10 @@ class SearchConfig:
         think_tokens: tokens of a chain after which a model that thinks must
             answer: `</think>` is written for it. 0 is any number.
         rounds: most rounds of a stepwise strategy.
+        retry: whether what was written in vain is tried again: a round of a
+            stepwise strategy without a sound step, and by a beam that is stuck
+            an earlier step. Off, `beam` is that of the literature, but for
+            equal steps, which are merged and rank by their number.
         tools: one of `TOOLS`: `python` runs steps that are programs, and
             appends their output to the branch; `auto` does if the model was
             trained for it and a problem is of the family `programs`.
@@ -117,6 +121,7 @@ class SearchConfig:
     step_tokens: int = 0
     think_tokens: int = 0
     rounds: int = 64
+    retry: bool = True
     tools: str = "auto"
     output_tokens: int = 0
     tokens: int = 0

@@ -24,7 +24,7 @@ from jaxlrm.models.reward import read_step, value_logit
 from jaxlrm.models.segments import Context, Segment
 from jaxlrm.models.sharding import constrain
 from jaxlrm.search import base, tree
-from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.base import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
 
@@ -329,18 +329,20 @@ class Binding:
         return memory, mean(logits) + partial, partial
 
     def commit(
-        self, memory: Memory, trees: Tree, twigs: Twigs, nodes: jax.Array
+        self, memory: Memory, trees: Tree, twigs: Twigs
     ) -> tuple[Memory, Tree]:
         """Stores the kept steps, and frees those that lead nowhere."""
         if self.sizes.trunk:
             trees = jax.vmap(_drop_what_does_not_fit)(
-                memory.generator.owner, trees, twigs, nodes
+                memory.generator.owner, trees, twigs
             )
         alive = jax.vmap(tree.has_live_descendant)(trees)
         held = jnp.where(alive, trees.length, 0).sum(1)
         trees = trees.replace(peak=jnp.maximum(trees.peak, held))
         memory = jax.tree.map(
-            lambda cache: cache_lib.commit(cache, nodes, twigs.length, alive),
+            lambda cache: cache_lib.commit(
+                cache, twigs.node, twigs.length, alive
+            ),
             memory,
             is_leaf=lambda x: isinstance(x, Cache),
         )
@@ -399,7 +401,7 @@ def _behind(twigs: Twigs, written: Written) -> jax.Array:
 
 
 def _drop_what_does_not_fit(
-    owner: jax.Array, trees: Tree, twigs: Twigs, nodes: jax.Array
+    owner: jax.Array, trees: Tree, twigs: Twigs
 ) -> Tree:
     """Lets go of new nodes that find no room, those of low scores first.
 
@@ -407,7 +409,7 @@ def _drop_what_does_not_fit(
     """
     alive = tree.has_live_descendant(trees)
     free = owner.shape[0] - ((owner >= 0) & tree.at(alive, owner)).sum()
-    new = (nodes >= 0) & tree.at(trees.live, nodes)
+    new = (twigs.node >= 0) & tree.at(trees.live, twigs.node)
     length = jnp.where(new, twigs.length, 0)
     order = jnp.argsort(-jnp.where(new, twigs.score, -1), stable=True)
 
@@ -417,12 +419,11 @@ def _drop_what_does_not_fit(
 
     fits = jax.lax.scan(place, free, length[order])[1]
     dropped = new & ~fits[jnp.argsort(order)]
-    gone = jnp.where(dropped, nodes, -1)
-    trees = trees.replace(
+    gone = jnp.where(dropped, twigs.node, -1)
+    return trees.replace(
         live=tree.put(trees.live, gone, False),
         dropped=trees.dropped + dropped.sum(),
     )
-    return tree.refresh(trees, gone)
 
 
 def _prefill(

@@ -14,8 +14,7 @@ from jax.experimental import io_callback
 from jax.sharding import PartitionSpec
 
 from jaxlrm.search import base
-from jaxlrm.search.base import Ask, Reply, Round
-from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.base import Ask, Reply, Round, Strategy
 
 
 class Callback:
@@ -49,7 +48,7 @@ class Callback:
         the others are told, so that they cannot disagree.
         """
         ways = self._mesh.shape["data"]
-        problems, rows = seen.nodes.shape
+        problems, rows = seen.twigs.leaf.shape
         silence = self._silence(problems // ways, rows)
         local = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, jnp.int32), silence
@@ -91,7 +90,7 @@ class Callback:
     def _answer(self, first, *rows) -> Reply:
         """Never raises; once asking has failed, ends all problems."""
         seen = Round(*jax.tree.map(np.asarray, rows), first=int(first))
-        silence = self._silence(*seen.nodes.shape)
+        silence = self._silence(*seen.twigs.leaf.shape)
         reply = silence._replace(stop=~silence.stop)
         if self.failure is None and self._ask is not None:
             try:

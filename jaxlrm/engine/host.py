@@ -27,8 +27,7 @@ from jaxlrm.engine.solution import (
     conclude,
 )
 from jaxlrm.search import base
-from jaxlrm.search.base import Reply, Round
-from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.base import Reply, Round, Strategy
 from jaxlrm.search.tree import ANSWER, OPEN, STEP, WRITING, Twigs
 from jaxlrm.text import Text
 from jaxlrm.verify.programs.tools import Interpreter
@@ -90,7 +89,9 @@ class Host:
 
     def ask(self, seen: Round) -> Reply:
         """Follows a round: has what it wrote judged, and its programs run."""
-        reply = base.no_reply(*seen.nodes.shape, self.strategy.output_tokens)
+        reply = base.no_reply(
+            *seen.twigs.leaf.shape, self.strategy.output_tokens
+        )
         kinds = ("step", "answer") if self._checked else ("answer",)
         with self._lock:
             began = time.monotonic()
@@ -133,14 +134,14 @@ class Host:
     def _follow(self, seen: Round) -> dict[int, Chains]:
         """Notes a round; the chains of each place that has a problem."""
         found, twigs = {}, seen.twigs
-        self._steps += int(seen.steps.sum()) * twigs.leaf.shape[1]
+        self._steps += int(seen.time.sum()) * twigs.leaf.shape[1]
         for place in np.flatnonzero(seen.problems >= 0).tolist():
             slot = seen.first + place
             if slot not in self._slots:
                 number = self._queue[seen.problems[place]]
                 self._slots[slot] = self._begin(number)
             found[place] = chains = self._slots[slot]
-            chains.settle(seen.nodes[place])
+            chains.settle(twigs.node[place])
             spent = int(seen.spent[place])
             chains.idle = spent == chains.spent
             self._spent += spent - chains.spent
@@ -211,15 +212,15 @@ class Host:
         sure = voting.confidence(votes, best)
         if config.confidence and sure >= config.confidence:
             return True
-        weigh, most = self.strategy.weigh, self.strategy.votes
         # Which of whole chains ended first is up to the rows that wrote them.
         if self._checked or self.strategy.whole:
             return False
-        return voting.is_decided(ended, votes, weigh, most)
+        vote, most = self.strategy.vote, self.strategy.votes
+        return voting.is_decided(ended, votes, vote, most)
 
     def _count(self, ended: Sequence[Step]) -> tuple[tuple[Vote, ...], Step]:
         groups, names = self.verifiers.group([step.answer for step in ended])
-        return voting.count(ended, groups, names, self.strategy.weigh)
+        return voting.count(ended, groups, names, self.strategy.vote)
 
     def _report(self, seen: Round, slots: dict[int, Chains]) -> None:
         scores = [s.score for c in slots.values() for s in c.new]

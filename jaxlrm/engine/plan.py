@@ -16,7 +16,7 @@ from jaxlrm.config import SCORED, ModelConfig, SearchConfig
 from jaxlrm.engine import binding
 from jaxlrm.models.cache import Cache
 from jaxlrm.search import base, tree
-from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.base import Strategy
 from jaxlrm.search.tree import Tree, Twigs
 
 # Operations a byte that a device keeps up with: when sharing keys pays.
@@ -110,6 +110,7 @@ def compiled_for(config: SearchConfig, strategy: Strategy) -> SearchConfig:
         output_tokens=strategy.output_tokens,
         verifiers=config.verifiers,
         aggregate=config.aggregate,
+        retry=config.retry,
         **common,
     )
 
@@ -200,25 +201,24 @@ def prefers_stem(
 
 @jax.jit
 def needed(
-    trees: Tree, nodes: jax.Array, twigs: Twigs, owner: jax.Array
+    trees: Tree, twigs: Twigs, owner: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Slots of the trunk and of a stem that the next round needs.
 
     Args:
-        trees: after `loop.update`.
-        nodes: `[G, B] int32` of `loop.update`.
-        twigs: of the last round.
+        trees: after `update`.
+        twigs: likewise.
         owner: `[G, P] int32`, whose the slots of the trunk are.
     """
 
-    def one(trees, nodes, twigs, owner):
+    def one(trees, twigs, owner):
         alive = tree.has_live_descendant(trees)
         kept = (owner >= 0) & tree.at(alive, owner)
-        new = (nodes >= 0) & tree.at(alive, nodes)
+        new = (twigs.node >= 0) & tree.at(alive, twigs.node)
         slots = kept.sum() + jnp.where(new, twigs.length, 0).sum()
         return slots, jnp.where(trees.live, trees.written, 0).max()
 
-    slots, path = jax.vmap(one)(trees, nodes, twigs, owner)
+    slots, path = jax.vmap(one)(trees, twigs, owner)
     return slots.max(), path.max()
 
 
@@ -238,8 +238,8 @@ def make_room(
             this one grows to are added. One of them is taken rather than one
             of half its size that is yet to be compiled.
         before: after the last round. Where the most that it may add fits,
-            nobody waits for what `loop.update` makes of it.
-        state: the same with the trees and nodes of `loop.update`.
+            nobody waits for what `update` makes of it.
+        state: the same with what `update` makes of it.
     """
     cache = state.cache.generator
     trunk, stem = of(cache)
@@ -252,7 +252,7 @@ def make_room(
     if fits and (not stem or longest + step <= stem):
         return state
     wanted_trunk, wanted_stem = map(
-        int, needed(state.tree, state.nodes, state.twigs, cache.owner)
+        int, needed(state.tree, state.twigs, cache.owner)
     )
     needs = max(_limit(config, wanted_trunk), trunk), max(wanted_stem, stem)
     if wanted_trunk > trunk:

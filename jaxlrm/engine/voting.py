@@ -8,7 +8,6 @@ import numpy as np
 
 from jaxlrm.config import DOUBT
 from jaxlrm.engine.solution import Step, Vote, lowered
-from jaxlrm.search import vote
 from jaxlrm.verify.verdict import Verdict, best_of
 
 
@@ -23,54 +22,73 @@ def count(
     chains: Sequence[Step],
     groups: Sequence[int],
     names: Sequence[str],
-    weigh: vote.Weigh,
+    vote: str,
 ) -> tuple[tuple[Vote, ...], Step]:
     """The votes, heaviest first, and the best chain for the first of them.
+
+    Of answers with equal weights the one first seen comes first.
 
     Args:
         chains: those that may be voted on, by their last steps; one at least.
         groups: which of them have equal answers, see `verify.answers`.
         names: the answer of each group.
-        weigh: what a chain weighs, by its score and its number.
+        vote: see `weigh`.
     """
     members: dict[int, list[Step]] = {}
-    for chain, group in zip(chains, groups, strict=True):
+    weights = dict.fromkeys(groups, 0.0)
+    weighed = weigh(chains, vote)
+    for chain, group, weight in zip(chains, groups, weighed, strict=True):
         members.setdefault(group, []).append(chain)
-    # Of groups with equal weights the one first seen is the winner.
-    shares = vote.tally(groups, _weights(chains, weigh))
+        weights[group] += float(weight)
+    whole = sum(weights.values()) or 1.0
+    order = sorted(weights, key=weights.__getitem__, reverse=True)
     votes = tuple(
         Vote(
             answer=names[group],
-            weight=share,
+            weight=weights[group] / whole,
             count=sum(chain.count for chain in members[group]),
             verdict=best_of(chain.verdict for chain in members[group]),
         )
-        for group, share in shares.items()
+        for group in order
     )
     best = max(
-        members[next(iter(shares))],
+        members[order[0]],
         key=lambda chain: (chain.verdict is Verdict.VALID, _trust(chain)),
     )
     return votes, best
 
 
+def weigh(chains: Sequence[Step], vote: str) -> np.ndarray:
+    """`[A] float`, what chains weigh by `SearchConfig.vote`.
+
+    `count`: the branches that wrote it; `sum`: that times its score; `best`:
+    all for the best score. Without scores the doubtful have a quarter.
+    """
+    number = np.array([chain.count for chain in chains], float)
+    score = np.array(list(map(_trust, chains)))
+    if vote == "count":
+        return number * [DOUBT if c.doubtful else 1.0 for c in chains]
+    if vote == "sum":
+        return number * score
+    return np.arange(len(chains)) == score.argmax()
+
+
 def is_decided(
-    chains: Sequence[Step], votes: Sequence[Vote], weigh: vote.Weigh, most: int
+    chains: Sequence[Step], votes: Sequence[Vote], vote: str, most: int
 ) -> bool:
     """Whether no chain that is still to end can change the winner.
 
     Args:
         chains: those that ended.
         votes: theirs.
-        weigh: as of `count`.
+        vote: see `weigh`.
         most: chains that can end in all; 0 if it is not known.
     """
-    if not most or weigh is vote.best:
+    if not most or vote == "best":
         return False
-    whole = _weights(chains, weigh).sum()
     second = votes[1].weight if len(votes) > 1 else 0.0
-    coming = most - sum(chain.count for chain in chains)
-    return bool((votes[0].weight - second) * whole > max(coming, 0))
+    ahead = (votes[0].weight - second) * weigh(chains, vote).sum()
+    return ahead > max(most - sum(chain.count for chain in chains), 0)
 
 
 def confidence(votes: Sequence[Vote], chain: Step) -> float:
@@ -88,17 +106,6 @@ def confidence(votes: Sequence[Vote], chain: Step) -> float:
         score = number / (number + 1)
         score = lowered(score) if chain.doubtful else score
     return votes[0].weight * score
-
-
-def _weights(chains: Sequence[Step], weigh: vote.Weigh) -> np.ndarray:
-    """What the chains weigh: one with a doubt a quarter, where it has a vote.
-
-    Where it has a score, the doubt has lowered that.
-    """
-    number = np.array([chain.count for chain in chains], float)
-    if weigh is vote.count:
-        number *= [DOUBT if chain.doubtful else 1.0 for chain in chains]
-    return weigh(np.array(list(map(_trust, chains))), number)
 
 
 def _trust(chain: Step) -> float:

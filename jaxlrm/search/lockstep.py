@@ -17,44 +17,23 @@ from jaxlrm.search.base import (
     Reply,
     Round,
     State,
+    Strategy,
     Weights,
     no_reply,
 )
-from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import WRITING, Tree, Twigs
 
 
 def initial(model: Model, strategy: Strategy, problems: int) -> State:
     """The state with every slot empty."""
-    shape = (problems, model.rows)
-    integers = jnp.zeros(shape, jnp.int32)
-    floats = jnp.zeros(shape, jnp.float32)
-    twigs = Twigs(
-        leaf=integers - 1,
-        key=jax.random.split(jax.random.key(0), shape),
-        tokens=jnp.zeros((*shape, strategy.step_tokens), jnp.int32),
-        length=integers,
-        forced=integers,
-        kind=integers + WRITING,
-        score=floats,
-        partial=floats,
-        logp=floats,
-        reading=integers,
-        begun=integers,
-    )
     tree = tree_lib.empty(
         strategy.nodes, strategy.step_tokens, strategy.output_tokens
     )
-    trees = jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (problems, *x.shape)), tree
+    twigs = tree_lib.idle(model.rows, strategy.step_tokens)
+    tree, twigs = jax.tree.map(
+        lambda x: jnp.broadcast_to(x, (problems, *x.shape)), (tree, twigs)
     )
-    return State(
-        tree=trees,
-        twigs=twigs,
-        nodes=twigs.leaf,
-        steps=integers[:, 0],
-        cache=model.allocate(strategy.nodes),
-    )
+    return State(tree, twigs, model.allocate(strategy.nodes))
 
 
 def refill(
@@ -84,96 +63,89 @@ def refill(
         each = jnp.broadcast_to(x[:, None], (len(x), share, *x.shape[1:]))
         return each.reshape(len(mask), *x.shape[1:])
 
-    prefilled, prompts, keys, limits = jax.tree.map(
-        spread, (prefilled, prompts, keys, limits)
-    )
-    fresh = jax.vmap(tree_lib.plant)(state.tree, keys, prompts.length, limits)
-
     def pick(new, old):
         return jnp.where(mask.reshape(-1, *([1] * (old.ndim - 1))), new, old)
 
-    nothing = jnp.full_like(state.nodes, -1)
-    cache = model.start(state.cache, prefilled, prompts, mask)
+    prefilled, prompts, keys, limits = jax.tree.map(
+        spread, (prefilled, prompts, keys, limits)
+    )
+    old, nothing = state.twigs, jnp.full_like(state.twigs.leaf, -1)
+    fresh = jax.vmap(tree_lib.plant)(state.tree, keys, prompts.length, limits)
     return State(
         tree=jax.tree.map(pick, fresh, state.tree),
-        twigs=state.twigs.replace(
-            leaf=pick(nothing, state.twigs.leaf),
-            begun=pick(0 * nothing, state.twigs.begun),
+        twigs=old.replace(
+            leaf=pick(nothing, old.leaf),
+            node=pick(nothing, old.node),
+            begun=pick(0, old.begun),
         ),
-        nodes=pick(nothing, state.nodes),
-        steps=state.steps,
-        cache=cache,
+        cache=model.start(state.cache, prefilled, prompts, mask),
     )
 
 
 def commit(model: Model, state: State) -> State:
     """Stores what `update` has kept in the cache."""
-    cache, tree = model.commit(
-        state.cache, state.tree, state.twigs, state.nodes
-    )
+    cache, tree = model.commit(state.cache, state.tree, state.twigs)
     return state.replace(cache=cache, tree=tree)
 
 
 def write(model: Model, state: State, weights: Weights, seen: int) -> State:
     """Writes a chunk of tokens in each row that is in a step."""
-    before = state.twigs
-    cache, twigs, steps = model.write(
-        weights, state.cache, state.tree, before, seen
-    )
+    tree, before = state.tree, state.twigs
+    cache, twigs, time = model.write(weights, state.cache, tree, before, seen)
 
     def written(length):  # without what a tool wrote
         return jnp.maximum(length - twigs.forced, 0).sum(1)
 
     new = written(twigs.length) - written(before.length)
-    tree = state.tree.replace(spent=state.tree.spent + new)
-    steps = jnp.full_like(state.steps, steps)
-    return state.replace(tree=tree, twigs=twigs, steps=steps, cache=cache)
+    tree = tree.replace(
+        spent=tree.spent + new, time=jnp.full_like(tree.time, time)
+    )
+    return State(tree, twigs, cache)
 
 
 def score(
     model: Model, strategy: Strategy, state: State, weights: Weights
 ) -> State:
     """Scores the steps that are to be judged."""
-    judged = jax.vmap(functools.partial(problem.to_judge, strategy))(
-        state.twigs
+    tree, twigs = state.tree, state.twigs
+    judged = jax.vmap(functools.partial(problem.to_judge, strategy))(twigs)
+    cache, *found = model.score(weights, state.cache, tree, twigs, judged)
+    settle = jax.vmap(functools.partial(problem.settle_score, strategy))
+    return State(tree, settle(tree, twigs, judged, *found), cache)
+
+
+def show(strategy: Strategy, state: State) -> Round:
+    """What the host is shown of a state, without the numbers of problems."""
+    tree, twigs = state.tree, state.twigs
+    judged = jax.vmap(functools.partial(problem.to_judge, strategy))(twigs)
+    kind = jnp.where(judged, twigs.kind, WRITING)
+    return Round(
+        problems=None,
+        twigs=twigs.replace(key=None, kind=kind),
+        finished=(twigs.leaf < 0).all(1),
+        spent=tree.spent,
+        time=tree.time,
+        dropped=tree.dropped,
+        peak=tree.peak,
     )
-    cache, logit, partial = model.score(
-        weights, state.cache, state.tree, state.twigs, judged
-    )
-    settle = functools.partial(problem.settle_score, strategy)
-    twigs = jax.vmap(settle)(state.tree, state.twigs, judged, logit, partial)
-    return state.replace(twigs=twigs, cache=cache)
 
 
 class Programs(NamedTuple):
-    """The jitted programs of a search.
+    """The parts of a round, of functions of this module or jitted ones."""
 
-    Attributes:
-        prefill: `(weights, prompts) -> prefilled`, see `Model`.
-        refill: `(state, prefilled, prompts, keys, limits, mask) -> state`.
-        update: `(tree, twigs, reply) -> (tree, nodes, twigs)`.
-        commit: `state -> state`.
-        select: `(tree, twigs) -> (tree, twigs)`.
-        write: `(state, weights, seen) -> state`.
-        score: `(state, weights) -> state`.
-        show: `state -> ...`, what the host is shown of it, see `Round`.
-        finish: `(state, weights, problems) -> state`, all rounds of the
-            problems `[G] int32` in the slots, the host asked from inside;
-            None where searches are stepped.
-        reads: see `Model`.
-        seen: likewise.
-    """
-
-    prefill: Callable[..., Any]
+    prefill: Callable[..., Any]  # (weights, prompts) -> prefilled
+    # (state, prefilled, prompts, keys, limits, mask) -> state
     refill: Callable[..., State]
-    update: Callable[..., tuple[Tree, jax.Array, Twigs]]
+    update: Callable[..., tuple[Tree, Twigs]]  # (tree, twigs, reply)
     commit: Callable[[State], State]
     select: Callable[[Tree, Twigs], tuple[Tree, Twigs]]
-    write: Callable[..., State]
-    score: Callable[..., State]
-    show: Callable[[State], Any]
+    write: Callable[..., State]  # (state, weights, seen) -> state
+    score: Callable[..., State]  # (state, weights) -> state
+    show: Callable[[State], Round]
+    # (state, weights, problems [G] int32) -> state: all rounds of the problems
+    # in the slots, the host asked from inside; None where it is stepped.
     finish: Callable[..., State] | None
-    reads: bool
+    reads: bool  # as in `Model`, and so is the next
     seen: tuple[int, ...]
 
     @property
@@ -193,8 +165,8 @@ class Programs(NamedTuple):
 
     def judge(self, state: State, reply: Reply) -> State:
         """The state as the reply to its last round leaves it."""
-        tree, nodes, twigs = self.update(state.tree, state.twigs, reply)
-        return state.replace(tree=tree, nodes=nodes, twigs=twigs)
+        tree, twigs = self.update(state.tree, state.twigs, reply)
+        return state.replace(tree=tree, twigs=twigs)
 
     def round(self, weights: Weights, state: State, seen: int = 0) -> State:
         """A round, after `judge`."""
@@ -241,74 +213,51 @@ def compile_rounds(
         select=jax.vmap(functools.partial(problem.choose, strategy)),
         write=functools.partial(write, model),
         score=functools.partial(score, model, strategy),
-        show=functools.partial(_show, strategy),
+        show=functools.partial(show, strategy),
         finish=None,
         reads=model.reads,
         seen=model.seen,
     )
-    finish = functools.partial(_finish, plain, model, strategy, ask)
-    # What is overwritten without being read is donated too, if it is kept.
-    settings = {
-        "donate_argnums": 0,
-        "out_shardings": shardings,
-        "keep_unused": True,
-    }
     quickly = {"compiler_options": compile_quickly()}
-    trees = shardings and shardings.tree
-    nodes, twigs = shardings and shardings.nodes, shardings and shardings.twigs
-    return Programs(
+    pair = shardings and (shardings.tree, shardings.twigs)
+    own = {"out_shardings": pair, **quickly}
+    # What is overwritten without being read is donated too, if it is kept.
+    whole = {"out_shardings": shardings, "donate_argnums": 0}
+    whole["keep_unused"] = True
+    finish = functools.partial(_finish, plain, ask, strategy.output_tokens)
+    return plain._replace(
         prefill=prefill or jax.jit(plain.prefill),
-        refill=jax.jit(plain.refill, **settings, **quickly),
-        update=jax.jit(
-            plain.update, out_shardings=(trees, nodes, twigs), **quickly
-        ),
-        commit=jax.jit(plain.commit, **settings),
-        select=jax.jit(
-            plain.select,
-            donate_argnums=(0, 1),
-            out_shardings=(trees, twigs),
-            **quickly,
-        ),
-        write=jax.jit(plain.write, static_argnums=2, **settings),
-        score=jax.jit(plain.score, **settings),
+        refill=jax.jit(plain.refill, **whole, **quickly),
+        # Not donated: room is made by the trees before and after.
+        update=jax.jit(plain.update, **own),
+        commit=jax.jit(plain.commit, **whole),
+        select=jax.jit(plain.select, donate_argnums=(0, 1), **own),
+        write=jax.jit(plain.write, static_argnums=2, **whole),
+        score=jax.jit(plain.score, **whole),
         show=jax.jit(plain.show, **quickly),
-        finish=jax.jit(finish, **settings) if ask else None,
-        reads=model.reads,
-        seen=model.seen,
+        finish=jax.jit(finish, **whole) if ask else None,
     )
 
 
 def _finish(
     plain: Programs,
-    model: Model,
-    strategy: Strategy,
-    ask,
+    ask: Callable[[Round], Reply],
+    output_tokens: int,
     state: State,
     weights: Weights,
     problems: jax.Array,
 ) -> State:
     """All rounds of a search in one program."""
 
-    def unfinished(carry):
-        return (carry[-1] >= 0).any()
-
     def body(carry):
         state, reply, problems = carry
         state = plain.judge(state, reply)
-        state = plain.round(weights, state, model.seen[-1])
-        seen = Round(problems, *plain.show(state))
+        state = plain.round(weights, state, plain.seen[-1])
+        seen = plain.show(state)._replace(problems=problems)
         return state, ask(seen), jnp.where(seen.finished, -1, problems)
 
-    silence = no_reply(len(problems), model.rows, strategy.output_tokens)
+    silence = no_reply(*state.twigs.leaf.shape, output_tokens)
     silence = jax.tree.map(jnp.asarray, silence)
-    return jax.lax.while_loop(unfinished, body, (state, silence, problems))[0]
-
-
-def _show(strategy: Strategy, state: State):
-    """What the host is shown of a state: see `Round`."""
-    tree, twigs = state.tree, state.twigs
-    judged = jax.vmap(functools.partial(problem.to_judge, strategy))(twigs)
-    finished = (twigs.leaf < 0).all(1)
-    twigs = twigs.replace(key=None, kind=jnp.where(judged, twigs.kind, WRITING))
-    counted = tree.spent, state.steps, tree.dropped, tree.peak
-    return state.nodes, twigs, finished, *counted
+    return jax.lax.while_loop(
+        lambda carry: (carry[-1] >= 0).any(), body, (state, silence, problems)
+    )[0]

@@ -36,29 +36,28 @@ import numpy as np
 
 from jaxlrm import limits as limits_lib
 from jaxlrm.limits import Limits
-from jaxlrm.search.base import Ask, Reply, Round, State, Weights, no_reply
+from jaxlrm.search.base import (
+    Ask,
+    Reply,
+    Round,
+    State,
+    Strategy,
+    Weights,
+    no_reply,
+)
 from jaxlrm.search.lockstep import Programs
-from jaxlrm.search.strategies import Strategy
 from jaxlrm.search.tree import WRITING
 
 
 @dataclasses.dataclass
 class Lane:
-    """`G` slots that advance together.
+    """`G` slots that advance together."""
 
-    Attributes:
-        state: the search; being computed, perhaps, while the host works.
-        problems: `[G]` number of the problem in each slot, -1 if empty.
-        reply: the host's to the last round.
-        first: number of the first slot among those of all lanes.
-        longest: tokens of the longest step that a row is in the middle of.
-    """
-
-    state: State
-    problems: np.ndarray
-    reply: Reply
-    first: int
-    longest: int = 0
+    state: State  # being computed, perhaps, while the host works
+    problems: np.ndarray  # [G] number of the problem in each slot, -1 if empty
+    reply: Reply  # the host's to the last round
+    first: int  # number of the first slot among those of all lanes
+    longest: int = 0  # tokens of the longest step a row is in the middle of
 
     @property
     def empty(self) -> bool:
@@ -170,8 +169,8 @@ def run(
             for lane in lanes:
                 if lane.empty:
                     continue
-                shown = jax.device_get(programs.show(lane.state))
-                seen = Round(lane.problems, *shown, first=lane.first)
+                seen = jax.device_get(programs.show(lane.state))
+                seen = seen._replace(problems=lane.problems, first=lane.first)
                 writing = (seen.twigs.leaf >= 0) & (seen.twigs.kind == WRITING)
                 lane.longest = int(
                     seen.twigs.length.max(where=writing, initial=0)

@@ -11,59 +11,67 @@ import jax
 import jax.numpy as jnp
 
 from jaxlrm.config import DOUBT
-from jaxlrm.search import retry, select
+from jaxlrm.search import select
 from jaxlrm.search import tree as tree_lib
-from jaxlrm.search.base import Reply
-from jaxlrm.search.strategies import Strategy
-from jaxlrm.search.tree import OPEN, STEP, Steps, Tree, Twigs, at, put
+from jaxlrm.search.base import Reply, Strategy
+from jaxlrm.search.retry import fits
+from jaxlrm.search.tree import OPEN, STEP, Steps, Tree, Twigs, at
+
+# The score of a chain from the score before its last step, which means nothing
+# where that is the first, the number of steps before it, and its own score.
+AGGREGATES = {
+    # The last step speaks for the chain (Snell et al. 2024).
+    "last": lambda before, steps, own: own,
+    # The weakest step does (Lightman et al. 2023).
+    "min": lambda before, steps, own: jnp.where(
+        steps > 0, jnp.minimum(before, own), own
+    ),
+    # The probability that all steps are right, were they independent.
+    "product": lambda before, steps, own: jnp.where(
+        steps > 0, before * own, own
+    ),
+    "mean": lambda before, steps, own: jnp.where(
+        steps > 0, before + (own - before) / (steps + 1), own
+    ),
+}
 
 
 def update(
     strategy: Strategy, tree: Tree, twigs: Twigs, reply: Reply
-) -> tuple[Tree, jax.Array, Twigs]:
+) -> tuple[Tree, Twigs]:
     """Judges the steps that have ended, and keeps the best of them.
 
     A chain with a doubt keeps a quarter of its odds (`config.DOUBT`), however
     many steps of it are in doubt.
 
     Returns:
-        The tree, `[R] int32` the node of each step, -1 if not kept, and the
-        twigs, in which the rows of these steps are idle.
+        The tree and the twigs, in which the rows of these steps are idle.
     """
     judged = to_judge(strategy, twigs)
-    if strategy.output_tokens:
-        twigs = shorten(twigs, jnp.where(judged, reply.length, -1))
+    twigs = shorten(twigs, jnp.where(judged, reply.length, -1))
     before = at(tree.doubtful, twigs.leaf)
     doubtful = before | reply.doubt
     score = scale_odds(twigs.score, DOUBT, doubtful & ~before)
     twigs = twigs.replace(score=score)
-    steps, group = _steps(strategy, tree, twigs, judged, reply.verdict)
+    steps = _steps(strategy, tree, twigs, judged, reply.verdict)
     keep = strategy.keep(tree, steps)
     live = strategy.stay(tree, steps, keep)
-    live = jnp.where(judged.any(), live, tree.live)
     tree, nodes = tree_lib.add(
-        tree.replace(live=live), twigs, keep, reply.verdict, steps.count, group
+        tree.replace(live=jnp.where(judged.any(), live, tree.live)),
+        twigs,
+        keep,
+        verdict=reply.verdict,
+        doubtful=doubtful,
+        count=steps.count,
+        group=steps.group,
+        output=reply.output,
+        output_length=reply.output_length,
     )
-    tree = tree.replace(doubtful=put(tree.doubtful, nodes, doubtful))
-    if strategy.output_tokens:
-        tree = tree.replace(
-            output=put(tree.output, nodes, reply.output),
-            output_length=put(tree.output_length, nodes, reply.output_length),
-        )
     tree = strategy.learn(tree, steps, nodes)
-    done = _is_done(strategy, tree, twigs)
-    tree = tree.replace(live=tree.live & retry.fits(tree) & ~done)
-    if strategy.goes_back:
-        stuck = judged.any() & ~tree.live.any() & ~done
-        if not strategy.checked:  # none is proven
-            stuck &= ~tree.answers.any()
-        tree = retry.step_back(tree, steps, stuck)
-    if strategy.keeps_all:
-        changed = jnp.where(nodes < 0, steps.leaf, nodes)
-        tree = tree_lib.refresh(tree, changed)
-    tree = tree.replace(live=tree.live & ~reply.stop)
-    idle = jnp.where(judged | ~tree.live.any(), -1, twigs.leaf)
-    return tree, nodes, twigs.replace(leaf=idle)
+    done = reply.stop | _is_done(strategy, tree, twigs)
+    tree = tree.replace(live=tree.live & fits(tree) & ~done)
+    idle = judged | ~tree.live.any()
+    return tree, twigs.replace(leaf=jnp.where(idle, -1, twigs.leaf), node=nodes)
 
 
 def to_judge(strategy: Strategy, twigs: Twigs) -> jax.Array:
@@ -78,38 +86,31 @@ def _steps(
     twigs: Twigs,
     judged: jax.Array,
     verdict: jax.Array,
-) -> tuple[Steps, jax.Array]:
-    """What a strategy sees of the steps, and the group of each row."""
+) -> Steps:
+    """What a strategy sees of the steps."""
     rows = twigs.leaf.shape[0]
     group = jnp.array(strategy.group or [0] * rows, jnp.int32)
     first, count = tree_lib.first_of_equals(twigs, judged, group)
-    known = jnp.zeros_like(judged)
-    if strategy.goes_back:
-        known = tree_lib.has_child(tree, twigs)
-    steps = Steps(
+    return Steps(
         leaf=jnp.where(judged, twigs.leaf, -1),
         kind=twigs.kind,
         score=twigs.score,
         verdict=verdict,
+        group=group,
+        count=count,
         first=first,
         sound=first & (verdict != tree_lib.INVALID),
-        count=count,
-        known=known,
+        known=tree_lib.has_child(tree, twigs),
     )
-    return steps, group
 
 
 def _is_done(strategy: Strategy, tree: Tree, twigs: Twigs) -> jax.Array:
-    """`bool`: an answer is proven, or a budget is spent.
-
-    Or enough answers were found.
-    """
+    """`bool`: an answer is proven, enough are found, or a budget is spent."""
     done = strategy.enough(tree) | (tree.spent >= tree.limits.tokens)
     if strategy.waits:  # else `choose` counts the rounds of each row
         done |= (tree.rounds >= tree.limits.rounds) & ~twigs.writing.any()
     if strategy.checked:
-        proven = tree.answers & (tree.verdict == tree_lib.VALID)
-        done |= proven.any()
+        done |= (tree.answers & (tree.verdict == tree_lib.VALID)).any()
     return done
 
 
@@ -139,21 +140,21 @@ def choose(strategy: Strategy, tree: Tree, twigs: Twigs) -> tuple[Tree, Twigs]:
     Where tokens run short, some rows stay idle.
     """
     idle = twigs.leaf < 0
-    ready = idle.all() | (not strategy.waits)
+    ready = idle
+    if strategy.waits:
+        ready = idle & idle.all()
+    elif not strategy.whole:
+        ready = idle & (twigs.begun < tree.limits.rounds)
     leaf = strategy.select(tree, idle).astype(jnp.int32)
-    if not (strategy.waits or strategy.whole):
-        ready &= twigs.begun < tree.limits.rounds
-    leaf = jnp.where(idle & ready, leaf, -1)
-    leaf = select.narrow(tree, twigs, leaf)
-    keys = at(tree.key, leaf)
-    target = jnp.where(leaf < 0, tree.children.shape[0], leaf)
+    leaf = select.narrow(tree, twigs, jnp.where(ready, leaf, -1))
     ordinal = select.ordinals(tree, leaf)
-    twigs = twigs.begin(leaf, jax.vmap(jax.random.fold_in)(keys, ordinal))
-    rounds = tree.rounds + (leaf >= 0).any()
-    if not strategy.waits:  # rows begin at different times
-        rounds = twigs.begun.max()
-    children = tree.children.at[target].add(1, mode="drop")
-    return tree.replace(children=children, rounds=rounds), twigs
+    key = jax.vmap(jax.random.fold_in)(at(tree.key, leaf), ordinal)
+    target = jnp.where(leaf < 0, tree.children.shape[0], leaf)
+    tree = tree.replace(
+        children=tree.children.at[target].add(1, mode="drop"),
+        rounds=tree.rounds + (leaf >= 0).any(),
+    )
+    return tree, twigs.begin(leaf, key)
 
 
 def settle_score(
@@ -169,13 +170,12 @@ def settle_score(
     One that the limit of tokens cuts leaves its chain the score that it had
     before; where no step was finished yet, the score at the cut stands in.
     """
-    leaf = twigs.leaf
-    lowered, number = at(tree.score, leaf), at(tree.steps, leaf)
+    lowered, number = at(tree.score, twigs.leaf), at(tree.steps, twigs.leaf)
     # A doubt lowers the whole, not its parts.
-    doubtful = at(tree.doubtful, leaf)
+    doubtful = at(tree.doubtful, twigs.leaf)
     before = scale_odds(lowered, 1 / DOUBT, doubtful)
-    own = jax.nn.sigmoid(logit)
-    after = strategy.aggregate(before, number, own)
+    aggregate = AGGREGATES[strategy.aggregate]
+    after = aggregate(before, number, jax.nn.sigmoid(logit))
     after = scale_odds(after, DOUBT, doubtful)
     is_open = twigs.kind == OPEN
     score = jnp.where(is_open & (number > 0), lowered, after)

@@ -1,6 +1,8 @@
-"""Second tries: of a step that was wrong, and from an earlier step.
+"""Second tries: an optional wrapper around any strategy that rows wait in.
 
-What the searches of this project add to those of the literature.
+What the searches of this project add to those of the literature. Without it a
+round in which nothing sound was written ends a beam, and a beam whose chains
+all end without an answer has none.
 """
 
 from __future__ import annotations
@@ -8,37 +10,81 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxlrm.search import tree as tree_lib
-from jaxlrm.search.tree import Steps, Tree, at, mark, pairs
+from jaxlrm.search.base import Strategy
+from jaxlrm.search.tree import (
+    OPEN,
+    STEP,
+    Steps,
+    Tree,
+    at,
+    earlier,
+    has_live_descendant,
+    mark,
+    pairs,
+)
 
 TRIES = 8  # rounds of children that all are wrong before a leaf is let go
 _NOWHERE = 1 << 30  # more than any number of a node
 
 
-def leaves(
-    tree: Tree, steps: Steps, mates: jax.Array, sound: jax.Array
-) -> jax.Array:
+def second_tries(strategy: Strategy) -> Strategy:
+    """The strategy, in which a leaf stays if nothing sound came of it.
+
+    Other samples may be right. Where nodes stay as long as they are not
+    extended, that goes for each leaf; else for all leaves of a subtree
+    together.
+    """
+
+    def stay(tree: Tree, steps: Steps, keep: jax.Array) -> jax.Array:
+        mates = pairs(steps.leaf) if strategy.keeps_all else pairs(steps.group)
+        again = leaves(tree, steps, mates)
+        if strategy.group:
+            # All subtrees share the root, so its children do not tell how
+            # often one of them has begun.
+            again = again.at[0].set(tree.rounds < TRIES)
+        return strategy.stay(tree, steps, keep) | again
+
+    return strategy._replace(stay=stay)
+
+
+def going_back(strategy: Strategy) -> Strategy:
+    """The strategy, which goes back to an earlier step where it is stuck.
+
+    That is where no node is left to extend and no answer is proven (or, where
+    none can be, none was found). From the earlier step it goes on with others
+    than before.
+    """
+
+    def keep(tree: Tree, steps: Steps) -> jax.Array:
+        new = steps.sound & ~steps.known
+        # Back at the problem it begins again with the same, if need be.
+        again = steps.sound & (steps.leaf == 0) & ~new.any()
+        return strategy.keep(tree, steps._replace(sound=new | again))
+
+    def learn(tree: Tree, steps: Steps, nodes: jax.Array) -> Tree:
+        tree = strategy.learn(tree, steps, nodes)
+        stuck = (steps.leaf >= 0).any() & ~(tree.live & fits(tree)).any()
+        if not strategy.checked:
+            stuck &= ~tree.answers.any()
+        return step_back(tree, steps, stuck)
+
+    return strategy._replace(keep=keep, learn=learn)
+
+
+def leaves(tree: Tree, steps: Steps, mates: jax.Array) -> jax.Array:
     """Leaves that are tried once more, `[N] bool`.
 
-    Where none of a row's mates wrote a sound step, their leaves stay: other
-    samples may be right. Each is tried as often as in `TRIES` rounds that
-    share the mates among their leaves.
-
-    Args:
-        tree: the tree.
-        steps: of the last round.
-        mates: `[R, R] bool`, rows that try together.
-        sound: `[R] bool`, steps that need no second try.
+    Those of rows none of whose `mates [R, R] bool` wrote a sound step. Each is
+    tried as often as in `TRIES` rounds that share the mates among their leaves.
     """
     active = steps.leaf >= 0
-    failed = ~(mates & sound).any(-1)
-    rows = active.shape[0]
-    again = pairs(steps.leaf) & mates & tree_lib.earlier(rows)
+    failed = ~(mates & steps.sound).any(-1)
+    again = pairs(steps.leaf) & mates & earlier(active.shape[0])
     first = active & ~again.any(-1)
     number = jnp.maximum((mates & first).sum(-1), 1)
     most = TRIES * mates.sum(-1) // number
-    stay = failed & active & (at(tree.children, steps.leaf) < most)
-    return mark(tree.live.shape[0], steps.leaf, stay)
+    tried = failed & active & (at(tree.children, steps.leaf) < most)
+    return mark(tree, jnp.where(tried, steps.leaf, -1))
 
 
 def step_back(tree: Tree, steps: Steps, stuck: jax.Array) -> Tree:
@@ -50,12 +96,9 @@ def step_back(tree: Tree, steps: Steps, stuck: jax.Array) -> Tree:
     search, Zhang 1998). The cache holds these paths, since their leaves were
     live until now.
     """
-    size = tree.live.shape[0]
-    last = mark(size, steps.leaf, steps.leaf >= 0)
-    able = tree_lib.has_live_descendant(tree.replace(live=last))
-    able &= (tree.kind == tree_lib.STEP) | (tree.kind == tree_lib.OPEN)
-    able &= fits(tree)
-    number = jnp.arange(size)
+    able = has_live_descendant(tree.replace(live=mark(tree, steps.leaf)))
+    able &= ((tree.kind == STEP) | (tree.kind == OPEN)) & fits(tree)
+    number = jnp.arange(tree.live.shape[0])
     most = TRIES * steps.leaf.shape[0]
     able &= (number == 0) | (tree.children < most)
     fewest = jnp.where(able, tree.children, _NOWHERE)

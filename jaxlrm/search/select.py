@@ -5,17 +5,12 @@ Each gives `leaf [R] int32`, the node for each row or -1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
 from jaxlrm.limits import affordable
 from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.tree import Tree, Twigs, at
-
-# AlphaZero's (Silver et al. 2018).
-_C_BASE, _C_INIT = 19652.0, 1.25
 
 
 def places(count: jax.Array, width: int) -> jax.Array:
@@ -86,29 +81,17 @@ def spread_over_live(tree: Tree, rows: int, groups: int) -> jax.Array:
 
 
 def by_group(tree: Tree, rows: int, groups: int) -> jax.Array:
-    """Each of `groups` subtrees extends its live node with its own rows.
+    """Each group of rows goes on from the newest node of its own subtree.
 
-    One without a node extends the root, as long as that is live.
+    One without a node starts from the root; one whose newest node is not live
+    has come to its end.
     """
     number = jnp.arange(tree.live.shape[0])
     own = tree.group == jnp.arange(groups)[:, None]
     own &= (number > 0) & (number < tree.size)
-    begins = jnp.where(~own.any(-1) & tree.live[0], 0, -1)
-    own &= tree.live
-    found = jnp.where(own.any(-1), own.argmax(-1), begins)
-    return jnp.repeat(found, rows // groups)
-
-
-def by_chain(tree: Tree, rows: int) -> jax.Array:
-    """Each row goes on with its own chain, the newest node of its group.
-
-    A row without a node starts from the root.
-    """
-    number = jnp.arange(tree.live.shape[0])
-    own = tree.group == jnp.arange(rows)[:, None]
-    own &= (number > 0) & (number < tree.size)
     newest = jnp.where(own, number, 0).max(-1)
-    return jnp.where(tree.live[newest], newest, -1)
+    found = jnp.where(tree.live[newest], newest, -1)
+    return jnp.repeat(found, rows // groups)
 
 
 def by_softmax(
@@ -143,64 +126,61 @@ def by_softmax(
     return jnp.where(number < ends[-1], order[place], -1)
 
 
-# (value, visits, prior, visits of the parent) -> what the search prefers,
-# `[R]` for the children of a node, of which the parent is one.
-Rule = Callable[..., jax.Array]
-
-
 def puct(value, visits, prior, parent):
-    """PUCT of AlphaZero: the mean value and a bonus for the little visited.
+    """PUCT of AlphaZero (Silver et al. 2018), of the children of a node.
 
-    `Q + c P sqrt(N_parent) / (1 + N)`, `c` growing slowly with the visits.
+    The mean value and a bonus for the little visited: `Q + c P sqrt(N_parent) /
+    (1 + N)`, where `c` grows slowly with the visits of the parent.
     """
-    c = jnp.log((parent + _C_BASE + 1) / _C_BASE) + _C_INIT
+    c = jnp.log((parent + 19652 + 1) / 19652) + 1.25
     return value + c * prior * jnp.sqrt(parent) / (1 + visits)
 
 
-def uct(value, visits, prior, parent, c: float = 2.0):
-    """UCT as in rStar-Math: `Q + c sqrt(ln N_parent / N)`, unvisited first."""
-    bonus = c * jnp.sqrt(
-        jnp.log(jnp.maximum(parent, 1)) / jnp.maximum(visits, 1)
-    )
-    return jnp.where(visits > 0, value + bonus, 1e6 + prior)
-
-
-def descend(tree: Tree, rows: int, groups: int, rule: Rule) -> jax.Array:
+def descend(tree: Tree, rows: int, groups: int) -> jax.Array:
     """Selects `groups` leaves, one after another, each by walking down.
 
-    A walk goes to the child that `rule` prefers until no child is alive. A
-    node walked through counts as visited and found to be worth nothing (a
-    virtual loss), so that the next walk of the round spreads out. A child's
-    value is what `backup` made of it, its own score before its first visit;
-    its prior the softmax of the children's `prior` and count.
-
-    The search keeps all children of a node in one round, and calls
-    `tree.refresh` for nodes whose `live` it changes.
+    A walk goes to the child that `puct` prefers until none can be extended,
+    nor a node below it. A node walked through counts as visited and found to be
+    worth nothing (a virtual loss), so that the next walk of the round spreads
+    out. A child's value is the mean of what was found through it, its own score
+    before its first visit; its prior the softmax of the children's `prior` and
+    count. All children that are kept of a node are of one round.
     """
+    size = tree.live.shape[0]
+    alive = tree_lib.has_live_descendant(tree)
+    # The children of a node are among the `R` nodes from the first of them on.
+    parent = jnp.where(tree.parent < 0, size, tree.parent)
+    first = jnp.full(size, size).at[parent].min(jnp.arange(size), mode="drop")
+    found = jnp.where(tree.visits > 0, tree.value, tree.score)
+    weight = tree.prior + jnp.log(tree.count)
+
+    def children(node):
+        number = first[node] + jnp.arange(rows)
+        inside = jnp.minimum(number, size - 1)
+        mine = (tree.parent[inside] == node) & alive[inside]
+        return inside, mine & (inside == number)
 
     def down(carry):
-        node, visits, number, mine = carry  # number, mine [R]
+        node, visits, number, mine = carry
         seen = visits[number]
-        logits = tree.prior[number] + jnp.log(tree.count[number])
-        prior = jax.nn.softmax(jnp.where(mine, logits, -jnp.inf))
-        found = tree.visits[number] > 0
-        mean = jnp.where(found, tree.value[number], tree.score[number])
-        mean = mean / jnp.maximum(seen, 1)
-        wanted = rule(mean, seen, prior, visits[node])
+        prior = jax.nn.softmax(jnp.where(mine, weight[number], -jnp.inf))
+        value = found[number] / jnp.maximum(seen, 1)
+        wanted = puct(value, seen, prior, visits[node])
         on = mine.any()
         visits = visits.at[node].add(jnp.where(on, 1.0, 0.0))
         child = number[jnp.where(mine, wanted, -jnp.inf).argmax()]
         node = jnp.where(on, child, node)
-        return node, visits, *tree_lib.children_of(tree, node, rows)
+        return node, visits, *children(node)
 
     def walk(visits, _):
-        carry = (root, visits, *tree_lib.children_of(tree, root, rows))
+        root = jnp.zeros((), jnp.int32)
         leaf, visits, *_ = jax.lax.while_loop(
-            lambda carry: carry[-1].any(), down, carry
+            lambda carry: carry[-1].any(),
+            down,
+            (root, visits, *children(root)),
         )
         return visits.at[leaf].add(1.0), leaf
 
-    root = jnp.zeros((), jnp.int32)
     visits = tree.visits.astype(jnp.float32)
     leaves = jax.lax.scan(walk, visits, length=groups)[1]
     leaves = jnp.where(tree.live[leaves], leaves, -1)

@@ -7,6 +7,7 @@ problem; the loop maps them over `G` (`jax.vmap`).
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import jax
@@ -15,7 +16,8 @@ from flax import struct
 
 from jaxlrm.limits import Limits
 
-# Kinds of nodes, and of what a row has written so far.
+# Kinds of nodes, and of what a row has written so far. OPEN was cut by the
+# limit of tokens; its next step goes on with it.
 FREE, STEP, OPEN, ANSWER, WRITING = 0, 1, 2, 3, 4
 
 # Verdicts, as `jaxlrm.verify.verdict.Verdict` numbers them.
@@ -24,81 +26,54 @@ UNKNOWN, VALID, INVALID = 0, 1, 2
 
 @struct.dataclass
 class Tree:
-    """Nodes `[N]`.
+    """The search of one problem: what it has spent, and its nodes `[N]`."""
 
-    Attributes:
-        size: `int32`, nodes in use.
-        rounds: `int32`, rounds so far.
-        spent: `int32`, tokens that the generator wrote.
-        limits: what the search may do and spend.
-        dropped: `int32`, steps let go because the cache was full.
-        peak: `int32`, most tokens of kept steps that the cache has held.
-        parent: `[N] int32`, -1 for the root.
-        depth: `[N] int32`, nodes since the prompt.
-        steps: `[N] int32`, finished steps since the prompt: OPEN is none.
-        end: `[N] int32`, position of the node's last token.
-        length: `[N] int32`, tokens in the node (0 for the root: the cache
-            has the prompt).
-        kind: `[N] int32`, FREE, STEP, OPEN (cut by the token limit; its next
-            step goes on) or ANSWER.
-        live: `[N] bool`, may be selected for extension.
-        alive: `[N] bool`, it or a node below it is live: kept by `refresh`,
-            for searches that walk down the tree.
-        first: `[N] int32`, the number of its first child in the last round
-            that gave it any; `N` if it has none.
-        children: `[N] int32`, rows that have extended the node so far.
-        count: `[N] int32`, rows that wrote it.
-        group: `[N] int32`, subtree of a search that keeps several apart.
-        visits: `[N] int32`, simulations that went through it.
-        value: `[N] float32`, the sum of what they found, see `backup`.
-        prior: `[N] float32`, mean log-probability of its tokens, without a
-            tool's.
-        score: `[N] float32`, of the chain's finished steps up to the node, in
-            (0, 1): see `aggregate`; lowered where the chain is in doubt.
-        doubtful: `[N] bool`, a step of the chain up to the node is in doubt.
-        partial: `[N] float32`, of an OPEN node, what the likelihood of its
-            step so far adds to the logit of the step's score.
-        verdict: `[N] int32`.
-        reading: `[N] int32`, the decoder's state after its last token, see
-            `decode.write.Tables`; the root's is the decoder's to know.
-        key: `[N]` PRNG keys: a child's is folded from its parent's and its
-            ordinal, so results do not depend on what else is in the batch.
-        tokens: `[N, S] int32`.
-        output: `[N, O] int32`, what a tool wrote after the step: its
-            children begin with it.
-        output_length: `[N] int32`.
-    """
+    size: jax.Array  # int32, nodes in use
+    rounds: jax.Array  # int32, rounds that began a step
+    spent: jax.Array  # int32, tokens that the generator wrote
+    time: jax.Array  # int32, tokens each row had time for in the last round
+    dropped: jax.Array  # int32, steps let go because the cache was full
+    peak: jax.Array  # int32, most tokens of kept steps that the cache held
+    limits: Limits  # what the search may do and spend
 
-    size: jax.Array
-    rounds: jax.Array
-    spent: jax.Array
-    limits: Limits
-    dropped: jax.Array
-    peak: jax.Array
-    parent: jax.Array
-    depth: jax.Array
-    steps: jax.Array
-    end: jax.Array
-    length: jax.Array
-    kind: jax.Array
-    live: jax.Array
-    alive: jax.Array
-    first: jax.Array
-    children: jax.Array
-    count: jax.Array
-    group: jax.Array
-    visits: jax.Array
-    value: jax.Array
-    prior: jax.Array
-    score: jax.Array
-    doubtful: jax.Array
-    partial: jax.Array
-    verdict: jax.Array
-    reading: jax.Array
-    key: jax.Array
-    tokens: jax.Array
+    # Where a node is.
+    parent: jax.Array  # [N] int32, -1 for the root
+    depth: jax.Array  # [N] int32, nodes since the prompt
+    steps: jax.Array  # [N] int32, finished steps since the prompt, no OPEN
+    end: jax.Array  # [N] int32, position of its last token
+    group: jax.Array  # [N] int32, subtree, where several are kept apart
+
+    # What it says.
+    kind: jax.Array  # [N] int32: FREE, STEP, OPEN or ANSWER
+    tokens: jax.Array  # [N, S] int32
+    length: jax.Array  # [N] int32, how many; 0 for the root
+    # [N, O] int32, what a tool wrote after the step: its children begin with it
     output: jax.Array
-    output_length: jax.Array
+    output_length: jax.Array  # [N] int32
+    # [N] int32, the decoder's state after its last token: see
+    # `decode.write.Tables`; the root's is the decoder's to know
+    reading: jax.Array
+
+    # What it is worth.
+    count: jax.Array  # [N] int32, rows that wrote it
+    prior: jax.Array  # [N] float32, mean log-probability of what was written
+    # [N] float32 in (0, 1), of the chain's finished steps: see
+    # `problem.AGGREGATES`; lowered where the chain is in doubt
+    score: jax.Array
+    # [N] float32, of an OPEN node, what the likelihood of its step so far adds
+    # to the logit of the step's score
+    partial: jax.Array
+    verdict: jax.Array  # [N] int32
+    doubtful: jax.Array  # [N] bool, a step of its chain is in doubt
+
+    # What was made of it.
+    live: jax.Array  # [N] bool, it may be extended
+    children: jax.Array  # [N] int32, rows that have extended it so far
+    visits: jax.Array  # [N] int32, simulations that went through it
+    value: jax.Array  # [N] float32, the sum of what they found
+    # [N] PRNG keys: a child's is folded from its parent's and its ordinal, so
+    # nothing depends on what else is in the batch
+    key: jax.Array
 
     @property
     def answers(self) -> jax.Array:
@@ -117,32 +92,20 @@ class Twigs:
 
     A row that has no leaf is idle. One whose kind is WRITING goes on in the
     next round; any other has ended its step.
-
-    Attributes:
-        leaf: `[R] int32`, node each row extends; -1 for an idle row.
-        key: `[R]` PRNG keys.
-        tokens: `[R, S] int32`, left-aligned.
-        length: `[R] int32`, how many of them, a tool's among them.
-        forced: `[R] int32`, first tokens, which a tool wrote.
-        kind: `[R] int32`, WRITING, STEP, OPEN or ANSWER.
-        score: `[R] float32`, the learned verifier's, in (0, 1).
-        partial: `[R] float32`, see `Tree`; 0 but for OPEN.
-        logp: `[R] float32`, log-probability of the tokens.
-        reading: `[R] int32`, see `Tree`.
-        begun: `[R] int32`, steps of this problem that the row has begun.
     """
 
-    leaf: jax.Array
-    key: jax.Array
-    tokens: jax.Array
-    length: jax.Array
-    forced: jax.Array
-    kind: jax.Array
-    score: jax.Array
-    partial: jax.Array
-    logp: jax.Array
-    reading: jax.Array
-    begun: jax.Array
+    leaf: jax.Array  # [R] int32, node each row extends; -1 for an idle row
+    node: jax.Array  # [R] int32, of the step judged last, -1 if it was dropped
+    key: jax.Array  # [R] PRNG keys
+    tokens: jax.Array  # [R, S] int32, left-aligned
+    length: jax.Array  # [R] int32, how many of them, a tool's among them
+    forced: jax.Array  # [R] int32, first tokens, which a tool wrote
+    kind: jax.Array  # [R] int32: WRITING, STEP, OPEN or ANSWER
+    score: jax.Array  # [R] float32, as in `Tree`
+    partial: jax.Array  # [R] float32, as in `Tree`; 0 but for OPEN
+    logp: jax.Array  # [R] float32, log-probability of the tokens
+    reading: jax.Array  # [R] int32, as in `Tree`
+    begun: jax.Array  # [R] int32, steps of this problem the row has begun
 
     @property
     def valid(self) -> jax.Array:
@@ -162,44 +125,28 @@ class Twigs:
     def begin(self, leaf: jax.Array, key: jax.Array) -> Twigs:
         """With a new step in the rows of `leaf [R]` that are not -1."""
         new = leaf >= 0
-
-        def fresh(value, old):
-            return jnp.where(new, value, old)
-
-        return self.replace(
-            leaf=fresh(leaf, self.leaf),
-            key=fresh(key, self.key),
-            length=fresh(0, self.length),
-            forced=fresh(0, self.forced),
-            kind=fresh(WRITING, self.kind),
-            logp=fresh(0.0, self.logp),
-            begun=self.begun + new,
-        )
+        fresh = {"leaf": leaf, "key": key, "kind": WRITING}
+        fresh |= {"length": 0, "forced": 0, "logp": 0.0}
+        fresh = {
+            name: jnp.where(new, value, getattr(self, name))
+            for name, value in fresh.items()
+        }
+        return self.replace(begun=self.begun + new, **fresh)
 
 
 class Steps(NamedTuple):
-    """What the rows of a problem wrote, judged; `[R]` each.
+    """What the rows of a problem wrote, judged; `[R]` each."""
 
-    Attributes:
-        leaf: `int32`, the node that a row has extended; -1 for a row that has
-            not ended a step in this round.
-        kind: `int32`, STEP, OPEN or ANSWER.
-        score: `float32`, the learned verifier's, of the chain.
-        verdict: `int32`, the symbolic verifier's.
-        first: `bool`, no earlier row wrote the same.
-        sound: `bool`, likewise, and it is not INVALID.
-        count: `int32`, rows that wrote the same.
-        known: `bool`, it is a child of the leaf already.
-    """
-
+    # int32, node that a row has extended; -1 if it has not ended a step now
     leaf: jax.Array
-    kind: jax.Array
-    score: jax.Array
-    verdict: jax.Array
-    first: jax.Array
-    sound: jax.Array
-    count: jax.Array
-    known: jax.Array
+    kind: jax.Array  # int32: STEP, OPEN or ANSWER
+    score: jax.Array  # float32, the learned verifier's, of the chain
+    verdict: jax.Array  # int32, the symbolic verifier's
+    group: jax.Array  # int32, subtree
+    count: jax.Array  # int32, rows that wrote the same
+    first: jax.Array  # bool, no earlier row wrote the same
+    sound: jax.Array  # bool, likewise, and it is not INVALID
+    known: jax.Array  # bool, it is a child of the leaf already
 
     @property
     def answers(self) -> jax.Array:
@@ -213,61 +160,28 @@ class Steps(NamedTuple):
 
 
 def empty(nodes: int, step_tokens: int, output_tokens: int = 0) -> Tree:
-    """A tree without any node.
-
-    Args:
-        nodes: `N`.
-        step_tokens: `S`.
-        output_tokens: `O`.
-    """
-    nothing = jnp.zeros((), jnp.int32)
-    integers = jnp.zeros(nodes, jnp.int32)
-    floats = jnp.zeros(nodes, jnp.float32)
-    return Tree(
-        size=nothing,
-        rounds=nothing,
-        spent=nothing,
+    """A tree of `N` places without any node; `S` and `O` are its tokens'."""
+    names = [field.name for field in dataclasses.fields(Tree)]
+    values = dict.fromkeys(names, jnp.zeros(nodes, jnp.int32))
+    counted = ("size", "rounds", "spent", "time", "dropped", "peak")
+    values |= dict.fromkeys(counted, jnp.zeros((), jnp.int32))
+    flags = ("live", "doubtful")
+    values |= dict.fromkeys(flags, jnp.zeros(nodes, bool))
+    floats = ("prior", "score", "partial", "value")
+    values |= dict.fromkeys(floats, jnp.zeros(nodes, jnp.float32))
+    return Tree(**values).replace(
         limits=Limits().typed(),
-        dropped=nothing,
-        peak=nothing,
-        parent=integers - 1,
-        depth=integers,
-        steps=integers,
-        end=integers,
-        length=integers,
-        kind=integers,
-        live=jnp.zeros(nodes, bool),
-        alive=jnp.zeros(nodes, bool),
-        first=integers + nodes,
-        children=integers,
-        count=integers,
-        group=integers,
-        visits=integers,
-        value=floats,
-        prior=floats,
-        score=floats,
-        doubtful=jnp.zeros(nodes, bool),
-        partial=floats,
-        verdict=integers,
-        reading=integers,
-        key=jax.random.split(jax.random.key(0), nodes),
+        parent=jnp.full(nodes, -1, jnp.int32),
         tokens=jnp.zeros((nodes, step_tokens), jnp.int32),
         output=jnp.zeros((nodes, output_tokens), jnp.int32),
-        output_length=integers,
+        key=jax.random.split(jax.random.key(0), nodes),
     )
 
 
 def plant(
     tree: Tree, key: jax.Array, prompt_length: jax.Array, limits: Limits
 ) -> Tree:
-    """A tree of the sizes of `tree` with a root alone.
-
-    Args:
-        tree: of any problem.
-        key: PRNG key of the root.
-        prompt_length: `int32`.
-        limits: of the search.
-    """
+    """A tree of the sizes of `tree` with a root alone, of this PRNG key."""
     fresh = empty(*tree.tokens.shape, tree.output.shape[-1])
     return fresh.replace(
         size=fresh.size + 1,
@@ -275,9 +189,23 @@ def plant(
         end=fresh.end.at[0].set(prompt_length - 1),
         kind=fresh.kind.at[0].set(STEP),
         live=fresh.live.at[0].set(True),
-        alive=fresh.alive.at[0].set(True),
         count=fresh.count.at[0].set(1),
         key=fresh.key.at[0].set(key),
+    )
+
+
+def idle(rows: int, step_tokens: int) -> Twigs:
+    """Rows that extend nothing."""
+    names = [field.name for field in dataclasses.fields(Twigs)]
+    values = dict.fromkeys(names, jnp.zeros(rows, jnp.int32))
+    floats = ("score", "partial", "logp")
+    values |= dict.fromkeys(floats, jnp.zeros(rows, jnp.float32))
+    return Twigs(**values).replace(
+        leaf=jnp.full(rows, -1, jnp.int32),
+        node=jnp.full(rows, -1, jnp.int32),
+        key=jax.random.split(jax.random.key(0), rows),
+        tokens=jnp.zeros((rows, step_tokens), jnp.int32),
+        kind=jnp.full(rows, WRITING, jnp.int32),
     )
 
 
@@ -292,19 +220,13 @@ def put(values: jax.Array, nodes: jax.Array, new) -> jax.Array:
     return values.at[target].set(new, mode="drop")
 
 
-def mark(size: int, nodes: jax.Array, where: jax.Array) -> jax.Array:
-    """`[N] bool`, true at those of `nodes [R]` `where [R]` that holds."""
-    nothing = jnp.zeros(size, bool)
-    return put(nothing, jnp.where(where, nodes, -1), True)
+def mark(tree: Tree, nodes: jax.Array) -> jax.Array:
+    """`[N] bool`, true at `nodes [R]`; -1 is left out."""
+    return put(jnp.zeros_like(tree.live), nodes, True)
 
 
 def add(
-    tree: Tree,
-    twigs: Twigs,
-    keep: jax.Array,
-    verdict: jax.Array,
-    count: jax.Array,
-    group: jax.Array,
+    tree: Tree, twigs: Twigs, keep: jax.Array, **judged: jax.Array
 ) -> tuple[Tree, jax.Array]:
     """Adds the twigs in `keep` as nodes, in the order of their rows.
 
@@ -314,9 +236,7 @@ def add(
         tree: the tree.
         twigs: of this round.
         keep: `[R] bool`; what is over the tree's capacity is dropped.
-        verdict: `[R] int32`.
-        count: `[R] int32`, duplicates each stands for.
-        group: `[R] int32`, subtree of each.
+        **judged: `[R, ...]` fields of the nodes that twigs do not have.
 
     Returns:
         The tree, and `[R] int32` the node of each twig, -1 if not kept.
@@ -324,85 +244,52 @@ def add(
     capacity = tree.parent.shape[0]
     nodes = tree.size + jnp.cumsum(keep, dtype=jnp.int32) - 1
     nodes = jnp.where(keep & (nodes < capacity), nodes, -1)
-    leaf = twigs.leaf
-    parent = jnp.where(nodes < 0, capacity, leaf)
-    first = tree.first.at[parent].set(capacity, mode="drop")
-    first = first.at[parent].min(nodes, mode="drop")
-    live = twigs.kind != ANSWER
     new = {
-        "parent": leaf,
-        "depth": at(tree.depth, leaf) + 1,
-        "steps": at(tree.steps, leaf) + (twigs.kind != OPEN),
-        "end": at(tree.end, leaf) + twigs.length,
-        "length": twigs.length,
-        "kind": twigs.kind,
-        "live": live,
-        "alive": live,
-        "count": count,
-        "group": group,
+        "parent": twigs.leaf,
+        "depth": at(tree.depth, twigs.leaf) + 1,
+        "steps": at(tree.steps, twigs.leaf) + (twigs.kind != OPEN),
+        "end": at(tree.end, twigs.leaf) + twigs.length,
+        "live": twigs.kind != ANSWER,
         "prior": twigs.logp / jnp.maximum(twigs.length - twigs.forced, 1),
-        "score": twigs.score,
-        "partial": twigs.partial,
-        "verdict": verdict,
-        "reading": twigs.reading,
-        "key": twigs.key,
-        "tokens": twigs.tokens,
+        **judged,
     }
-    tree = tree.replace(
-        size=jnp.minimum(tree.size + keep.sum(), capacity),
-        first=first,
-        **{
-            name: put(getattr(tree, name), nodes, value)
-            for name, value in new.items()
-        },
-    )
-    return tree, nodes
+    same = ("kind", "tokens", "length", "score", "partial", "reading", "key")
+    new |= {name: getattr(twigs, name) for name in same}
+    new = {name: put(getattr(tree, name), nodes, new[name]) for name in new}
+    size = jnp.minimum(tree.size + keep.sum(), capacity)
+    return tree.replace(size=size, **new), nodes
 
 
-def children_of(
-    tree: Tree, node: jax.Array, rows: int
-) -> tuple[jax.Array, jax.Array]:
-    """Children that are alive, where those of a node are of one round.
+def backup(tree: Tree, nodes: jax.Array, value: jax.Array) -> Tree:
+    """Carries what simulations found up the tree: a node is worth their mean.
+
+    All paths are gone up at once; of several that meet in a node each writes
+    what all of them bring.
 
     Args:
         tree: the tree.
-        node: `int32`; -1 has none.
-        rows: `R`: so many numbers from the first child on, at most, are those
-            of its siblings.
+        nodes: `[W] int32`, where simulations ended; -1 for none.
+        value: `[W] float32`, what each found.
 
     Returns:
-        `[R] int32` nodes, and `[R] bool`, which are children.
+        The tree with a visit more for each, and its value added, at all nodes
+        of its path.
     """
-    number = at(tree.first, node) + jnp.arange(rows)
-    inside = jnp.minimum(number, tree.parent.shape[0] - 1)
-    mine = (tree.parent[inside] == node) & tree.alive[inside]
-    return inside, mine & (inside == number) & (node >= 0)
-
-
-def refresh(tree: Tree, nodes: jax.Array) -> Tree:
-    """Brings `alive` up to date above `nodes`, whose `live` may have changed.
-
-    Args:
-        tree: the tree, in which the living children of a node are of one
-            round.
-        nodes: `[R] int32`, with all that were kept in a round if one of them
-            was; -1 for none.
-    """
-    rows = nodes.shape[0]
 
     def step(carry):
-        alive, nodes = carry
-        now = tree.replace(alive=alive)
-        _, children = jax.vmap(lambda node: children_of(now, node, rows))(nodes)
-        found = at(tree.live, nodes) | children.any(-1)
-        settled = (found & at(alive, nodes)) | (nodes < 0)
-        alive = put(alive, nodes, found)
-        return alive, jnp.where(settled, -1, at(tree.parent, nodes))
+        visits, total, nodes = carry
+        same = pairs(nodes)
+        now = at(visits, nodes) + same.sum(-1)
+        found = at(total, nodes) + jnp.where(same, value, 0.0).sum(-1)
+        visits, total = put(visits, nodes, now), put(total, nodes, found)
+        return visits, total, jnp.where(nodes < 0, -1, at(tree.parent, nodes))
 
-    alive, _ = jax.lax.while_loop(
-        lambda carry: (carry[1] >= 0).any(), step, (tree.alive, nodes)
+    visits, total, _ = jax.lax.while_loop(
+        lambda carry: (carry[-1] >= 0).any(),
+        step,
+        (tree.visits, tree.value, nodes),
     )
-    return tree.replace(alive=alive)
+    return tree.replace(visits=visits, value=total)
 
 
 def ancestors(tree: Tree, nodes: jax.Array) -> jax.Array:

@@ -18,7 +18,7 @@ from jaxlrm.engine.callback import Callback
 from jaxlrm.limits import Limits
 from jaxlrm.models import sharding
 from jaxlrm.search import base, lockstep, loop, tree
-from jaxlrm.search.strategies import Strategy
+from jaxlrm.search.base import Strategy
 from jaxlrm.testing.tiny import text
 from jaxlrm.verify.verdict import Verdict
 
@@ -228,8 +228,8 @@ def scripted_model(
         value = weights.score[memory.twig]
         return memory, jax.scipy.special.logit(value), jnp.zeros_like(value)
 
-    def commit(memory: Memory, trees: tree.Tree, twigs, nodes):
-        del twigs
+    def commit(memory: Memory, trees: tree.Tree, twigs):
+        nodes = twigs.node
         size = memory.node.shape[1]
         rows = jnp.arange(slots)[:, None]
         target = jnp.where(nodes >= 0, nodes, size)
@@ -323,9 +323,7 @@ def run_scripts(
         root = jax.random.key(seed)
         keys = [jax.random.fold_in(root, i) for i in range(len(scripts))]
 
-    limits = limits or [
-        strategy.limits or Limits(step_tokens=strategy.step_tokens)
-    ] * len(scripts)
+    limits = limits or [strategy.limits] * len(scripts)
 
     def stack(rows: Sequence[int]) -> Prompts:
         tokens = np.array(rows, np.int32)[:, None]

@@ -155,6 +155,7 @@ class Play:
         nothing = np.zeros_like(leaf)
         twigs = tree.Twigs(
             leaf=leaf,
+            node=self.nodes,
             key=None,
             tokens=tokens,
             length=length,
@@ -172,7 +173,6 @@ class Play:
             self.spent[number] += int(length[slot][leaf[slot] >= 0].sum())
         seen = Round(
             np.array(problems),
-            self.nodes,
             twigs,
             finished,
             np.array([self.spent[number] for number in problems]),

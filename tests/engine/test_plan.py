@@ -42,7 +42,7 @@ def watched(monkeypatch):
         state = make_room(strategy, config, rooms, before, state)
         owner = state.cache.generator.owner
         stored = int((owner >= 0).sum(1).max())
-        asked = plan.needed(state.tree, state.nodes, state.twigs, owner)
+        asked = plan.needed(state.tree, state.twigs, owner)
         asked = tuple(map(int, asked))
         rounds.append((asked, stored, plan.of(state.cache.generator)))
         return state

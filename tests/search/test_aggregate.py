@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlrm.config import AGGREGATES, SearchConfig
-from jaxlrm.search import aggregate, strategies
+from jaxlrm.search import strategies
+from jaxlrm.search.problem import AGGREGATES as FUNCTIONS
 from jaxlrm.testing import answer, cut, run_scripts, step
 
 REFERENCE = {
@@ -20,7 +21,7 @@ REFERENCE = {
 
 
 def test_every_name_has_a_function():
-    assert tuple(aggregate.BY_NAME) == AGGREGATES == tuple(REFERENCE)
+    assert tuple(FUNCTIONS) == AGGREGATES == tuple(REFERENCE)
 
 
 @pytest.mark.parametrize("name", AGGREGATES)
@@ -28,7 +29,7 @@ def test_every_name_has_a_function():
 def test_a_chain_of_steps(name, scores):
     chain = np.float32(0)
     for steps, score in enumerate(scores):
-        chain = aggregate.BY_NAME[name](chain, np.int32(steps), score)
+        chain = FUNCTIONS[name](chain, np.int32(steps), score)
     np.testing.assert_allclose(chain, REFERENCE[name](scores), rtol=1e-5)
 
 

@@ -208,8 +208,8 @@ def test_what_the_host_is_shown():
     script = (step("a", 0.2), step("b", 0.9, answer("c", 0.7)), step("d", 0.4))
     found = run_scripts(BEAM, [script])
     first, second, *_ = found.rounds
-    assert first.nodes.tolist() == [[-1] * 4]
-    assert second.nodes.tolist() == [[-1, 1, 2, -1]]
+    assert first.twigs.node.tolist() == [[-1] * 4]
+    assert second.twigs.node.tolist() == [[-1, 1, 2, -1]]
     assert second.twigs.leaf.tolist() == [[1, 1, 2, 2]]
     assert second.twigs.key is None
     assert isinstance(second.twigs.tokens, np.ndarray)
@@ -218,7 +218,7 @@ def test_what_the_host_is_shown():
 def test_a_refilled_slot_forgets_the_twigs_of_the_problem_before():
     found = run_scripts(BEAM, [chain(2, "a"), bushy("b")], slots=1)
     starts = [r for r in found.rounds if r.problems[0] == 1][:1]
-    assert starts[0].nodes.tolist() == [[-1] * 4]
+    assert starts[0].twigs.node.tolist() == [[-1] * 4]
     assert starts[0].twigs.leaf.tolist() == [[0] * 4]
 
 

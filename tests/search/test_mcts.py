@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine.binding import Prompts
 from jaxlrm.search import (
-    backup,
     base,
     lockstep,
     loop,
@@ -36,15 +35,16 @@ from jaxlrm.testing import (
 from jaxlrm.verify.verdict import Verdict
 
 has_live_descendant = jax.jit(jax.vmap(tree.has_live_descendant))
+descend = jax.jit(jax.vmap(lambda tree: select.descend(tree, 4, 2)))
 
 ACTIONS = 3
 DEPTH = 5
 NAMES = "abcdefghijklmnopqrstuvwxyz"
 
 
-def build(name: str = "mcts", **changes) -> strategies.Strategy:
+def build(**changes) -> strategies.Strategy:
     values = {
-        "strategy": name,
+        "strategy": "mcts",
         "branches": ACTIONS,
         "width": ACTIONS,
         "step_tokens": 8,
@@ -175,36 +175,17 @@ def test_puct_by_hand():
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_uct_by_hand():
-    found = select.uct(
-        jnp.array([0.5, 0.7]), jnp.array([3.0, 1.0]), jnp.zeros(2), 4.0
-    )
-    expected = [
-        0.5 + 2 * np.sqrt(np.log(4) / 3),
-        0.7 + 2 * np.sqrt(np.log(4) / 1),
-    ]
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_uct_takes_what_was_never_visited_first():
-    found = select.uct(
-        jnp.array([1.0, 0.0]), jnp.array([9.0, 0.0]), jnp.zeros(2), 9.0
-    )
-    assert found[1] > found[0]
-
-
 # --- Behaviour ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["mcts", "uct"])
-def test_a_bandit_finds_the_better_arm(name):
+def test_a_bandit_finds_the_better_arm():
     """Two arms that can be pulled for ever: most pulls go to the better one."""
     lines = (
         step("a", 0.2, step("x", 0.2)),
         step("b", 0.8, step("y", 0.8)),
     )
     found = final_tree(
-        build(name, branches=2, width=2, rounds=30, step_tokens=4), lines
+        build(branches=2, width=2, rounds=30, step_tokens=4), lines
     )
     first = np.flatnonzero(found.parent[0] == 0)
     bad, good = found.visits[0][first]
@@ -271,19 +252,21 @@ def withering(rng: np.random.Generator, name: str = "", depth: int = 0):
     return tuple(found)
 
 
-def test_what_is_alive_has_a_live_descendant():
+def test_walks_end_at_live_leaves():
+    """Whole subtrees have died beside them."""
     died = 0
     strategy = build(branches=4, width=2, rounds=12)
     for seed in range(12):
         lines = withering(np.random.default_rng(seed))
         for found in trees_of(strategy, lines):
+            alive = np.asarray(has_live_descendant(found))[0]
             if not found.live.any():
                 continue  # it has ended: nobody walks down any more
-            expected = np.asarray(has_live_descendant(found))
-            np.testing.assert_array_equal(found.alive, expected)
-            used = np.arange(expected.shape[1]) < found.size[0]
-            inner = np.isin(np.arange(expected.shape[1]), found.parent[0])
-            died += int((used & inner & ~expected[0]).sum())
+            leaves = descend(found)[0]
+            assert found.live[0][leaves].all() and (leaves >= 0).all()
+            used = np.arange(len(alive)) < found.size[0]
+            inner = np.isin(np.arange(len(alive)), found.parent[0])
+            died += int((used & inner & ~alive).sum())
     assert died > 10
 
 
@@ -333,6 +316,6 @@ def test_backup_of_means():
         parent=jnp.array([-1, 0, 1, 0, -1]), depth=jnp.array([0, 1, 2, 1, 0])
     )
     nodes = jnp.array([2, 3, -1, 2])
-    found = backup.mean(forked, nodes, jnp.array([0.5, 1.0, 9.0, 0.25]))
+    found = tree.backup(forked, nodes, jnp.array([0.5, 1.0, 9.0, 0.25]))
     assert found.visits.tolist() == [3, 2, 2, 1, 0]
     np.testing.assert_allclose(found.value, [1.75, 0.75, 0.75, 1.0, 0])

@@ -47,6 +47,7 @@ def steps_from(leaf) -> Steps:
         kind=integers + STEP,
         score=np.zeros(ROWS, np.float32),
         verdict=integers,
+        group=integers,
         first=integers == 0,
         sound=integers == 0,
         count=integers + 1,
@@ -59,7 +60,8 @@ def steps_from(leaf) -> Steps:
 
 def tried(leaf, sound, mates=TOGETHER, children=(0, 0, 0, 0)) -> list[int]:
     sound = np.isin(np.arange(ROWS), sound)
-    found = leaves(tree_with(children), steps_from(leaf), mates, sound)
+    steps = steps_from(leaf)._replace(sound=sound)
+    found = leaves(tree_with(children), steps, mates)
     return np.flatnonzero(found).tolist()
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxlrm.config import STEPWISE, STRATEGIES, WHOLE, SearchConfig
-from jaxlrm.search import strategies, vote
+from jaxlrm.search import strategies
 from jaxlrm.testing import answer, cut, run_scripts, step
 from jaxlrm.verify.verdict import Verdict
 
@@ -137,7 +137,7 @@ def test_best_of_n_scores_the_steps_of_its_chains(aggregate, score, rest):
         step("b", 0.5, answer("x=2", 0.5), verdict=INVALID),
     )
     strategy = build("best_of_n", branches=2, aggregate=aggregate)
-    assert (strategy.weigh, strategy.whole) == (vote.best, False)
+    assert (strategy.vote, strategy.whole) == ("best", False)
     assert grown(strategy, *script) == tree_of(f"""
         1 a 0.25
           3 x=1 END {score}
@@ -153,8 +153,8 @@ def test_whole_chains_without_chance_are_one(name):
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_any_strategy_takes_any_vote(name):
-    for how, weigh in vote.BY_NAME.items():
-        assert build(name, vote=how).weigh is weigh
+    for vote in ("count", "sum", "best"):
+        assert build(name, vote=vote).vote == vote
 
 
 def test_greedy_takes_one_branch():
@@ -171,18 +171,18 @@ def test_whole_chains_that_are_all_refuted_leave_the_root():
 
 
 @pytest.mark.parametrize(
-    ("name", "weigh", "greedy", "whole"),
+    ("name", "vote", "greedy", "whole"),
     [
-        ("greedy", vote.count, True, True),
-        ("majority", vote.count, False, True),
-        ("best_of_n", vote.best, False, True),
-        ("weighted", vote.score_sum, False, True),
-        ("beam", vote.score_sum, False, False),
+        ("greedy", "count", True, True),
+        ("majority", "count", False, True),
+        ("best_of_n", "best", False, True),
+        ("weighted", "sum", False, True),
+        ("beam", "sum", False, False),
     ],
 )
-def test_records(name, weigh, greedy, whole):
+def test_records(name, vote, greedy, whole):
     strategy = build(name)
-    assert strategy.weigh is weigh
+    assert strategy.vote == vote
     assert (strategy.limits.temperature == 0, strategy.whole) == (greedy, whole)
     assert strategy.step_tokens == (40 if whole else 4)
 
@@ -444,6 +444,25 @@ def test_beam_goes_back_to_the_latest_step_with_fewest_tries():
     assert extended(found) == [0, 1, *[2] * 8, 1, 3]
 
 
+def test_a_beam_without_second_tries_ends_where_nothing_is_sound():
+    """The beam of the literature."""
+    wrong = step("w", 0.9, verdict=INVALID)
+    script = (step("a", 0.9, wrong), step("b", 0.5, wrong))
+    found = run_scripts(build("beam", retry=False), [script])
+    assert extended(found) == [0, 2]
+    # Nor does it go back when no further token fits.
+    strategy = build("beam", chain_tokens=9, rounds=12, retry=False)
+    found = run_scripts(strategy, [[step("ab")]])
+    assert extended(found) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["dvts", "rebase", "mcts"])
+def test_without_second_tries_a_first_step_is_tried_once(name):
+    script = [step("w", 0.9, verdict=INVALID)]
+    found = run_scripts(build(name, retry=False), [script])
+    assert live_branches(found) == [4]
+
+
 def test_beam_begins_again_with_other_steps():
     wrong = step("w", 0.9, verdict=INVALID)
     script = (
@@ -487,7 +506,7 @@ def test_another_try_may_find_a_sound_step(name):
 
 
 @pytest.mark.parametrize("branches", [4, 16])
-@pytest.mark.parametrize("name", ["dvts", "rebase", "mcts", "uct"])
+@pytest.mark.parametrize("name", ["dvts", "rebase", "mcts"])
 def test_a_first_step_is_tried_in_as_many_rounds_however_many_branches(
     name, branches
 ):
@@ -511,9 +530,10 @@ def test_beam_never_outgrows_its_nodes():
     script = [step(word, 0.5) for word in "abcd"]
     strategy = build("beam", rounds=5)
     found = run_scripts(strategy, [script])
-    kept = [int((r.nodes >= 0).sum()) for r in found.rounds]
+    kept = [int((r.twigs.node >= 0).sum()) for r in found.rounds]
     assert kept == [0, 2, 2, 2, 2, 2]
-    assert max(int(r.nodes.max()) for r in found.rounds) == strategy.nodes - 1
+    latest = max(int(r.twigs.node.max()) for r in found.rounds)
+    assert latest == strategy.nodes - 1
 
 
 def test_beam_with_a_width_of_one_keeps_every_branch():
@@ -521,7 +541,7 @@ def test_beam_with_a_width_of_one_keeps_every_branch():
     found = run_scripts(build("beam", width=1, rounds=2), [script])
     leaves = [r.twigs.leaf.tolist() for r in found.rounds[:2]]
     assert leaves == [[[0, 0, 0, 0]], [[1, 2, 3, 4]]]
-    np.testing.assert_array_equal(found.rounds[2].nodes, [[5, 6, 7, 8]])
+    np.testing.assert_array_equal(found.rounds[2].twigs.node, [[5, 6, 7, 8]])
 
 
 # --- DVTS -------------------------------------------------------------------
@@ -700,26 +720,6 @@ def test_mcts():
             2 b 0.5
               4 b1 END 0.2
               5 b2 0.6
-        """)
-    ]
-
-
-def test_uct():
-    """What was never visited first, then both in turn."""
-    found = run_scripts(build("uct", rounds=4), [HALF_REFUTED])
-    leaves = [r.twigs.leaf[0].tolist() for r in found.rounds[:4]]
-    assert leaves == [[0, 0, 0, 0], [1, 1, 2, 2], [3, 3, 5, 5], [7, 7, 6, 6]]
-    assert found.trees == [
-        tree_of("""
-            1 a 0.9 x2
-              3 a1 0.3
-                6 a1 0.3 x2
-                  9 a1 0.3 x2
-            2 b 0.5
-              4 b1 END 0.2
-              5 b2 0.6
-                7 b2 0.6 x2
-                  8 b2 0.6 x2
         """)
     ]
 

@@ -20,12 +20,10 @@ N, R, S = 9, 4, 3
 
 add = jax.jit(tree_lib.add)
 ancestors = jax.jit(tree_lib.ancestors)
-children_of = jax.jit(tree_lib.children_of, static_argnums=2)
 first_of_equals = jax.jit(tree_lib.first_of_equals)
 has_child = jax.jit(tree_lib.has_child)
 has_live_descendant = jax.jit(tree_lib.has_live_descendant)
 plant = jax.jit(tree_lib.plant)
-refresh = jax.jit(tree_lib.refresh)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,19 +85,12 @@ def twigs_of(rows, leaf, kind=STEP, score=0.0) -> Twigs:
     tokens = np.full((number, size), 7, np.int32)  # past the end: any rubbish
     for row, ids in zip(tokens, rows, strict=True):
         row[: len(ids)] = ids
-    integers = jnp.zeros(number, jnp.int32)
-    return Twigs(
+    return tree_lib.idle(number, size).replace(
         leaf=jnp.asarray(leaf, jnp.int32),
-        key=jax.random.split(jax.random.key(2), number),
         tokens=jnp.asarray(tokens),
         length=jnp.array([len(ids) for ids in rows], jnp.int32),
-        forced=integers,
-        kind=integers + jnp.asarray(kind),
+        kind=jnp.broadcast_to(jnp.asarray(kind), number),
         score=jnp.zeros(number) + jnp.asarray(score),
-        partial=jnp.zeros(number),
-        logp=jnp.zeros(number),
-        reading=integers,
-        begun=integers,
     )
 
 
@@ -133,14 +124,14 @@ def apply(happened, tree: Tree, nodes: list[Node]):
         np.array([getattr(row, name) for row in happened], np.int32)
         for name in ("verdict", "group")
     )
-    dead = tree_lib.mark(N, twigs.leaf, twigs.leaf >= 0)
+    dead = tree_lib.mark(tree, twigs.leaf)
     tree, found = add(
         tree.replace(live=tree.live & ~dead),
         twigs,
         np.array(keep),
-        verdict,
-        1 + np.arange(R, dtype=np.int32),
-        group,
+        verdict=verdict,
+        count=1 + np.arange(R, dtype=np.int32),
+        group=group,
     )
     for node in set(leaf) - {-1}:
         nodes[node].live = False
@@ -234,47 +225,6 @@ def test_paths(length, rounds):
         assert alive[number] == any(nodes[n].live for n in inner)
 
 
-# --- Children of one round ----------------------------------------------------
-
-
-@given(length=LENGTH, rounds=ROUNDS)
-@settings(max_examples=60)
-def test_alive_is_kept_up_to_date(length, rounds):
-    """And so is who the living children of a node are.
-
-    A leaf that has children is not extended again, as `apply` has it.
-    """
-    tree, nodes = root(length)
-    for happened in rounds:
-        leaf = written(happened, nodes).leaf
-        tree, found, _ = apply(happened, tree, nodes)
-        changed = jnp.where(np.array(found) < 0, leaf, np.array(found))
-        tree = refresh(tree, changed)
-        alive = has_live_descendant(tree)
-        used = np.arange(N) < len(nodes)
-        np.testing.assert_array_equal(tree.alive & used, alive & used)
-        for number in range(-1, len(nodes)):
-            which, mine = children_of(tree, np.int32(number), R)
-            expected = [
-                n
-                for n, node in enumerate(nodes)
-                if node.parent == number >= 0 and alive[n]
-            ]
-            assert which[mine].tolist() == expected
-
-
-def test_the_first_child_is_that_of_the_last_round():
-    tree, nodes = root(1)
-    first = [Row(0, (b, 0), STEP, b > 1, 0.5, 0, 0) for b in range(R)]
-    tree, *_ = apply(first, tree, nodes)
-    assert tree.first.tolist() == [1] + [N] * (N - 1)
-    nodes[0].live = True
-    second = [Row(b % 2, (b, 1), STEP, b > 0, 0.5, 0, 0) for b in range(R)]
-    tree, found, _ = apply(second, tree, nodes)  # of the root and of node 1
-    assert found == [-1, 3, 4, 5]
-    assert tree.first.tolist() == [4, 3] + [N] * (N - 2)
-
-
 # --- Equal steps --------------------------------------------------------------
 
 
@@ -361,7 +311,7 @@ def test_add_drops_what_is_over_capacity():
     assert tree.size == N
     zeros = np.zeros(R, np.int32)
     twigs = written(full_round(ANSWER), nodes)
-    after, found = add(tree, twigs, zeros == 0, zeros, zeros, zeros)
+    after, found = add(tree, twigs, zeros == 0, count=zeros)
     np.testing.assert_array_equal(found, zeros - 1)
     jax.tree.map(
         np.testing.assert_array_equal,
@@ -380,14 +330,10 @@ def test_add_drops_what_is_over_capacity():
 )
 def test_add_fills_up_to_capacity_in_the_order_of_rows(size, expected):
     tree, nodes = grown(2, [full_round()])
-    zeros = np.zeros(R, np.int32)
     tree, found = add(
         tree.replace(size=jnp.int32(size)),
         written(full_round(), nodes),
         np.arange(R) > 0,
-        zeros,
-        zeros,
-        zeros,
     )
     assert found.tolist() == expected
     assert tree.size == N
@@ -429,8 +375,7 @@ def test_the_prior_of_a_node_is_the_mean_of_its_own_tokens():
     twigs = twigs_of([(1, 1, 1), (1,)], [0, 0]).replace(
         logp=jnp.array([-3.0, 0.0]), forced=jnp.array([1, 1])
     )
-    ones = np.ones(2, np.int32)
-    tree, _ = add(tree, twigs, ones > 0, ones, ones, ones)
+    tree, _ = add(tree, twigs, np.ones(2, bool))
     assert tree.prior[1:3].tolist() == [-1.5, 0.0]
 
 
