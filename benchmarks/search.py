@@ -288,7 +288,7 @@ def work(
     tokens = branches * steps
     slot = 2 * config.num_layers * config.num_kv_heads * config.head_dim * 4
     pair = 4 * config.num_layers * config.num_heads * config.head_dim
-    operations = 2 * _weights(config) * tokens + pair * shared * tokens
+    operations = 2 * weights_of(config) * tokens + pair * shared * tokens
     read = shared + groups * own
     if not chained:
         return Work(operations, slot * read, slot * read)
@@ -296,7 +296,7 @@ def work(
     return Work(operations, slot * bytes_read, slot * (read + tokens))
 
 
-def _weights(config: ModelConfig) -> int:
+def weights_of(config: ModelConfig) -> int:
     """Parameters that a token is multiplied with, the unembedding's too."""
     unembedding = config.vocab_size * config.hidden_size
     return params.count(config, embeddings=False) + unembedding

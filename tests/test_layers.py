@@ -82,13 +82,13 @@ LAYERS = """
     verify.judging       jax
     verify.verifiers     jax
     models.sharding
+    models.products
     models.params
     models.fingerprint
     models.segments
     models.cache
     models.kernels
     models.attention
-    models.products
     models.transformer
     models.reward
     models.hf_config     jax absl

@@ -82,9 +82,7 @@ def compare(folder: pathlib.Path, problems: list[str]) -> dict[str, float]:
     }
 
 
-def _continued(
-    folder: pathlib.Path, problems: list[str]
-) -> list[list[int]]:
+def _continued(folder: pathlib.Path, problems: list[str]) -> list[list[int]]:
     """Token ids of our greedy continuation of each problem's prompt."""
     with jaxlrm.load(folder) as engine:
         found = engine.solve(

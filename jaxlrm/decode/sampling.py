@@ -14,6 +14,11 @@ import jax.numpy as jnp
 
 Setting = jax.Array | float  # one for all rows, or one a row
 
+_LARGE = (
+    1 << 14
+)  # a vocabulary of which a CPU searches a part, if that is enough
+_GROUP, _GROUPS = 64, 64  # tokens of a group, groups of the part
+
 
 def sample(
     logits: jax.Array,
@@ -140,7 +145,7 @@ def threshold(
     Returns:
         `[..., 1] float32`; minus infinity where there is no limit.
     """
-    rows, size = logits.shape[:-1], logits.shape[-1]
+    rows = logits.shape[:-1]
 
     def column(setting, dtype=jnp.float32) -> jax.Array:
         return jnp.broadcast_to(jnp.asarray(setting, dtype), rows)[..., None]
@@ -148,38 +153,103 @@ def threshold(
     temperature, top_p, min_p = map(column, (temperature, top_p, min_p))
     top_k = column(top_k, jnp.int32)
     peak = logits.max(-1, keepdims=True)
-    everything = jnp.full_like(peak, -jnp.inf)
 
-    def number(least: jax.Array) -> jax.Array:
-        return (logits >= least).sum(-1, keepdims=True, dtype=jnp.int32)
+    def cut() -> jax.Array:
+        def find(among: jax.Array = logits) -> jax.Array:
+            return _cut(logits, peak, temperature, top_k, top_p, among)
 
-    def weight(least: jax.Array) -> jax.Array:
-        weights = _weigh(logits, peak, temperature, least)
-        return weights.sum(-1, keepdims=True)
+        def quickly() -> jax.Array:
+            among, rest = _likeliest(logits)
+            found = find(among)
+            sure = (found > rest) | ~asked
+            return jax.lax.cond(sure.all(), lambda: found, find)
 
-    def kth() -> jax.Array:
-        wanted = jnp.minimum(top_k, size)
-        found = _highest(lambda least: number(least) >= wanted, peak)
-        return jnp.where(top_k > 0, found, -jnp.inf)
-
-    def nucleus() -> jax.Array:
-        wanted = top_p * weight(least)
-        found = _highest(
-            lambda cut: weight(jnp.maximum(least, cut)) >= wanted, peak
-        )
-        return jnp.where(top_p < 1, found, -jnp.inf)
+        vocabulary = logits.shape[-1]
+        if vocabulary < _LARGE or vocabulary % _GROUP:
+            return find()
+        return jax.lax.platform_dependent(cpu=quickly, default=find)
 
     def share() -> jax.Array:
         return peak + jnp.log(min_p) * temperature  # minus infinity at 0
 
-    def where_asked(asked: jax.Array, find: Callable[[], jax.Array]):
-        return jax.lax.cond(asked.any(), find, lambda: everything)
-
-    least = where_asked(top_k > 0, kth)
-    others = jnp.maximum(
-        where_asked(top_p < 1, nucleus), where_asked(min_p > 0, share)
+    asked = (top_k > 0) | (top_p < 1)
+    return jnp.maximum(
+        _where_asked(asked, cut, peak), _where_asked(min_p > 0, share, peak)
     )
-    return jnp.maximum(least, others)
+
+
+def _where_asked(
+    asked: jax.Array, find: Callable[[], jax.Array], like: jax.Array
+) -> jax.Array:
+    """What `find` returns, or minus infinity if no row asked for it."""
+    everything = jnp.full_like(like, -jnp.inf)
+    return jax.lax.cond(asked.any(), find, lambda: everything)
+
+
+def _cut(
+    logits: jax.Array,
+    peak: jax.Array,
+    temperature: jax.Array,
+    top_k: jax.Array,
+    top_p: jax.Array,
+    among: jax.Array,
+) -> jax.Array:
+    """The least logit that `top_k` and `top_p` keep, `[..., 1]`.
+
+    Args:
+        logits: `[..., V] float32`.
+        peak: `[..., 1]`, the highest of them.
+        temperature: `[..., 1]`, as the next two; see `threshold`.
+        top_k: see `sample`.
+        top_p: likewise.
+        among: `[..., C]`, logits that are searched: all of them, or at least
+            those that are kept.
+    """
+
+    def weight(logits: jax.Array, least: jax.Array) -> jax.Array:
+        weights = _weigh(logits, peak, temperature, least)
+        return weights.sum(-1, keepdims=True)
+
+    def kth() -> jax.Array:
+        wanted = jnp.minimum(top_k, logits.shape[-1])
+
+        def enough(least: jax.Array) -> jax.Array:
+            number = (among >= least).sum(-1, keepdims=True, dtype=jnp.int32)
+            return number >= wanted
+
+        return jnp.where(top_k > 0, _highest(enough, peak), -jnp.inf)
+
+    def nucleus() -> jax.Array:
+        total = jax.lax.cond(
+            ((top_k == 0) & (top_p < 1)).any(),
+            lambda: weight(logits, least),
+            lambda: weight(among, least),
+        )
+        found = _highest(
+            lambda cut: weight(among, jnp.maximum(least, cut)) >= top_p * total,
+            peak,
+        )
+        return jnp.where(top_p < 1, found, -jnp.inf)
+
+    least = _where_asked(top_k > 0, kth, peak)
+    return jnp.maximum(least, _where_asked(top_p < 1, nucleus, peak))
+
+
+def _likeliest(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Few logits with the likeliest tokens among them.
+
+    Those of the groups whose best tokens are the likeliest.
+
+    Args:
+        logits: `[..., V]`.
+
+    Returns:
+        The logits `[..., C]`, and the highest of all others `[..., 1]`.
+    """
+    split = logits.reshape(*logits.shape[:-1], -1, _GROUP)
+    best, groups = jax.lax.top_k(split.max(-1), _GROUPS + 1)
+    few = jnp.take_along_axis(split, groups[..., :-1, None], axis=-2)
+    return few.reshape(*logits.shape[:-1], -1), best[..., -1:]
 
 
 def _highest(
@@ -189,7 +259,7 @@ def _highest(
 
     Bisects all floats from minus infinity on, 32 sums over the vocabulary:
     nothing as wide is sorted or stored, and devices that share it exchange
-    sums alone. On a CPU it takes less time than the 128 likeliest would.
+    sums alone.
 
     Args:
         enough: of thresholds `[..., 1] float32`: `[..., 1] bool`. If one is

@@ -350,16 +350,15 @@ class Binding:
 
 
 def prepare(weights: Weights) -> Weights:
-    """The weights with what a CPU decodes quicker with: `params.join`.
+    """The weights with those that a CPU decodes with: `params.for_a_cpu`.
 
-    A copy, made once a search: inside a program it is made in every call.
+    A copy, made once: inside a program it would be made in every call.
     """
     values = weights.generator
     devices = values.embedding.sharding.device_set
     if jax.default_backend() != "cpu" or len(devices) > 1:
         return weights
-    joined = jax.jit(params_lib.join)(values.layers)
-    return weights._replace(writer=values.replace(layers=joined))
+    return weights._replace(writer=jax.jit(params_lib.for_a_cpu)(values))
 
 
 def prefill(

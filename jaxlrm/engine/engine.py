@@ -114,6 +114,7 @@ class Engine:
             tuple(self._place(r) for r in rewards if isinstance(r, Learned)),
             tables.build(text, generator.config.vocab_size),
         )
+        self._ready: binding.Weights | None = None  # as they are decoded with
         self._checkers = tuple(checkers)
         self._extensions = tuple(extensions)
         self._require_sandbox = require_sandbox
@@ -213,6 +214,7 @@ class Engine:
         copy = functools.partial(jax.device_put, may_alias=False)
         generator = jax.tree.map(copy, values, places)
         self._weights = self._weights._replace(generator=generator)
+        self._ready = None
         self.weights_hash = ""
 
     def solve(
@@ -436,7 +438,9 @@ class Engine:
             host.cache["bytes"] = held // slots
 
         measure(lanes[0])
-        weights = binding.prepare(self._weights)
+        if self._ready is None:
+            self._ready = binding.prepare(self._weights)
+        weights = self._ready
         ends = tables.of_search(
             config,
             self._text,

@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from jaxlrm.config import ModelConfig
 from jaxlrm.models import sharding
+from jaxlrm.models.products import Turned, Weight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,23 +43,23 @@ class Layers:
 
     Heads and head dimension are one axis, so that a projection is a plain
     matrix product: a TPU would copy `[E, H, D]` into another layout first. In
-    layers as of `join` the fields that are None are part of `query` and `gate`.
+    layers of `for_a_cpu` the fields that are None are part of two others.
     """
 
     attention_norm: jax.Array  # [L, E]
-    query: jax.Array  # [L, E, H * D]
+    query: Weight  # [L, E, H * D]
     key: jax.Array | None  # [L, E, K * D]
     value: jax.Array | None  # [L, E, K * D]
-    output: jax.Array  # [L, H * D, E]
+    output: Weight  # [L, H * D, E]
     query_bias: jax.Array | None  # [L, H * D]
     key_bias: jax.Array | None  # [L, K * D]
     value_bias: jax.Array | None  # [L, K * D]
     query_norm: jax.Array | None  # [L, D]
     key_norm: jax.Array | None  # [L, D]
     mlp_norm: jax.Array  # [L, E]
-    gate: jax.Array  # [L, E, F]
+    gate: Weight  # [L, E, F]
     up: jax.Array | None  # [L, E, F]
-    down: jax.Array  # [L, F, E]
+    down: Weight  # [L, F, E]
 
 
 @struct.dataclass
@@ -74,9 +75,9 @@ class Transformer:
     """All parameters of a decoder, with its optional heads."""
 
     embedding: jax.Array  # [V, E]
-    layers: Layers | tuple[Layers, ...]  # stacked, or unstacked, or joined
+    layers: Layers | tuple[Layers, ...]  # stacked, or one by one
     final_norm: jax.Array  # [E]
-    unembedding: jax.Array | None  # [E, V], None if tied
+    unembedding: Weight | None  # [E, V], None if tied
     value_head: ValueHead | None
 
 
@@ -138,25 +139,36 @@ def unstack(layers: Layers | tuple[Layers, ...]) -> tuple[Layers, ...]:
     )
 
 
-def join(layers: Layers) -> tuple[Layers, ...]:
-    """As `unstack`, with one weight for all products of the same input.
+def for_a_cpu(values: Transformer) -> Transformer:
+    """The parameters as a CPU decodes with them, unstacked.
 
-    `query` is `[E, (H + 2 K) * D]`, with the keys' and the values' weights in
-    it, and `gate` is `[E, 2 F]`, with those of `up`. A CPU is quicker with few
-    products that are large, if their weights are put together only once.
+    One weight serves all products of the same input: `query` is
+    `[E, (H + 2 K) * D]`, with the keys' and the values' weights in it, and
+    `gate` is `[E, 2 F]`, with those of `up`. Few products that are large take
+    less time. In bfloat16 the weights are turned as well: see `Turned`.
     """
+    turns = values.embedding.dtype == jnp.bfloat16
+
+    def ready(*weights: jax.Array) -> Weight:
+        weight = jnp.concatenate(weights, axis=1)
+        return Turned(weight.T) if turns else weight
 
     def one(layer: Layers) -> Layers:
-        query = [layer.query, layer.key, layer.value]
         return layer.replace(
-            query=jnp.concatenate(query, axis=1),
+            query=ready(layer.query, layer.key, layer.value),
             key=None,
             value=None,
-            gate=jnp.concatenate([layer.gate, layer.up], axis=1),
+            output=ready(layer.output),
+            gate=ready(layer.gate, layer.up),
             up=None,
+            down=ready(layer.down),
         )
 
-    return tuple(map(one, unstack(layers)))
+    unembedding = values.unembedding
+    if unembedding is not None:
+        unembedding = ready(unembedding)
+    layers = tuple(map(one, unstack(values.layers)))
+    return values.replace(layers=layers, unembedding=unembedding)
 
 
 def is_spec(x) -> bool:

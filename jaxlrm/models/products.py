@@ -6,13 +6,29 @@ import math
 
 import jax
 import jax.numpy as jnp
+from flax import struct
 
 _FEWEST = 8  # rows of a bfloat16 product that a CPU does not take one by one
 
 
-def product(
-    x: jax.Array, weight: jax.Array, *, transposed: bool = False, dtype=None
-) -> jax.Array:
+@struct.dataclass
+class Turned:
+    """A weight `[E, F]` that is stored as `[F, E]`.
+
+    What is summed then lies together: a CPU multiplies bfloat16 so up to
+    twice as fast. The embedding of a model that ties it is its unembedding so.
+
+    Attributes:
+        values: `[F, E]`.
+    """
+
+    values: jax.Array
+
+
+Weight = jax.Array | Turned
+
+
+def product(x: jax.Array, weight: Weight, *, dtype=None) -> jax.Array:
     """`x @ weight`, accumulated in float32 where a backend is quicker so.
 
     A CPU multiplies bfloat16 natively only where the result is float32: asked
@@ -22,12 +38,16 @@ def product(
 
     Args:
         x: `[..., E]`.
-        weight: `[E, F]` of the dtype of `x`, or `[F, E]` if `transposed`.
-        transposed: whether it is.
+        weight: `[E, F]`, of the dtype of `x`.
         dtype: of the result; by default that of `x`.
+
+    Returns:
+        `[..., F]`.
     """
     dtype = dtype or x.dtype
-    equation = "...e,fe->...f" if transposed else "...e,ef->...f"
+    equation = "...e,ef->...f"
+    if isinstance(weight, Turned):
+        equation, weight = "...e,fe->...f", weight.values
 
     def plain(x, weight):
         return jnp.einsum(equation, x, weight, preferred_element_type=dtype)

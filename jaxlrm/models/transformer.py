@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxlrm.config import ModelConfig
 from jaxlrm.models.attention import attend
 from jaxlrm.models.params import Layers, Transformer, unstack
-from jaxlrm.models.products import product
+from jaxlrm.models.products import Turned, Weight, product
 from jaxlrm.models.segments import Context, Part, Segment
 from jaxlrm.models.sharding import constrain
 
@@ -121,9 +121,10 @@ def prefill(
 
 def unembed(params: Transformer, hidden: jax.Array) -> jax.Array:
     """Logits `[..., V] float32` of the next token."""
-    if params.unembedding is not None:
-        return product(hidden, params.unembedding, dtype=jnp.float32)
-    return product(hidden, params.embedding, transposed=True, dtype=jnp.float32)
+    weight = params.unembedding
+    if weight is None:
+        weight = Turned(params.embedding)
+    return product(hidden, weight, dtype=jnp.float32)
 
 
 def rms_norm(x: jax.Array, weight: jax.Array, epsilon: float) -> jax.Array:
@@ -209,7 +210,7 @@ def _project(config: ModelConfig, layer: Layers, x: jax.Array, angles):
 
 
 def _products(
-    x: jax.Array, weights: Sequence[jax.Array | None], sizes: Sequence[int]
+    x: jax.Array, weights: Sequence[Weight | None], sizes: Sequence[int]
 ) -> list[jax.Array]:
     """Products of `x [G, B, S, E]` with weights, the first alone if joined."""
     products = [product(x, weight) for weight in weights if weight is not None]

@@ -128,15 +128,17 @@ def least_by_sorting(logits, temperature, top_k, top_p):
 @settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    size=st.sampled_from([1, 7, 130, 300]),
+    size=st.sampled_from([1, 7, 130, 300, sampling._LARGE]),
+    few=st.booleans(),
     scale=st.sampled_from([1e-30, 0.1, 3.0, 1e4]),
     shift=st.sampled_from([-200.0, 0.0, 200.0]),
     tied=st.booleans(),
     temperature=st.sampled_from([0.1, 1.0, 3.0]),
 )
 def test_limits_keep_what_sorting_would(
-    seed, size, scale, shift, tied, temperature
+    seed, size, few, scale, shift, tied, temperature
 ):
+    """`few` tokens are kept of each row, or as many as all of some."""
     rng = np.random.default_rng(seed)
     rows = 16
     logits = rng.normal(size=(rows, size))
@@ -147,6 +149,8 @@ def test_limits_keep_what_sorting_would(
     logits[:, rng.integers(size)] = np.float32(shift)  # not all impossible
     top_k = rng.choice([0, 1, 2, size - 1, size, size + 1, 10**6], rows)
     top_p = rng.choice([1e-30, 0.01, 0.5, 0.9, 0.999, 1.0], rows)
+    if few:
+        top_k = rng.choice([1, 2, 20], rows)
     found = np.asarray(
         threshold(logits, temperature, top_k, top_p.astype(np.float32))
     )[:, 0]

@@ -7,23 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlrm.models.products import product
+from jaxlrm.models.products import Turned, product
 
 
-@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (2, 4, 3)])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
-def test_few_and_many_rows(dtype, shape, transposed):
+def test_few_and_many_rows(dtype, shape, turned):
     first, second = jax.random.split(jax.random.key(0))
     x = jax.random.normal(first, (*shape, 32)).astype(dtype)
     weight = jax.random.normal(second, (32, 24)).astype(dtype)
     exact = np.asarray(x, np.float64) @ np.asarray(weight, np.float64)
-    given = weight.T if transposed else weight
+    given = Turned(weight.T) if turned else weight
     for wanted in (None, jnp.float32):
         result = jax.jit(
-            lambda x, w, wanted=wanted: product(
-                x, w, transposed=transposed, dtype=wanted
-            )
+            lambda x, w, wanted=wanted: product(x, w, dtype=wanted)
         )(x, given)
         assert result.shape == (*shape, 24)
         assert result.dtype == (wanted or dtype)

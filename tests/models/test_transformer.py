@@ -10,6 +10,7 @@ import pytest
 from jaxlrm import testing
 from jaxlrm.models import hf, params, sharding, transformer
 from jaxlrm.models.attention import row_by_row
+from jaxlrm.models.products import Turned
 from jaxlrm.models.segments import Context, Segment
 from jaxlrm.models.transformer import unembed
 from jaxlrm.train.losses import document_mask
@@ -150,8 +151,12 @@ def test_prefill_is_forward_over_whole_texts(changes):
         np.testing.assert_allclose(*pair, atol=1e-5)
 
 
+def apart(values):
+    return values.replace(layers=params.unstack(values.layers))
+
+
 @FAMILIES
-@pytest.mark.parametrize("take_apart", [params.unstack, params.join])
+@pytest.mark.parametrize("take_apart", [apart, params.for_a_cpu])
 def test_layers_apart_or_joined_are_those_of_the_stack(changes, take_apart):
     """On one device, and on meshes that split the weights."""
     config, values = random_model(**changes)
@@ -163,9 +168,22 @@ def test_layers_apart_or_joined_are_those_of_the_stack(changes, take_apart):
             placed = jax.tree.map(
                 jax.device_put, values, params.shardings(config, mesh)
             )
-            apart = placed.replace(layers=take_apart(placed.layers))
-            found = plain_logits(config, apart, sharding.spread(mesh, tokens))
+            found = plain_logits(
+                config, take_apart(placed), sharding.spread(mesh, tokens)
+            )
         np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@FAMILIES
+def test_turned_weights_are_those_of_the_stack(changes):
+    config, values = random_model(**changes)
+    values = jax.tree.map(lambda x: x.astype(jnp.bfloat16), values)
+    ready = params.for_a_cpu(values)
+    assert isinstance(ready.layers[0].query, Turned)
+    tokens = np.random.default_rng(4).integers(0, 128, (4, 9))
+    wanted = plain_logits(config, values, tokens)
+    found = plain_logits(config, ready, tokens)
+    np.testing.assert_allclose(found, wanted, rtol=0.05, atol=0.05)
 
 
 @FAMILIES
