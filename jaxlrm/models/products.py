@@ -45,24 +45,27 @@ def product(x: jax.Array, weight: Weight, *, dtype=None) -> jax.Array:
         `[..., F]`.
     """
     dtype = dtype or x.dtype
-    equation = "...e,ef->...f"
-    if isinstance(weight, Turned):
-        equation, weight = "...e,fe->...f", weight.values
+    turned = isinstance(weight, Turned)
+    if turned:
+        weight = weight.values
 
     def plain(x, weight):
+        equation = "...e,fe->...f" if turned else "...e,ef->...f"
         return jnp.einsum(equation, x, weight, preferred_element_type=dtype)
 
     def wide(x, weight):
+        # Of two dimensions: XLA turns the weight back for more.
         rows = math.prod(x.shape[:-1])
-        padded = x
+        matrix = x.reshape(rows, -1)
         if rows < _FEWEST:
-            padded = jnp.pad(x.reshape(rows, -1), ((0, _FEWEST - rows), (0, 0)))
-        result = jnp.einsum(
-            equation, padded, weight, preferred_element_type=jnp.float32
+            matrix = jnp.pad(matrix, ((0, _FEWEST - rows), (0, 0)))
+        result = jax.lax.dot_general(
+            matrix,
+            weight,
+            (((1,), (1 if turned else 0,)), ((), ())),
+            preferred_element_type=jnp.float32,
         )
-        if rows < _FEWEST:
-            result = result[:rows].reshape(*x.shape[:-1], -1)
-        return result.astype(dtype)
+        return result[:rows].reshape(*x.shape[:-1], -1).astype(dtype)
 
     if x.dtype == jnp.float32:
         return plain(x, weight)
