@@ -80,6 +80,12 @@ def say_verifiers(live: LiveLine, engine, config) -> None:
         )
 
 
+def say_plan(live: LiveLine, plan) -> None:
+    """Says on stderr what a search takes of the memory."""
+    live.clear()
+    print(plan, file=sys.stderr, flush=True)
+
+
 def message(error: Exception) -> str:
     """An error as one message for a person, its controls made visible."""
     text = str(error)

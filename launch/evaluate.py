@@ -135,6 +135,7 @@ def _run(live, name: str, title: str, examples, configs, output):
                 examples,
                 config,
                 folder,
+                planned=lambda plan: console.say_plan(live, plan),
                 progress=line.progress,
                 recorded=line.recorded,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from jaxlrm import machine
 from jaxlrm.engine.solution import Solution
 from jaxlrm.evaluate import words
 from jaxlrm.files import visible
@@ -133,8 +134,8 @@ def _cost(solution: Solution, programs: int | None) -> Iterator[str]:
     used, dense = solution.cache.get("bytes", 0), solution.cache.get("dense", 0)
     if used:
         yield (
-            f"cache {words.format_bytes(used)}; a dense one takes "
-            f"{words.format_bytes(dense)}, {dense / used:.1f} times as much"
+            f"cache {machine.format_bytes(used)}; a dense one takes "
+            f"{machine.format_bytes(dense)}, {dense / used:.1f} times as much"
         )
     tree = solution.tree
     yield (

@@ -109,6 +109,7 @@ def _solve(argv: list[str]) -> int:
                 engine.solve(
                     [example.problem for example in examples],
                     config,
+                    planned=lambda plan: console.say_plan(live, plan),
                     progress=lambda now: live.show(console.describe(now)),
                     finished=finished,
                 )

@@ -72,12 +72,15 @@ class Engine:
         problems,
         config=None,
         *,
+        planned=None,
         progress=None,
         finished=None,
     ):
         config = config or SearchConfig()
         solutions = {}
         size = config.batch or 8
+        if planned:
+            planned("memory: enough")
         for start in range(0, len(problems), size):
             batch = range(start, len(problems))[:size]
             for index in reversed(batch):

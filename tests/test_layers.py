@@ -25,6 +25,7 @@ LAYERS = """
     config               jax absl
     files                jax absl
     locks                jax absl
+    machine              jax absl
     hub                  jax
     text.templates       jax
     text.pieces          jax
@@ -121,8 +122,12 @@ LAYERS = """
     engine.host
     engine.learned
     engine.tables
-    engine.compiled
     engine.defaults
+    engine.layout
+    engine.footprint
+    engine.memory
+    engine.compiled
+    engine.run
     engine.engine
     engine.loading
     engine

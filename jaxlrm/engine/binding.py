@@ -356,9 +356,14 @@ def prepare(weights: Weights) -> Weights:
     """
     values = weights.generator
     devices = values.embedding.sharding.device_set
-    if jax.default_backend() != "cpu" or len(devices) > 1:
+    if not copies(jax.default_backend(), len(devices)):
         return weights
     return weights._replace(writer=jax.jit(params_lib.for_a_cpu)(values))
+
+
+def copies(platform: str, devices: int) -> bool:
+    """Whether `prepare` makes a copy of the generator's weights."""
+    return platform == "cpu" and devices == 1
 
 
 def prefill(
@@ -463,7 +468,7 @@ def _context(
 
 
 def grow(memory: Memory, *, trunk: int, stem: int) -> Memory:
-    """A copy with more slots in the trunks and stems."""
+    """The caches with more slots in trunks and stems: see `cache.grow`."""
     widen = functools.partial(cache_lib.grow, trunk=trunk, stem=stem)
     return jax.tree.map(widen, memory, is_leaf=lambda x: isinstance(x, Cache))
 

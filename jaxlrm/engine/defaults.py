@@ -170,7 +170,9 @@ def together(configs: Sequence[SearchConfig]) -> SearchConfig:
     )
 
 
-def batch(strategy: Strategy, *, early: bool = False) -> int:
+def batch(
+    strategy: Strategy, *, early: bool = False, platform: str = ""
+) -> int:
     """Problems side by side where the configuration leaves it open.
 
     More rows than a CPU needs to be busy only wait for each other's longest
@@ -181,8 +183,9 @@ def batch(strategy: Strategy, *, early: bool = False) -> int:
     Args:
         strategy: of the search.
         early: see `rows`.
+        platform: of the devices; by default of those that are there.
     """
-    if jax.default_backend() != "cpu":
+    if (platform or jax.default_backend()) != "cpu":
         return 2 * _PROBLEMS if strategy.whole else _PROBLEMS
     if strategy.whole and not early:
         return _ROWS // 2
@@ -192,7 +195,13 @@ def batch(strategy: Strategy, *, early: bool = False) -> int:
     return plan.bucket_below(most)
 
 
-def rows(strategy: Strategy, problems: int, *, early: bool = False) -> int:
+def rows(
+    strategy: Strategy,
+    problems: int,
+    *,
+    early: bool = False,
+    platform: str = "",
+) -> int:
     """Rows of a problem, of so many side by side.
 
     Whole chains are begun as rows become free: few rows of many problems are
@@ -204,13 +213,14 @@ def rows(strategy: Strategy, problems: int, *, early: bool = False) -> int:
         early: whether the search may end before all its chains have: see
             `ends_early`. Then what it finds depends on the rows, so that their
             number may not depend on the problems.
+        platform: see `batch`.
     """
     if not strategy.whole:
         return strategy.branches
     if early:
         return min(strategy.branches, _EARLY)
     whole = _ROWS
-    if jax.default_backend() != "cpu":
+    if (platform or jax.default_backend()) != "cpu":
         whole = _PROBLEMS * strategy.branches
     most = plan.bucket_below(max(1, whole // problems))
     return min(strategy.branches, most)
@@ -225,15 +235,19 @@ def ends_early(configs: Sequence[SearchConfig], strategy: Strategy) -> bool:
     return strategy.whole and early
 
 
-def turns(config: SearchConfig) -> int:
+def turns(config: SearchConfig, *, platform: str = "") -> int:
     """How many groups of problems take turns at the device.
 
     With two of them the host verifies what the one has written while the
     other writes. On a CPU both would want the same cores.
+
+    Args:
+        config: of the search.
+        platform: see `batch`.
     """
     asks = config.verifiers in CHECKED
-    alone = config.execution == "fused" or jax.default_backend() == "cpu"
-    return 2 if asks and not alone else 1
+    on_cpu = (platform or jax.default_backend()) == "cpu"
+    return 2 if asks and config.execution != "fused" and not on_cpu else 1
 
 
 def shares_branches(

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxlrm import extend
 from jaxlrm.config import CHECKED, SCORED, SearchConfig
-from jaxlrm.engine import binding, defaults, plan, tables
+from jaxlrm.engine import binding, defaults, layout, memory, run, tables
 from jaxlrm.engine.compiled import Compiler
 from jaxlrm.engine.host import Host
 from jaxlrm.engine.learned import Learned, Own, require_alike, require_fit
 from jaxlrm.engine.problems import Problem, any_runs_programs, read_all
 from jaxlrm.engine.solution import ProgressCallback, Solution
-from jaxlrm.limits import Limits
 from jaxlrm.models import params, sharding
-from jaxlrm.models.cache import Cache, dense_bytes, size_in_bytes
 from jaxlrm.models.fingerprint import fingerprint
-from jaxlrm.search import base, loop, strategies
 from jaxlrm.text import Text
 from jaxlrm.verify import judging
 from jaxlrm.verify.programs.tools import Interpreter
@@ -101,18 +96,25 @@ class Engine:
         self.name, self.weights_hash = name, weights_hash
         self._text, self._workers = text, workers
         self._mesh = mesh or sharding.make_mesh()
-        self._generator = generator.config
-        self._judges = tuple(
+        judges = tuple(
             binding.Judge(r.config, float(r.weight), r.likelihood)
             if isinstance(r, Learned)
             else binding.Judge(None, float(r.weight), generator.likelihood)
             for r in rewards
         )
-        self._dtype = generator.params.embedding.dtype
+        ends = tables.build(text, generator.config.vocab_size)
+        self._models = layout.Models(
+            generator.config,
+            judges,
+            generator.params.embedding.dtype,
+            self._mesh,
+            jax.default_backend(),
+            tables=sum(leaf.nbytes for leaf in jax.tree.leaves(ends)),
+        )
         self._weights = binding.Weights(
             self._place(generator),
             tuple(self._place(r) for r in rewards if isinstance(r, Learned)),
-            tables.build(text, generator.config.vocab_size),
+            ends,
         )
         self._ready: binding.Weights | None = None  # as they are decoded with
         self._checkers = tuple(checkers)
@@ -120,19 +122,16 @@ class Engine:
         self._require_sandbox = require_sandbox
         self._pool: Pool | None = None
         self._interpreter: Interpreter | None = None
-        rewarding = [j.config for j in self._judges if j.config is not None]
         self._defaults = defaults.Defaults(
-            name, self._generator, rewarding, text, self.scores
+            name, generator.config, self._models.rewards, text, self.scores
         )
-        self._compiler = Compiler(
-            self._mesh, self._generator, self._judges, self._dtype
-        )
+        self._compiler = Compiler(self._models)
 
     def _place(self, model: Learned) -> params.Transformer:
         places = params.shardings(model.config, self._mesh)
         # One dtype, so that all of them fit into the caches.
         values = jax.tree.map(
-            lambda x: x.astype(self._dtype, copy=False), model.params
+            lambda x: x.astype(self._models.dtype, copy=False), model.params
         )
         return jax.tree.map(jax.device_put, values, places)
 
@@ -157,7 +156,7 @@ class Engine:
     @property
     def scores(self) -> bool:
         """Whether it has a learned verifier: a value head, a reward model."""
-        return bool(self._judges)
+        return bool(self._models.judges)
 
     @property
     def programs(self) -> int:
@@ -209,7 +208,7 @@ class Engine:
                 no place in the model; the message names it.
         """
         require_alike(values, self._weights.generator)
-        places = params.shardings(self._generator, self._mesh)
+        places = params.shardings(self._models.generator, self._mesh)
         # A trainer may donate its own arrays to its next step.
         copy = functools.partial(jax.device_put, may_alias=False)
         generator = jax.tree.map(copy, values, places)
@@ -223,6 +222,7 @@ class Engine:
         config: SearchConfig | Sequence[SearchConfig] | None = None,
         *,
         begun: Sequence[Sequence[str]] = (),
+        planned: Callable[[memory.Plan], None] | None = None,
         progress: ProgressCallback | None = None,
         finished: Callable[[int, Solution], None] | None = None,
         **changes: Any,
@@ -244,6 +244,7 @@ class Engine:
             begun: of each problem, the steps that its chains begin with; none
                 of any by default. They are judged with what follows, and are
                 no part of the solutions.
+            planned: called before the first round with what the search takes.
             progress: called after each round.
             finished: called with a problem's number and solution as it ends,
                 in any order.
@@ -254,7 +255,8 @@ class Engine:
             TypeError: `problems` is one string, a problem is none, or a change
                 has no field or another type.
             ValueError: `begun` or `config` has another length, configurations
-                differ in what they must share, or the model cannot serve one.
+                differ in what they must share, the model cannot serve one, or
+                the search does not fit into the memory of the devices.
         """
         if isinstance(problems, str):
             raise TypeError("problems is one string; give a list of problems")
@@ -283,7 +285,7 @@ class Engine:
         host = Host(
             read,
             common,
-            self._strategy(common),
+            self._models.strategy(common),
             self._text,
             Verifiers(
                 self._workers_pool(),
@@ -298,15 +300,55 @@ class Engine:
         asked = [problem for problem in read if not problem.note]
         if asked:
             with jax.set_mesh(self._mesh):
-                self._search(common, asked, host)
+                self._search(common, asked, host, planned)
         return host.solutions()
+
+    def plan(
+        self,
+        config: SearchConfig | None = None,
+        *,
+        problems: int = 1,
+        prompt: int = 256,
+        **changes: Any,
+    ) -> memory.Plan:
+        """What a search takes of the devices' memory; nothing is run.
+
+        Args:
+            config: the search, by default a beam.
+            problems: how many there are to be solved.
+            prompt: tokens of the longest prompt.
+            **changes: fields of `config` to replace.
+
+        Raises:
+            ValueError: the model cannot serve the search.
+        """
+        config = dataclasses.replace(config or SearchConfig(), **changes)
+        common = self._settle(config, programs=False)[0]
+        arrange = self._arranging([common], problems, prompt)
+        has = memory.available(self._models, self._ready is not None)
+        return memory.fit(self._models, common, arrange, has)[2]
+
+    def _arranging(
+        self, configs: Sequence[SearchConfig], problems: int, prompt: int
+    ) -> Callable[[SearchConfig], layout.Layout]:
+        """Lays out the searches of problems; see `layout.arrange`."""
+        strategy = self._models.strategy(configs[0])
+        early = defaults.ends_early(configs, strategy)
+        return functools.partial(
+            layout.arrange,
+            self._models,
+            problems=problems,
+            prompt=prompt,
+            early=early,
+            limited=early or any(each.tokens for each in configs),
+        )
 
     def _settle(
         self, config: SearchConfig, *, programs: bool
     ) -> tuple[SearchConfig, int]:
         """A configuration without open fields, and most tokens of a prompt."""
         found = self._defaults.resolve(config, programs=programs)
-        return found, self._defaults.room(found, self._strategy(found))
+        return found, self._defaults.room(found, self._models.strategy(found))
 
     def identity(self) -> dict[str, Any]:
         """What the engine is made of, as JSON, to tell its results apart.
@@ -320,7 +362,8 @@ class Engine:
         return {
             "model": fingerprint(self._weights),
             "rewards": [
-                [judge.config is None, *judge[1:]] for judge in self._judges
+                [judge.config is None, *judge[1:]]
+                for judge in self._models.judges
             ],
             "checkers": list(map(name_of, self._checkers)),
             "extensions": list(self._extensions),
@@ -354,20 +397,6 @@ class Engine:
             )
         return self._pool
 
-    def _strategy(self, config: SearchConfig) -> strategies.Strategy:
-        """The search; a likelihood is of a step, never of a whole chain."""
-        return strategies.build(config, by_step=self._likely(config))
-
-    def _likely(self, config: SearchConfig) -> bool:
-        """Whether scores are in part likelihoods."""
-        scored = config.verifiers in SCORED
-        return scored and any(judge.likelihood for judge in self._judges)
-
-    def _scores_steps(self, config: SearchConfig) -> bool:
-        """Whether a strategy of whole chains wants scores of their steps."""
-        scored = config.strategy in ("best_of_n", "weighted")
-        return scored and (self._likely(config) or config.aggregate != "last")
-
     def _tools(self, config: SearchConfig) -> Interpreter | None:
         if config.tools != "python":
             return None
@@ -378,7 +407,11 @@ class Engine:
         return self._interpreter
 
     def _search(
-        self, config: SearchConfig, problems: Sequence[Problem], host: Host
+        self,
+        config: SearchConfig,
+        problems: Sequence[Problem],
+        host: Host,
+        planned: Callable[[memory.Plan], None] | None,
     ) -> None:
         """Runs the loop.
 
@@ -386,101 +419,33 @@ class Engine:
             config: what the searches have in common.
             problems: those that can be searched.
             host: is asked, and told of the caches.
+            planned: is told what the search takes.
         """
-        strategy = self._strategy(config)
-        ways = self._mesh.shape["data"]
-        configs = [problem.config for problem in problems]
-        early = defaults.ends_early(configs, strategy)
-        most = config.batch or defaults.batch(strategy, early=early)
-        wanted = min(most, len(problems))
-        turns = defaults.turns(config) if wanted >= 2 * ways else 1
-        share = turns * ways
-        slots = ways * min(-(-most // share), plan.bucket(-(-wanted // share)))
-        limited = early or any(each.tokens for each in configs)
-        shared = len(problems) < ways and defaults.shares_branches(
-            config, strategy, self._mesh, limited=limited
+        arrange = self._arranging(
+            [problem.config for problem in problems],
+            len(problems),
+            max(len(problem.prompt) for problem in problems),
         )
-        rows = defaults.rows(strategy, slots, early=early)
-        if shared:
-            slots, rows = wanted, strategy.branches
-        static = plan.compiled_for(config, strategy)
-        built = self._strategy(static)
-        sizes = plan.plan(
-            self._generator,
-            config,
-            built,
-            problems=slots,
-            prompt=max(len(problem.prompt) for problem in problems),
-            rows=rows,
-        )
-        compiled = self._compiler.get(static, built, sizes, not shared)
-        lanes = loop.begin([compiled.start() for _ in range(turns)], built)
-        callback = compiled.callback
-        if callback is not None:
-            callback.serve(host.ask)
-
-        def stack(rows: Sequence[Sequence[int]]) -> binding.Prompts:
-            tokens = np.full((len(rows), sizes.prompt), self._text.padding)
-            for row, ids in zip(tokens, rows, strict=True):
-                row[: len(ids)] = ids
-            length = np.array([len(ids) for ids in rows], np.int32)
-            prompts = binding.Prompts(tokens.astype(np.int32), length)
-            return sharding.spread(self._mesh, prompts)
-
-        whole = sizes.prompt + config.chain_tokens
-        host.cache["dense"] = sum(
-            dense_bytes(cache, strategy.branches, whole)
-            for cache in _caches(lanes[0].state)
-        )
-
-        def measure(lane: loop.Lane) -> None:
-            held = sum(map(size_in_bytes, _caches(lane.state)))
-            host.cache["bytes"] = held // slots
-
-        measure(lanes[0])
+        has = memory.available(self._models, self._ready is not None)
+        fitted, search, found = memory.fit(self._models, config, arrange, has)
+        if not found.fits:
+            raise ValueError(
+                memory.refusal(self._models, config, arrange, found)
+            )
+        if planned:
+            planned(found)
         if self._ready is None:
             self._ready = binding.prepare(self._weights)
-        weights = self._ready
-        ends = tables.of_search(
-            config,
+        run.run(
+            self._models,
+            self._ready,
+            self._compiler.get(search),
             self._text,
-            weights.tables,
-            whole=strategy.whole,
-            by_step=self._scores_steps(config),
+            search,
+            fitted,
+            problems,
+            host,
         )
-        rounds = loop.run(
-            compiled.programs,
-            weights._replace(tables=ends),
-            lanes,
-            self._queue(problems),
-            stack,
-            host.ask,
-            functools.partial(plan.make_room, built, config, compiled.rooms),
-            shares=1 if shared else ways,
-        )
-        for _, lane in rounds:
-            if callback is not None and callback.failure is not None:
-                raise callback.failure
-            measure(lane)
-
-    def _queue(
-        self, problems: Sequence[Problem]
-    ) -> list[tuple[Sequence[int], jax.Array, Limits]]:
-        """The prompt, the root key and the limits of each problem."""
-        roots, limits = {}, {}
-        for config in dict.fromkeys(problem.config for problem in problems):
-            roots[config] = jax.random.key(config.seed)
-            limits[config] = self._strategy(config).limits
-        return [
-            (
-                problem.prompt,
-                jax.random.fold_in(
-                    roots[problem.config], _digest(problem.text)
-                ),
-                limits[problem.config],
-            )
-            for problem in problems
-        ]
 
 
 def _require_one_each(
@@ -491,13 +456,3 @@ def _require_one_each(
             f"{name} has {len(given)} entries for {len(problems)} problems; "
             "give one for each"
         )
-
-
-def _caches(state: base.State) -> list[Cache]:
-    """Those of all models."""
-    return [state.cache.generator, *state.cache.rewards]
-
-
-def _digest(problem: str) -> int:
-    """32 bits of the problem's text, for the key of its root."""
-    return int.from_bytes(hashlib.sha256(problem.encode()).digest()[:4])

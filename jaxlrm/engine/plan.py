@@ -54,14 +54,15 @@ def chunk(step: int) -> tuple[int, int]:
     return _CHUNK, -(-step // _CHUNK) * _CHUNK
 
 
-def look_back(tail: int) -> tuple[int, ...]:
+def look_back(tail: int, platform: str = "") -> tuple[int, ...]:
     """Slots of a tail for which there is a program that reads no more.
 
     A CPU reads half of a tail, or a quarter, from a copy made once a round. On
     other devices the copy would take memory that the cache should have.
     """
     sizes = [tail]
-    while jax.default_backend() == "cpu" and sizes[-1] > _SEEN:
+    on_cpu = (platform or jax.default_backend()) == "cpu"
+    while on_cpu and sizes[-1] > _SEEN:
         sizes.append(sizes[-1] // 2)
     return tuple(sorted({0, *sizes}))
 
@@ -123,6 +124,7 @@ def plan(
     problems: int,
     prompt: int,
     rows: int = 0,
+    platform: str = "",
 ) -> binding.Sizes:
     """The sizes that a search begins with.
 
@@ -133,7 +135,9 @@ def plan(
         problems: `G`.
         prompt: tokens of the longest prompt.
         rows: `R`; 0 is one for each branch.
+        platform: of the devices; by default of those that are there.
     """
+    platform = platform or jax.default_backend()
     prompt = bucket(prompt, _SLOTS)
     size, tail = chunk(strategy.step_tokens)
     sizes = binding.Sizes(
@@ -144,29 +148,44 @@ def plan(
         stem=0,
         chunk=size,
         tail=tail,
-        seen=look_back(tail),
+        seen=look_back(tail, platform),
     )
     if strategy.whole:
         return sizes
-    fused = config.execution == "fused"  # then it cannot grow
-    chain = bucket(config.chain_tokens)
-    stem = bucket(chain if fused else min(chain, _STEM), _SLOTS)
-    coming = chain if fused else min(chain, _STEPS * strategy.step_tokens)
-    coming *= strategy.groups
-    if fused:
-        # A tree search keeps what it does not extend.
-        most = (strategy.nodes - 1) * strategy.step_tokens
-        coming = most if strategy.keeps_all else min(coming, most)
-    trunk = _limit(config, bucket(coming, _SLOTS))
+    trunk, stem = largest(config, strategy)
+    if config.execution != "fused":  # which cannot grow
+        coming = min(bucket(config.chain_tokens), _STEPS * strategy.step_tokens)
+        coming *= strategy.groups
+        trunk = limited(config, bucket(coming, _SLOTS))
+        stem = min(stem, bucket(_STEM, _SLOTS))
     gather = prefers_stem(
         generator,
         branches=strategy.branches,
         groups=strategy.groups,
         trunk=trunk,
         stem=stem,
-        balance=_BALANCE.get(jax.default_backend(), 240.0),
+        balance=_BALANCE.get(platform, 240.0),
     )
     return sizes._replace(trunk=trunk, stem=stem if gather else 0)
+
+
+def largest(config: SearchConfig, strategy: Strategy) -> tuple[int, int]:
+    """Slots of the trunk and of a stem that a search may come to need.
+
+    All leaves may have paths as long as a chain, of which no part is shared.
+
+    Args:
+        config: of the search.
+        strategy: of `compiled_for`.
+    """
+    if strategy.whole:
+        return 0, 0
+    chain = bucket(config.chain_tokens)
+    paths = chain * strategy.groups
+    nodes = (strategy.nodes - 1) * strategy.step_tokens
+    # A tree search keeps what it does not extend.
+    trunk = nodes if strategy.keeps_all else min(paths, nodes)
+    return limited(config, bucket(trunk, _SLOTS)), bucket(chain, _SLOTS)
 
 
 def prefers_stem(
@@ -254,21 +273,25 @@ def make_room(
     wanted_trunk, wanted_stem = map(
         int, needed(state.tree, state.twigs, cache.owner)
     )
-    needs = max(_limit(config, wanted_trunk), trunk), max(wanted_stem, stem)
+    needs = max(limited(config, wanted_trunk), trunk), max(wanted_stem, stem)
+    most = [
+        max(slots, bucket(need, _SLOTS))
+        for slots, need in zip(largest(config, strategy), needs, strict=True)
+    ]
     if wanted_trunk > trunk:
         slots = bucket(max(2 * trunk, wanted_trunk), _SLOTS)
-        trunk = max(_limit(config, slots), trunk)
+        trunk = max(limited(config, min(slots, most[0])), trunk)
     if wanted_stem > stem > 0:
-        most = max(config.chain_tokens, wanted_stem)
-        stem = bucket(min(max(2 * stem, wanted_stem), most), _SLOTS)
+        slots = bucket(max(2 * stem, wanted_stem), _SLOTS)
+        stem = min(slots, most[1])
     if (trunk, stem) == of(cache):
         return state
     known = [
         (slots, longest)
         for slots, longest in rooms
-        if needs[0] <= slots <= 2 * trunk
-        and slots <= _limit(config, slots)
-        and (not stem or needs[1] <= longest <= 2 * stem)
+        if needs[0] <= slots <= min(2 * trunk, most[0])
+        and slots <= limited(config, slots)
+        and (not stem or needs[1] <= longest <= min(2 * stem, most[1]))
     ]
     trunk, stem = min(known, default=(trunk, stem))
     rooms.add((trunk, stem))
@@ -281,7 +304,7 @@ def of(cache: Cache) -> tuple[int, int]:
     return cache.trunk.slots, cache.stem.slots if cache.stem else 0
 
 
-def _limit(config: SearchConfig, slots: int) -> int:
+def limited(config: SearchConfig, slots: int) -> int:
     """Slots of the trunk, as many as the configuration allows."""
     whole = -(-config.trunk // _SLOTS) * _SLOTS
     return min(slots, whole) if config.trunk else slots

@@ -24,6 +24,7 @@ from jaxlrm.files import shown, visible
 
 if TYPE_CHECKING:
     from jaxlrm.engine.engine import Engine
+    from jaxlrm.engine.memory import Plan
 
 
 def evaluate(
@@ -32,6 +33,7 @@ def evaluate(
     config: SearchConfig,
     folder: str | pathlib.Path,
     *,
+    planned: Callable[[Plan], None] | None = None,
     progress: ProgressCallback | None = None,
     recorded: Callable[[Sequence[Record]], None] | None = None,
 ) -> dict[str, Any]:
@@ -45,7 +47,8 @@ def evaluate(
         examples: with their gold answers.
         config: of the search.
         folder: of the results; made if it is missing.
-        progress: called by the engine after each round.
+        planned: called by the engine before the first round.
+        progress: likewise, after each round.
         recorded: called with all records so far, at the start and after each
             problem.
 
@@ -61,7 +64,15 @@ def evaluate(
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with locks.lock(folder):
-        return _evaluate(engine, examples, config, folder, progress, recorded)
+        return _evaluate(
+            engine,
+            examples,
+            config,
+            folder,
+            recorded,
+            planned=planned,
+            progress=progress,
+        )
 
 
 def _evaluate(
@@ -69,8 +80,8 @@ def _evaluate(
     examples: Sequence[Example],
     config: SearchConfig,
     folder: pathlib.Path,
-    progress: ProgressCallback | None,
     recorded: Callable[[Sequence[Record]], None] | None,
+    **told: Any,
 ) -> dict[str, Any]:
     path = folder / "records.jsonl"
     resolved = resolve(engine, config)
@@ -105,8 +116,8 @@ def _evaluate(
             engine.solve(
                 [example.problem for example in pending],
                 config,
-                progress=progress,
                 finished=finished,
+                **told,
             )
     summary = summarise(records)
     _write_json(folder / "summary.json", summary)

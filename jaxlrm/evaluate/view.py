@@ -16,6 +16,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from jaxlrm import machine
 from jaxlrm.engine.solution import Solution
 from jaxlrm.evaluate import tree, words
 from jaxlrm.files import visible
@@ -58,7 +59,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "bytes": words.format_bytes,
+        "bytes": machine.format_bytes,
         "percent": words.percent,
         "plural": words.plural,
         "shorten": words.shorten,

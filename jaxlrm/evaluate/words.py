@@ -25,15 +25,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%"
 
 
-def format_bytes(number: float) -> str:
-    """`3.15 MB` for 3145728."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 999.5:  # what is over has four digits, rounded
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:,.3g} TB"
-
-
 def plural(number: int, word: str) -> str:
     """`1 token`, `2 tokens`."""
     return f"{number:,} {word}" + ("" if number == 1 else "s")

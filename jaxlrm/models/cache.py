@@ -379,13 +379,21 @@ def _store_layers(
 
 
 def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:
-    """A copy with more slots in the trunk and in the stem."""
+    """The cache with more slots in the trunk and in the stem.
+
+    Array by array, each deleted once it is copied: there need not be room for
+    two caches. What was given is of no use afterwards.
+    """
 
     def pad(segment: Segment, slots: int) -> Segment:
         def one(x, axis: int):
+            if x.shape[axis] == slots:
+                return x
             widths = [(0, 0)] * x.ndim
             widths[axis] = (0, slots - x.shape[axis])
-            return jnp.pad(x, widths)
+            wider = jax.block_until_ready(jnp.pad(x, widths))
+            x.delete()
+            return wider
 
         return each_layer(one, segment)
 

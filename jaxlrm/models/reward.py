@@ -16,7 +16,7 @@ from jaxlrm.models.transformer import forward, unembed
 
 # Tokens of each problem that are read at a time: what they become between two
 # products stays in the caches of a CPU, and keeps others busy.
-_TOKENS = {"cpu": 256, "gpu": 512, "tpu": 512}
+TOKENS = {"cpu": 256, "gpu": 512, "tpu": 512}
 
 
 def value_logit(params: Transformer, hidden: jax.Array) -> jax.Array:
@@ -97,7 +97,7 @@ def _read(
 ) -> tuple[jax.Array, Segment, jax.Array]:
     """`read_step` of branches of which `members` share a group."""
     problems, branches, steps = tokens.shape
-    most = _TOKENS.get(jax.default_backend(), 512)
+    most = TOKENS.get(jax.default_backend(), 512)
     size = max(  # of one group, or whole groups
         n
         for n in range(1, branches + 1)

@@ -10,6 +10,7 @@ import pytest
 from jaxlrm import testing
 from jaxlrm.config import SearchConfig
 from jaxlrm.engine import plan
+from jaxlrm.search import strategies
 
 pytestmark = pytest.mark.usefixtures("compile_quickly")
 
@@ -68,13 +69,19 @@ def test_needed_is_what_the_next_round_stores(tiny, watched, changes):
     # One problem at a time: nobody takes its slot before its last round.
     tiny.solve(PROBLEMS[:1], config)
     assert len(watched) > 3
+    strategy = strategies.build(
+        plan.compiled_for(config, strategies.build(config))
+    )
+    largest = plan.largest(config, strategy)
     for (asked, _, (trunk, stem)), (_, stored, _) in zip(
         watched, watched[1:], strict=False
     ):
         assert stored == asked[0] <= trunk
         if stem:
             assert asked[1] <= stem
-    assert max(asked[0] for asked, _, _ in watched) > 0
+    most = max(asked for asked, _, _ in watched)
+    assert 0 < most[0] <= largest[0]
+    assert max(asked[1] for asked, _, _ in watched) <= largest[1]
 
 
 def test_a_cache_grows_when_it_must_and_no_more(tiny, watched, monkeypatch):

@@ -45,7 +45,7 @@ def assert_refused(result, *messages):
 def test_a_person_sees_chain_answer_votes_and_cost():
     result = solve(EQUATION)
     assert result.returncode == 0, result.stderr
-    assert result.stderr == b""  # no terminal, no progress
+    assert result.stderr == b"memory: enough\n"  # no terminal, no progress
     text = result.stdout.decode()
     assert "\x1b" not in text
     assert text.startswith("Solve 2*x = 10 for x.\n")
@@ -201,6 +201,7 @@ def test_ctrl_c_exits_with_130_and_prints_what_was_finished():
         stderr=subprocess.PIPE,
     )
     # By now the second problem is finished and waits for the first.
+    assert process.stderr.readline() == b"memory: enough\n"
     assert process.stderr.readline() == b"hanging\n"
     process.send_signal(signal.SIGINT)
     output, error = process.communicate(timeout=60)
@@ -217,7 +218,7 @@ def test_a_reader_that_leaves_is_no_error():
         stderr=subprocess.PIPE,
     )
     process.stdout.close()
-    assert process.stderr.read() == b""
+    assert process.stderr.read() == b"memory: enough\n"
     assert process.wait(60) == 141
 
 
