@@ -151,7 +151,7 @@ def temporaries(models: Models, search: Layout) -> int:
         else:
             prefill += 2 * sum(layers)
             table = generator.vocab_size * generator.hidden_size
-            write += layers[0] + 4 * table
+            write += 2 * layers[0] + 4 * table
             commit = 2 * state["twig"]
     prompts = state["prompt"] // problems
     largest = max(write, prefill, score, int(commit))
