@@ -201,7 +201,7 @@ def trees_of(problems) -> dict[int, dict[str, list]]:
     rounds = loop.run(
         programs,
         weights,
-        loop.begin([start()], WRITTEN),
+        [start()],
         queue,
         stack,
         lambda seen: silence,

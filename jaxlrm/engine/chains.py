@@ -15,43 +15,27 @@ from jaxlrm.verify.verifiers import Finding, Question
 
 @dataclasses.dataclass(eq=False)
 class Chains:
-    """The steps that were written for one problem, kept or not.
-
-    Attributes:
-        problem: what was asked.
-        number: its number.
-        text: the generator's tokenizer.
-        started: when its slot was filled.
-        steps: parents first.
-        last: of each row, the step that it ended in the last round.
-        rounds: so far.
-        spent: tokens that the generator has written.
-        read: tokens that each reward model has read.
-        idle: no row wrote a token in the last round.
-        complete: the last round ends the search: all its answers count.
-        verifying: seconds spent waiting for verdicts.
-        failures: of the user's checkers that failed, the first of each.
-    """
+    """The steps that were written for one problem, kept or not."""
 
     problem: Problem
-    number: int
-    text: Text
-    started: float
-    steps: list[Step] = dataclasses.field(default_factory=list)
+    number: int  # the problem's
+    text: Text  # the generator's tokenizer
+    started: float  # when its slot was filled
+    steps: list[Step] = dataclasses.field(default_factory=list)  # parents first
+    # Of each row, the step that it ended in the last round.
     last: dict[int, Step] = dataclasses.field(default_factory=dict)
     rounds: int = 0
-    spent: int = 0
-    read: int = 0
-    idle: bool = False
-    complete: bool = False
-    verifying: float = 0.0
+    spent: int = 0  # tokens that the generator has written
+    read: int = 0  # tokens that each reward model has read
+    idle: bool = False  # no row wrote a token in the last round
+    complete: bool = False  # the last round ends the search: its answers count
+    verifying: float = 0.0  # seconds spent waiting for verdicts
+    # Of the user's checkers that failed, the first of each.
     failures: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         self._nodes = {0: -1}  # by the device's nodes, the numbers of steps
         self._equal: dict[tuple, Step] = {}  # of a round, by leaf and tokens
-        self._begun: dict[int, int] = {}  # steps that each row has begun
-        self._ordinals: dict[int, int] = {}  # of the last of them
 
     @property
     def new(self) -> list[Step]:
@@ -67,17 +51,6 @@ class Chains:
             counts = self.complete and step.kind == "answer"
             step.kept |= kept or (counts and step.verdict != Verdict.INVALID)
         self.last, self._equal = {}, {}
-
-    def begin(self, begun: Sequence[int]) -> None:
-        """Numbers the steps that rows begin, in the order of the rows.
-
-        Args:
-            begun: for each row, how many it has begun so far.
-        """
-        for row, number in enumerate(begun):
-            if number > self._begun.get(row, 0):
-                self._ordinals[row] = sum(self._begun.values())
-                self._begun[row] = number
 
     def arrange(self) -> None:
         """Puts whole chains into the order they were begun; equal ones are one.
@@ -104,7 +77,6 @@ class Chains:
             return
         step.number, step.parent = len(self.steps), self._nodes[leaf]
         step.round = self.rounds - 1
-        step.ordinal = self._ordinals.get(row, 0)
         self.steps.append(step)
         runs = self.problem.config.tools == "python"
         ends = "fences" if runs else "steps"
@@ -119,34 +91,21 @@ class Chains:
 
     def question(self, step: Step, checked: bool) -> Question:
         """What is asked about a step; only its answer, if not `checked`."""
-        problem, chain = self.problem, self.chain(step)
+        problem, chain, whole = self.problem, self.chain(step), ""
         texts = list(problem.begun)
-        for before in chain[:-1]:
-            if before.kind != "open":  # a part is in the whole that ends it
-                texts.append(before.whole)
-            if before.output:
-                texts.append(before.output)
-        ended, whole = step.kind == "answer", ""
+        for before in chain[:-1]:  # a part is in the whole that ends it
+            texts += [before.whole] if before.kind != "open" else []
+            texts += [before.output] if before.output else []
+        # What was there before is judged with the answer.
+        first, ended = len(texts), step.kind == "answer"
         if ended:
+            first = 0 if problem.begun else first
             whole = problem.opening + self.text.decode(_ids(chain))
-        return Question(
-            problem.text,
-            problem.statement,
-            texts,
-            step.whole,
-            # What was there before is judged with the answer.
-            0 if ended and problem.begun else len(texts),
-            ended,
-            checked,
-            problem.trained,
-            whole,
-        )
+        about = problem.text, problem.statement, texts, step.whole
+        return Question(*about, first, ended, checked, problem.trained, whole)
 
     def judge(self, step: Step, found: Finding) -> None:
-        """Notes what was found; a first doubt lowers the score of the chain.
-
-        So does `loop.keep`.
-        """
+        """Notes what was found; a first doubt lowers the chain's score."""
         if found.doubt and not step.doubtful and step.score is not None:
             step.score = lowered(step.score)
         step.doubt, step.answer = found.doubt, found.answer

@@ -28,7 +28,7 @@ from jaxlrm.engine.solution import (
 )
 from jaxlrm.search import base
 from jaxlrm.search.base import Reply, Round, Strategy
-from jaxlrm.search.tree import ANSWER, OPEN, STEP, WRITING, Twigs
+from jaxlrm.search.tree import ANSWER, OPEN, STEP, Twigs
 from jaxlrm.text import Text
 from jaxlrm.verify.programs.tools import Interpreter
 from jaxlrm.verify.verdict import Verdict
@@ -40,31 +40,20 @@ _KINDS = {STEP: "step", OPEN: "open", ANSWER: "answer"}
 
 @dataclasses.dataclass(eq=False)
 class Host:
-    """Follows the searches of one call of `Engine.solve`.
+    """Follows the searches of one call of `Engine.solve`."""
 
-    Attributes:
-        problems: all of them; a `Round` numbers those without a note.
-        config: what their searches have in common.
-        strategy: likewise.
-        text: the generator's tokenizer.
-        verifiers: judge steps, and read and compare answers.
-        tools: runs steps that are programs; None runs none.
-        readers: reward models that read what is written, each for itself.
-        progress: called after each round.
-        finished: called with the number and solution of a problem.
-        cache: of each problem, `bytes` of keys and values, and `dense` bytes
-            if every branch had a cache of its own.
-    """
-
-    problems: Sequence[Problem]
-    config: SearchConfig
+    problems: Sequence[Problem]  # a `Round` numbers those without a note
+    config: SearchConfig  # what their searches have in common
     strategy: Strategy
-    text: Text
-    verifiers: Verifiers
-    tools: Interpreter | None = None
-    readers: int = 0
-    progress: ProgressCallback | None = None
+    text: Text  # the generator's tokenizer
+    verifiers: Verifiers  # judge steps, and read and compare answers
+    tools: Interpreter | None = None  # runs steps that are programs
+    readers: int = 0  # reward models that read what is written, each by itself
+    progress: ProgressCallback | None = None  # called after each round
+    # Called with the number and solution of a problem.
     finished: Callable[[int, Solution], None] | None = None
+    # Of each problem, `bytes` of keys and values, and `dense` bytes if every
+    # branch had a cache of its own.
     cache: dict[str, int] = dataclasses.field(
         default_factory=lambda: {"bytes": 0, "dense": 0}
     )
@@ -142,27 +131,29 @@ class Host:
                 self._slots[slot] = self._begin(number)
             found[place] = chains = self._slots[slot]
             chains.settle(twigs.node[place])
-            spent = int(seen.spent[place])
-            chains.idle = spent == chains.spent
-            self._spent += spent - chains.spent
-            chains.spent = spent
-            chains.begin(twigs.begun[place])
-            ended = (twigs.leaf[place] >= 0) & (twigs.kind[place] != WRITING)
-            chains.rounds += bool(ended.any())
-            for row in np.flatnonzero(ended).tolist():
-                self._note(chains, twigs, place, row)
+            new = int(seen.spent[place]) - chains.spent
+            chains.idle = not new
+            chains.spent += new
+            self._spent += new
+            ended = np.flatnonzero(twigs.ended[place]).tolist()
+            chains.rounds += bool(ended)
+            for row in ended:
+                step = self._read_step(twigs, place, row)
+                chains.add(row, int(twigs.leaf[place, row]), step)
+                chains.read += int(twigs.length[place, row])
         return found
 
-    def _note(self, chains: Chains, twigs: Twigs, place: int, row: int) -> None:
-        """Notes the step that a row has ended."""
-        kind = _KINDS[int(twigs.kind[place, row])]
-        leaf, logp = int(twigs.leaf[place, row]), float(twigs.logp[place, row])
-        score = float(twigs.score[place, row]) if self._scored else None
+    def _read_step(self, twigs: Twigs, place: int, row: int) -> Step:
+        """The step that a row has ended."""
         length = int(twigs.length[place, row])
         forced = int(twigs.forced[place, row])
-        tokens = tuple(twigs.tokens[place, row, forced:length].tolist())
-        chains.add(row, leaf, Step(kind, tokens, score, logp))
-        chains.read += length
+        return Step(
+            kind=_KINDS[int(twigs.kind[place, row])],
+            tokens=tuple(twigs.tokens[place, row, forced:length].tolist()),
+            score=float(twigs.score[place, row]) if self._scored else None,
+            logp=float(twigs.logp[place, row]),
+            ordinal=int(twigs.ordinal[place, row]),
+        )
 
     def _run_programs(self, slots: dict[int, Chains], reply: Reply) -> None:
         """Runs the programs that steps completed; output joins their chains."""
@@ -182,11 +173,11 @@ class Host:
             found, outputs, strict=True
         ):
             shown = chains.show(step, program, output, size)
-            for row in (r for r, s in chains.last.items() if s is step):
-                reply.output[place, row, : len(shown)] = shown
-                reply.output_length[place, row] = len(shown)
-                if program[1] is not None:
-                    reply.length[place, row] = program[1]
+            rows = [row for row, s in chains.last.items() if s is step]
+            reply.output[place, rows, : len(shown)] = shown
+            reply.output_length[place, rows] = len(shown)
+            if program[1] is not None:
+                reply.length[place, rows] = program[1]
 
     def _is_enough(self, chains: Chains) -> bool:
         """Whether the search of a problem may end here."""
@@ -196,7 +187,9 @@ class Host:
         if config.tokens and chains.last and chains.idle:
             return True  # fewer are left than there are branches
         # Without checks a vote may be decided before all chains have ended.
-        if self._checked and not config.confidence:
+        # Which of whole chains ended first is up to the rows that wrote them.
+        open_end = self._checked or self.strategy.whole
+        if open_end and not config.confidence:
             return False
         new = chains.new
         ended = [
@@ -212,11 +205,8 @@ class Host:
         sure = voting.confidence(votes, best)
         if config.confidence and sure >= config.confidence:
             return True
-        # Which of whole chains ended first is up to the rows that wrote them.
-        if self._checked or self.strategy.whole:
-            return False
         vote, most = self.strategy.vote, self.strategy.votes
-        return voting.is_decided(ended, votes, vote, most)
+        return not open_end and voting.is_decided(ended, votes, vote, most)
 
     def _count(self, ended: Sequence[Step]) -> tuple[tuple[Vote, ...], Step]:
         groups, names = self.verifiers.group([step.answer for step in ended])
@@ -247,9 +237,8 @@ class Host:
             votes, best = self._count(voting.candidates(answers))
             path = [step.number for step in chains.chain(best)]
             sure = voting.confidence(votes, best)
-        total = time.monotonic() - chains.started
-        spent, read = chains.spent, chains.read * self.readers
-        waited = chains.verifying
+        total, waited = time.monotonic() - chains.started, chains.verifying
+        read = chains.read * self.readers
         solution = conclude(
             chains.problem,
             chains.steps,
@@ -261,7 +250,7 @@ class Host:
             failures=chains.failures,
             strategy=self.config.strategy,
             confidence=sure,
-            tokens={"generator": spent, "verifier": read},
+            tokens={"generator": chains.spent, "verifier": read},
             seconds={"total": total, "model": total - waited, "verify": waited},
             cache={**self.cache, "peak_slots": peak},
             rounds=chains.rounds,

@@ -46,7 +46,6 @@ def run(
     """
     strategy, sizes = models.strategy(config), search.sizes
     states = [compiled.start() for _ in range(search.turns)]
-    lanes = loop.begin(states, search.strategy)
     callback = compiled.callback
     if callback is not None:
         callback.serve(host.ask)
@@ -62,14 +61,14 @@ def run(
     whole = sizes.prompt + config.chain_tokens
     host.cache["dense"] = sum(
         dense_bytes(cache, strategy.branches, whole)
-        for cache in _caches(lanes[0].state)
+        for cache in _caches(states[0])
     )
 
-    def measure(lane: loop.Lane) -> None:
-        held = sum(map(size_in_bytes, _caches(lane.state)))
+    def measure(state: base.State) -> None:
+        held = sum(map(size_in_bytes, _caches(state)))
         host.cache["bytes"] = held // sizes.problems
 
-    measure(lanes[0])
+    measure(states[0])
     ends = tables.of_search(
         config,
         text,
@@ -80,7 +79,7 @@ def run(
     rounds = loop.run(
         compiled.programs,
         weights._replace(tables=ends),
-        lanes,
+        states,
         _queue(models, problems),
         stack,
         host.ask,
@@ -92,7 +91,7 @@ def run(
     for _, lane in rounds:
         if callback is not None and callback.failure is not None:
             raise callback.failure
-        measure(lane)
+        measure(lane.state)
 
 
 def _queue(

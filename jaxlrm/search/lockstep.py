@@ -47,15 +47,8 @@ def refill(
 ) -> State:
     """Puts new problems into the slots of `mask [G] bool`.
 
-    Args:
-        model: the models.
-        state: of `G` problems.
-        prefilled: of `F` prompts; each is for one slot of its share of `G / F`
-            of them, where devices share the slots the share of one.
-        prompts: likewise.
-        keys: `[F]` PRNG keys of the roots.
-        limits: `[F]`.
-        mask: the slots.
+    Of `F` prompts, root keys and limits each is for one slot of its share, of
+    `G / F` slots (those of a device, where devices share the slots).
     """
     share = len(mask) // len(keys)
 
@@ -176,17 +169,6 @@ class Programs(NamedTuple):
         return self.score(state, weights)
 
 
-def compile_quickly() -> dict[str, int] | None:
-    """Compiler options of a program that runs for little of a round.
-
-    On a CPU LLVM's optimiser is up to half of what compiling it takes, and
-    saves a hundredth of a round (`mini`, 256 branches).
-    """
-    if jax.default_backend() != "cpu":
-        return None
-    return {"xla_backend_optimization_level": 0}
-
-
 def compile_rounds(
     model: Model,
     strategy: Strategy,
@@ -194,6 +176,7 @@ def compile_rounds(
     *,
     ask: Callable[[Round], Reply] | None = None,
     prefill: Callable[..., Any] | None = None,
+    options: dict[str, int] | None = None,
 ) -> Programs:
     """The jitted programs of a search.
 
@@ -204,6 +187,7 @@ def compile_rounds(
         ask: asks the host from inside a program, about a `Round` of traced
             arrays; given, the search is fused.
         prefill: the model's, jitted, where searches share it.
+        options: of the compiler, for programs that run for little of a round.
     """
     plain = Programs(
         prefill=model.prefill,
@@ -218,13 +202,13 @@ def compile_rounds(
         reads=model.reads,
         seen=model.seen,
     )
-    quickly = {"compiler_options": compile_quickly()}
+    quickly = {"compiler_options": options}
     pair = shardings and (shardings.tree, shardings.twigs)
     own = {"out_shardings": pair, **quickly}
     # What is overwritten without being read is donated too, if it is kept.
-    whole = {"out_shardings": shardings, "donate_argnums": 0}
-    whole["keep_unused"] = True
-    finish = functools.partial(_finish, plain, ask, strategy.output_tokens)
+    donated = {"donate_argnums": 0, "keep_unused": True}
+    whole = {"out_shardings": shardings, **donated}
+    finish = functools.partial(_finish, plain, ask)
     return plain._replace(
         prefill=prefill or jax.jit(plain.prefill),
         refill=jax.jit(plain.refill, **whole, **quickly),
@@ -242,7 +226,6 @@ def compile_rounds(
 def _finish(
     plain: Programs,
     ask: Callable[[Round], Reply],
-    output_tokens: int,
     state: State,
     weights: Weights,
     problems: jax.Array,
@@ -256,7 +239,7 @@ def _finish(
         seen = plain.show(state)._replace(problems=problems)
         return state, ask(seen), jnp.where(seen.finished, -1, problems)
 
-    silence = no_reply(*state.twigs.leaf.shape, output_tokens)
+    silence = no_reply(*state.twigs.leaf.shape, state.tree.output.shape[-1])
     silence = jax.tree.map(jnp.asarray, silence)
     return jax.lax.while_loop(
         lambda carry: (carry[-1] >= 0).any(), body, (state, silence, problems)

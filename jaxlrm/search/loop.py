@@ -8,19 +8,15 @@
         twigs = score(cache, twigs)          # learned verifiers
         reply = verify(twigs)                # symbolic ones and tools, the host
 
-It sees arrays and callables only. `update` and `select` are of one problem
-(`problem.py`), and are mapped over `G` in `lockstep.py`, where the parts of a
-round are compiled. `write` returns after a chunk of tokens: a row in the
-middle of a step goes on with it in the next round.
+`update` and `select` are of one problem (`problem.py`), and are mapped over `G`
+in `lockstep.py`, where the parts of a round are compiled. `write` returns after
+a chunk of tokens: a row in the middle of a step goes on in the next round. A
+problem whose rows are all idle is finished; its slot takes the next problem of
+the queue.
 
-*stepped* (`run`), the host is asked between two rounds, and a round is a few
-jitted programs: those of the strategy need not be compiled again when a cache
-grows, nor those of the models for another strategy. *fused*, all rounds are one
-program, and the host is asked by a callback inside it. Both grow the same
-trees.
-
-A problem whose rows are all idle is finished; its slot takes the next problem
-of the queue.
+*stepped*, the host is asked between two rounds, and a round is a few programs:
+those of the strategy are not compiled again when a cache grows. *fused*, all
+rounds are one program, the host asked from inside. Both grow the same trees.
 """
 
 from __future__ import annotations
@@ -36,17 +32,8 @@ import numpy as np
 
 from jaxlrm import limits as limits_lib
 from jaxlrm.limits import Limits
-from jaxlrm.search.base import (
-    Ask,
-    Reply,
-    Round,
-    State,
-    Strategy,
-    Weights,
-    no_reply,
-)
+from jaxlrm.search.base import Ask, Reply, Round, State, Weights, no_reply
 from jaxlrm.search.lockstep import Programs
-from jaxlrm.search.tree import WRITING
 
 
 @dataclasses.dataclass
@@ -62,46 +49,13 @@ class Lane:
     @property
     def empty(self) -> bool:
         """No slot has a problem."""
-        return bool((self.problems < 0).all())
-
-
-def begin(states: Sequence[State], strategy: Strategy) -> list[Lane]:
-    """Lanes before their first round.
-
-    Args:
-        states: of `initial`, one a lane, of equally many slots.
-        strategy: the search.
-    """
-    slots, rows = states[0].twigs.leaf.shape
-    silence = no_reply(slots, rows, strategy.output_tokens)
-    return [
-        Lane(state, np.full(slots, -1), silence, number * slots)
-        for number, state in enumerate(states)
-    ]
-
-
-def _turns(fresh: Sequence[int], size: int) -> Iterator[dict[int, int]]:
-    """Deals slots out so that those of a turn are each of another share.
-
-    Args:
-        fresh: slots to be filled, in rising order.
-        size: slots of a share.
-
-    Yields:
-        For each turn its slots, by the numbers of their shares.
-    """
-    waiting: dict[int, list[int]] = {}
-    for slot in fresh:
-        waiting.setdefault(int(slot) // size, []).append(int(slot))
-    while waiting:
-        yield {share: slots.pop(0) for share, slots in waiting.items()}
-        waiting = {share: slots for share, slots in waiting.items() if slots}
+        return (self.problems < 0).all()
 
 
 def run(
     programs: Programs,
     weights: Weights,
-    lanes: Sequence[Lane],
+    states: Sequence[State],
     queue: Sequence[tuple[Any, jax.Array, Limits]],
     stack: Callable[[list[Any]], Any],
     ask: Ask,
@@ -113,8 +67,8 @@ def run(
     Args:
         programs: of `compile_rounds`.
         weights: what the models are given in every call.
-        lanes: of `begin`; changed in place. While the host is asked about one
-            lane, the device computes the round of another.
+        states: of `initial`, of equally many slots. While the host is asked
+            about one, the device computes the round of another.
         queue: a prompt, a root key and the limits of each problem.
         stack: prompts to what `model.prefill` takes.
         ask: the symbolic verifiers, on the host.
@@ -132,14 +86,13 @@ def run(
         """Fills the lane's empty slots and sets off its next round."""
         nonlocal coming
         fresh = np.flatnonzero(lane.problems < 0)[: len(queue) - coming]
-        slots = len(lane.problems)
-        if fresh.size:
-            lane.problems[fresh] = coming + np.arange(fresh.size)
-            coming += fresh.size
-        for turn in _turns(fresh, slots // shares):
-            # A share without a new problem reads another's, for nothing.
-            some = next(iter(turn.values()))
-            taken = [turn.get(share, some) for share in range(shares)]
+        lane.problems[fresh] = coming + np.arange(fresh.size)
+        coming += fresh.size
+        while fresh.size:
+            # One of each share; one without reads another's, for nothing.
+            turn = {slot // share: slot for slot in fresh[::-1].tolist()}
+            fresh = fresh[~np.isin(fresh, list(turn.values()))]
+            taken = [turn.get(n, min(turn.values())) for n in range(shares)]
             rows = [queue[number] for number in lane.problems[taken]]
             tokens, keys, limits = zip(*rows, strict=True)
             lane.state = programs.load(
@@ -162,6 +115,13 @@ def run(
             lane.state = programs.round(weights, state, programs.seen[place])
 
     coming = 0  # number of the next problem in the queue
+    slots, rows = states[0].twigs.leaf.shape
+    share = slots // shares
+    silence = no_reply(slots, rows, states[0].tree.output.shape[-1])
+    lanes = [
+        Lane(state, np.full(slots, -1), silence, number * slots)
+        for number, state in enumerate(states)
+    ]
     try:
         for lane in lanes:
             start(lane)
@@ -171,10 +131,9 @@ def run(
                     continue
                 seen = jax.device_get(programs.show(lane.state))
                 seen = seen._replace(problems=lane.problems, first=lane.first)
-                writing = (seen.twigs.leaf >= 0) & (seen.twigs.kind == WRITING)
-                lane.longest = int(
-                    seen.twigs.length.max(where=writing, initial=0)
-                )
+                writing = seen.twigs.writing
+                length = seen.twigs.length.max(where=writing, initial=0)
+                lane.longest = int(length)
                 if programs.finish is None:
                     lane.reply = ask(seen)
                 lane.problems = np.where(seen.finished, -1, lane.problems)

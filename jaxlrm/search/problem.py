@@ -17,22 +17,16 @@ from jaxlrm.search.base import Reply, Strategy
 from jaxlrm.search.retry import fits
 from jaxlrm.search.tree import OPEN, STEP, Steps, Tree, Twigs, at
 
-# The score of a chain from the score before its last step, which means nothing
-# where that is the first, the number of steps before it, and its own score.
+# The score of a chain from the score before its last step, the step's own and
+# the number of steps before it; a first step's score is its chain's.
 AGGREGATES = {
     # The last step speaks for the chain (Snell et al. 2024).
-    "last": lambda before, steps, own: own,
+    "last": lambda before, own, number: own,
     # The weakest step does (Lightman et al. 2023).
-    "min": lambda before, steps, own: jnp.where(
-        steps > 0, jnp.minimum(before, own), own
-    ),
+    "min": lambda before, own, number: jnp.minimum(before, own),
     # The probability that all steps are right, were they independent.
-    "product": lambda before, steps, own: jnp.where(
-        steps > 0, before * own, own
-    ),
-    "mean": lambda before, steps, own: jnp.where(
-        steps > 0, before + (own - before) / (steps + 1), own
-    ),
+    "product": lambda before, own, number: before * own,
+    "mean": lambda before, own, number: before + (own - before) / (number + 1),
 }
 
 
@@ -90,7 +84,7 @@ def _steps(
     """What a strategy sees of the steps."""
     rows = twigs.leaf.shape[0]
     group = jnp.array(strategy.group or [0] * rows, jnp.int32)
-    first, count = tree_lib.first_of_equals(twigs, judged, group)
+    first, count, known = tree_lib.compare(tree, twigs, judged, group)
     return Steps(
         leaf=jnp.where(judged, twigs.leaf, -1),
         kind=twigs.kind,
@@ -100,7 +94,7 @@ def _steps(
         count=count,
         first=first,
         sound=first & (verdict != tree_lib.INVALID),
-        known=tree_lib.has_child(tree, twigs),
+        known=known,
     )
 
 
@@ -154,7 +148,7 @@ def choose(strategy: Strategy, tree: Tree, twigs: Twigs) -> tuple[Tree, Twigs]:
         children=tree.children.at[target].add(1, mode="drop"),
         rounds=tree.rounds + (leaf >= 0).any(),
     )
-    return tree, twigs.begin(leaf, key)
+    return tree, twigs.begin(leaf, key, ordinal)
 
 
 def settle_score(
@@ -174,9 +168,9 @@ def settle_score(
     # A doubt lowers the whole, not its parts.
     doubtful = at(tree.doubtful, twigs.leaf)
     before = scale_odds(lowered, 1 / DOUBT, doubtful)
-    aggregate = AGGREGATES[strategy.aggregate]
-    after = aggregate(before, number, jax.nn.sigmoid(logit))
-    after = scale_odds(after, DOUBT, doubtful)
+    own = jax.nn.sigmoid(logit)
+    after = AGGREGATES[strategy.aggregate](before, own, number)
+    after = scale_odds(jnp.where(number > 0, after, own), DOUBT, doubtful)
     is_open = twigs.kind == OPEN
     score = jnp.where(is_open & (number > 0), lowered, after)
     return twigs.replace(

@@ -10,18 +10,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxlrm.search import tree as tree_lib
 from jaxlrm.search.base import Strategy
-from jaxlrm.search.tree import (
-    OPEN,
-    STEP,
-    Steps,
-    Tree,
-    at,
-    earlier,
-    has_live_descendant,
-    mark,
-    pairs,
-)
+from jaxlrm.search.tree import Steps, Tree, at, mark, pairs
 
 TRIES = 8  # rounds of children that all are wrong before a leaf is let go
 _NOWHERE = 1 << 30  # more than any number of a node
@@ -79,7 +70,7 @@ def leaves(tree: Tree, steps: Steps, mates: jax.Array) -> jax.Array:
     """
     active = steps.leaf >= 0
     failed = ~(mates & steps.sound).any(-1)
-    again = pairs(steps.leaf) & mates & earlier(active.shape[0])
+    again = pairs(steps.leaf) & mates & tree_lib.earlier(len(active))
     first = active & ~again.any(-1)
     number = jnp.maximum((mates & first).sum(-1), 1)
     most = TRIES * mates.sum(-1) // number
@@ -96,8 +87,8 @@ def step_back(tree: Tree, steps: Steps, stuck: jax.Array) -> Tree:
     search, Zhang 1998). The cache holds these paths, since their leaves were
     live until now.
     """
-    able = has_live_descendant(tree.replace(live=mark(tree, steps.leaf)))
-    able &= ((tree.kind == STEP) | (tree.kind == OPEN)) & fits(tree)
+    last = tree.replace(live=mark(tree, steps.leaf))
+    able = tree_lib.has_live_descendant(last) & fits(tree) & ~tree.answers
     number = jnp.arange(tree.live.shape[0])
     most = TRIES * steps.leaf.shape[0]
     able &= (number == 0) | (tree.children < most)

@@ -1,6 +1,7 @@
 """Which nodes the rows extend next: functions of one problem's tree.
 
-Each gives `leaf [R] int32`, the node for each row or -1.
+Each gives `leaf [R] int32`, the node for each row or -1, as if all rows were
+`idle [R]`: the loop leaves out those that are not.
 """
 
 from __future__ import annotations
@@ -46,14 +47,10 @@ def best(
     Args:
         mask: `[R] bool`.
         value: `[R]`, the highest is served first.
-        second: `[R]`, decides between equal values; then `count` does, then
-            the lower row.
+        second: `[R]`, decides between equal values, then `count`, then the row.
         count: `[R] int32`, rows that each stands for.
-        number: places in all.
+        number: places in all; the last one served may want more than are left.
         width: see `places`.
-
-    Returns:
-        `[R] bool`; the last one served may want more places than are left.
     """
     order = jnp.lexsort((-count, -second, -value, ~mask))
     wanted = jnp.where(mask, places(count, width), 0)[order]
@@ -62,14 +59,14 @@ def best(
     return served[jnp.argsort(order)]
 
 
-def spread_over_live(tree: Tree, rows: int, groups: int) -> jax.Array:
+def spread_over_live(tree: Tree, idle: jax.Array, groups: int) -> jax.Array:
     """Shares the rows among the live nodes, in groups of `R / groups`.
 
     Nodes are served by `worth`, then by count, then by number, each with its
     `places`; when the groups outnumber the places they go round again, so all
     rows are busy when few nodes are left.
     """
-    members = rows // groups
+    members = len(idle) // groups
     value = worth(tree.score, jnp.maximum(tree.count, 1))
     order = jnp.lexsort((-tree.count, -value, ~tree.live))
     wanted = jnp.where(tree.live, places(tree.count, members), 0)
@@ -80,7 +77,7 @@ def spread_over_live(tree: Tree, rows: int, groups: int) -> jax.Array:
     return jnp.repeat(jnp.where(tree.live.any(), nodes, -1), members)
 
 
-def by_group(tree: Tree, rows: int, groups: int) -> jax.Array:
+def by_group(tree: Tree, idle: jax.Array, groups: int) -> jax.Array:
     """Each group of rows goes on from the newest node of its own subtree.
 
     One without a node starts from the root; one whose newest node is not live
@@ -91,11 +88,11 @@ def by_group(tree: Tree, rows: int, groups: int) -> jax.Array:
     own &= (number > 0) & (number < tree.size)
     newest = jnp.where(own, number, 0).max(-1)
     found = jnp.where(tree.live[newest], newest, -1)
-    return jnp.repeat(found, rows // groups)
+    return jnp.repeat(found, len(idle) // groups)
 
 
 def by_softmax(
-    tree: Tree, rows: int, budget: jax.Array, temperature: float
+    tree: Tree, idle: jax.Array, budget: jax.Array, temperature: float
 ) -> jax.Array:
     """Shares `budget` rows by the softmax of the live nodes' scores.
 
@@ -120,7 +117,7 @@ def by_softmax(
 
     left = budget.astype(jnp.float32)
     ends = jnp.cumsum(jax.lax.scan(give, left, (weights, whole))[1])
-    number = jnp.arange(rows, dtype=jnp.float32)
+    number = jnp.arange(len(idle), dtype=jnp.float32)
     place = jnp.searchsorted(ends, number, side="right")
     place = jnp.minimum(place, order.size - 1)
     return jnp.where(number < ends[-1], order[place], -1)
@@ -136,7 +133,7 @@ def puct(value, visits, prior, parent):
     return value + c * prior * jnp.sqrt(parent) / (1 + visits)
 
 
-def descend(tree: Tree, rows: int, groups: int) -> jax.Array:
+def descend(tree: Tree, idle: jax.Array, groups: int) -> jax.Array:
     """Selects `groups` leaves, one after another, each by walking down.
 
     A walk goes to the child that `puct` prefers until none can be extended,
@@ -155,7 +152,7 @@ def descend(tree: Tree, rows: int, groups: int) -> jax.Array:
     weight = tree.prior + jnp.log(tree.count)
 
     def children(node):
-        number = first[node] + jnp.arange(rows)
+        number = first[node] + jnp.arange(len(idle))
         inside = jnp.minimum(number, size - 1)
         mine = (tree.parent[inside] == node) & alive[inside]
         return inside, mine & (inside == number)
@@ -166,58 +163,44 @@ def descend(tree: Tree, rows: int, groups: int) -> jax.Array:
         prior = jax.nn.softmax(jnp.where(mine, weight[number], -jnp.inf))
         value = found[number] / jnp.maximum(seen, 1)
         wanted = puct(value, seen, prior, visits[node])
-        on = mine.any()
-        visits = visits.at[node].add(jnp.where(on, 1.0, 0.0))
         child = number[jnp.where(mine, wanted, -jnp.inf).argmax()]
-        node = jnp.where(on, child, node)
-        return node, visits, *children(node)
+        return child, visits.at[node].add(1.0), *children(child)
 
     def walk(visits, _):
-        root = jnp.zeros((), jnp.int32)
+        begin = root, visits, *children(root)
         leaf, visits, *_ = jax.lax.while_loop(
-            lambda carry: carry[-1].any(),
-            down,
-            (root, visits, *children(root)),
+            lambda carry: carry[-1].any(), down, begin
         )
         return visits.at[leaf].add(1.0), leaf
 
-    visits = tree.visits.astype(jnp.float32)
+    root, visits = jnp.int32(0), tree.visits.astype(jnp.float32)
     leaves = jax.lax.scan(walk, visits, length=groups)[1]
     leaves = jnp.where(tree.live[leaves], leaves, -1)
-    return jnp.repeat(leaves, rows // groups)
+    return jnp.repeat(leaves, len(idle) // groups)
 
 
 def ordinals(tree: Tree, leaf: jax.Array) -> jax.Array:
     """`[R] int32`, each row's number among all children of its leaf."""
-    rows = leaf.shape[0]
-    before = tree_lib.pairs(leaf) & tree_lib.earlier(rows)
+    before = tree_lib.pairs(leaf) & tree_lib.earlier(len(leaf))
     return at(tree.children, leaf) + before.sum(-1, dtype=jnp.int32)
 
 
 def narrow(tree: Tree, twigs: Twigs, leaf: jax.Array) -> jax.Array:
     """`leaf [R]` of the rows that the tokens left suffice for, else -1.
 
-    A chain goes on only if the tokens left would let all that go on become
-    longer by what they cost: what is to come is about what has been written,
-    if nothing else is known. So a search begins as wide as it may be, and as
-    its tokens run out it narrows to its best chain, instead of ending with
-    many that say nothing. A quarter of the longest step stands for a chain
-    that has not begun, unless others have ended: then their mean does.
-
-    Args:
-        tree: the tree.
-        twigs: of rows that are in the middle of a step, which come first.
-        leaf: what other rows are to extend, those that a strategy prefers
-            first; -1 for the rest. One row goes on in any case.
+    A chain goes on only if the tokens left would let all that go on, those in
+    the middle of a step first, become longer by what they cost: what is to come
+    is about what has been written, if nothing else is known. So as its tokens
+    run out a search narrows to its best chain, instead of ending with many that
+    say nothing; one row goes on in any case. A quarter of the longest step
+    stands for a chain that has not begun, or the mean of those that have ended.
     """
     limit = tree.limits.step_tokens + tree.output.shape[-1]
     ended = jnp.where(tree.answers, tree.count, 0)
     mean = (ended * tree.written).sum() // jnp.maximum(ended.sum(), 1)
     guess = -(-limit // 4)
-    begins = jnp.where(ended.any(), mean, guess)
-    new = jnp.maximum(
-        at(tree.written, leaf), jnp.where(leaf > 0, guess, begins)
-    )
+    least = jnp.where((leaf <= 0) & ended.any(), mean, guess)
+    new = jnp.maximum(at(tree.written, leaf), least)
     half = jnp.where(twigs.writing, (twigs.length - twigs.forced) // 2 + 1, 0)
     left = tree.limits.tokens - tree.spent - half.sum()
     alone = ~twigs.writing.any()

@@ -21,9 +21,9 @@ are charged, a proof ends the search. Second tries are a wrapper, `retry.py`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -87,18 +87,11 @@ def build(config: SearchConfig, *, by_step: bool = False) -> Strategy:
 def _from_outside(config: SearchConfig) -> Strategy:
     module, _, name = config.strategy.partition(":")
     try:
-        make = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        strategy = getattr(importlib.import_module(module), name)(config)
+    except Exception as error:  # whatever the module and the function do
         raise ValueError(
-            f"strategy {config.strategy!r} cannot be imported: {error}; it "
-            "must name a function of a module on sys.path"
-        ) from error
-    try:
-        strategy = make(config)
-    except Exception as error:  # whatever the function does
-        raise ValueError(
-            f"strategy {config.strategy!r} raised {type(error).__name__}: "
-            f"{error}"
+            f"strategy {config.strategy!r} failed: {type(error).__name__}: "
+            f"{error}; it must name a function of a module on sys.path"
         ) from error
     if not isinstance(strategy, Strategy):
         raise ValueError(
@@ -161,7 +154,6 @@ def whole(config: SearchConfig, vote: str) -> Strategy:
         vote=vote,
         waits=False,
         whole=True,
-        votes=branches,
         aggregate="last",
         limits=limits.of(config, whole=True),
     )
@@ -189,9 +181,7 @@ def beam(config: SearchConfig) -> Strategy:
         groups=beams,
         nodes=1 + beams * config.rounds,
         keep=keep,
-        select=lambda tree, idle: select.spread_over_live(
-            tree, config.branches, beams
-        ),
+        select=partial(select.spread_over_live, groups=beams),
         enough=lambda tree: tree.answers.sum() >= beams,
     )
 
@@ -219,9 +209,7 @@ def dvts(config: SearchConfig) -> Strategy:
         config,
         groups=subtrees,
         keep=keep,
-        select=lambda tree, idle: select.by_group(
-            tree, config.branches, subtrees
-        ),
+        select=partial(select.by_group, groups=subtrees),
         group=tuple(row // config.width for row in range(config.branches)),
     )
 
@@ -240,7 +228,7 @@ def rebase(config: SearchConfig) -> Strategy:
     return stepwise(
         config,
         select=lambda tree, idle: select.by_softmax(
-            tree, config.branches, left(tree), _REBASE_TEMPERATURE
+            tree, idle, left(tree), _REBASE_TEMPERATURE
         ),
         enough=lambda tree: left(tree) == 0,
         votes=config.branches,
@@ -272,7 +260,7 @@ def mcts(config: SearchConfig) -> Strategy:
     return stepwise(
         config,
         groups=walks,
-        select=lambda tree, idle: select.descend(tree, config.branches, walks),
+        select=partial(select.descend, groups=walks),
         stay=lambda tree, steps, keep: tree.live & ~mark(tree, steps.leaf),
         learn=learn,
         enough=lambda tree: tree.answers.sum() >= config.branches,
@@ -300,9 +288,7 @@ def sequential(config: SearchConfig, veto: bool = True) -> Strategy:
     return stepwise(
         config,
         keep=keep,
-        select=lambda tree, idle: jnp.where(
-            idle, select.by_group(tree, rows, rows), -1
-        ),
+        select=partial(select.by_group, groups=rows),
         stay=stay,
         group=tuple(range(rows)),
         waits=False,
@@ -322,10 +308,10 @@ def worth(config: SearchConfig, steps: Steps) -> jax.Array:
 
 
 _BY_NAME: dict[str, Callable[[SearchConfig], Strategy]] = {
-    "greedy": functools.partial(whole, vote="count"),
-    "majority": functools.partial(whole, vote="count"),
-    "best_of_n": functools.partial(whole, vote="best"),
-    "weighted": functools.partial(whole, vote="sum"),
+    "greedy": partial(whole, vote="count"),
+    "majority": partial(whole, vote="count"),
+    "best_of_n": partial(whole, vote="best"),
+    "weighted": partial(whole, vote="sum"),
     "beam": beam,
     "dvts": dvts,
     "rebase": rebase,

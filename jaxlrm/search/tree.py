@@ -47,21 +47,18 @@ class Tree:
     kind: jax.Array  # [N] int32: FREE, STEP, OPEN or ANSWER
     tokens: jax.Array  # [N, S] int32
     length: jax.Array  # [N] int32, how many; 0 for the root
-    # [N, O] int32, what a tool wrote after the step: its children begin with it
-    output: jax.Array
+    output: jax.Array  # [N, O] int32, a tool's, which its children begin with
     output_length: jax.Array  # [N] int32
-    # [N] int32, the decoder's state after its last token: see
-    # `decode.write.Tables`; the root's is the decoder's to know
-    reading: jax.Array
+    reading: jax.Array  # [N] int32, state of the decoder: `decode.write.Tables`
 
     # What it is worth.
     count: jax.Array  # [N] int32, rows that wrote it
     prior: jax.Array  # [N] float32, mean log-probability of what was written
-    # [N] float32 in (0, 1), of the chain's finished steps: see
-    # `problem.AGGREGATES`; lowered where the chain is in doubt
+    # [N] float32 in (0, 1), of the finished steps of its chain, by
+    # `problem.AGGREGATES`; lowered where the chain is in doubt.
     score: jax.Array
     # [N] float32, of an OPEN node, what the likelihood of its step so far adds
-    # to the logit of the step's score
+    # to the logit of the step's score.
     partial: jax.Array
     verdict: jax.Array  # [N] int32
     doubtful: jax.Array  # [N] bool, a step of its chain is in doubt
@@ -72,7 +69,7 @@ class Tree:
     visits: jax.Array  # [N] int32, simulations that went through it
     value: jax.Array  # [N] float32, the sum of what they found
     # [N] PRNG keys: a child's is folded from its parent's and its ordinal, so
-    # nothing depends on what else is in the batch
+    # nothing depends on what else is in the batch.
     key: jax.Array
 
     @property
@@ -106,6 +103,7 @@ class Twigs:
     logp: jax.Array  # [R] float32, log-probability of the tokens
     reading: jax.Array  # [R] int32, as in `Tree`
     begun: jax.Array  # [R] int32, steps of this problem the row has begun
+    ordinal: jax.Array  # [R] int32, its number among the leaf's children
 
     @property
     def valid(self) -> jax.Array:
@@ -122,10 +120,12 @@ class Twigs:
         """`[R] bool`, rows at the end of a step."""
         return (self.leaf >= 0) & (self.kind != WRITING)
 
-    def begin(self, leaf: jax.Array, key: jax.Array) -> Twigs:
+    def begin(
+        self, leaf: jax.Array, key: jax.Array, ordinal: jax.Array
+    ) -> Twigs:
         """With a new step in the rows of `leaf [R]` that are not -1."""
         new = leaf >= 0
-        fresh = {"leaf": leaf, "key": key, "kind": WRITING}
+        fresh = {"leaf": leaf, "key": key, "ordinal": ordinal, "kind": WRITING}
         fresh |= {"length": 0, "forced": 0, "logp": 0.0}
         fresh = {
             name: jnp.where(new, value, getattr(self, name))
@@ -161,20 +161,19 @@ class Steps(NamedTuple):
 
 def empty(nodes: int, step_tokens: int, output_tokens: int = 0) -> Tree:
     """A tree of `N` places without any node; `S` and `O` are its tokens'."""
-    names = [field.name for field in dataclasses.fields(Tree)]
-    values = dict.fromkeys(names, jnp.zeros(nodes, jnp.int32))
-    counted = ("size", "rounds", "spent", "time", "dropped", "peak")
-    values |= dict.fromkeys(counted, jnp.zeros((), jnp.int32))
-    flags = ("live", "doubtful")
-    values |= dict.fromkeys(flags, jnp.zeros(nodes, bool))
-    floats = ("prior", "score", "partial", "value")
-    values |= dict.fromkeys(floats, jnp.zeros(nodes, jnp.float32))
-    return Tree(**values).replace(
+    counters = ("size", "rounds", "spent", "time", "dropped", "peak")
+    return _zeros(
+        Tree,
+        nodes,
+        ("prior", "score", "partial", "value"),
+        **dict.fromkeys(counters, jnp.zeros((), jnp.int32)),
         limits=Limits().typed(),
         parent=jnp.full(nodes, -1, jnp.int32),
+        live=jnp.zeros(nodes, bool),
+        doubtful=jnp.zeros(nodes, bool),
+        key=jax.random.split(jax.random.key(0), nodes),
         tokens=jnp.zeros((nodes, step_tokens), jnp.int32),
         output=jnp.zeros((nodes, output_tokens), jnp.int32),
-        key=jax.random.split(jax.random.key(0), nodes),
     )
 
 
@@ -183,30 +182,34 @@ def plant(
 ) -> Tree:
     """A tree of the sizes of `tree` with a root alone, of this PRNG key."""
     fresh = empty(*tree.tokens.shape, tree.output.shape[-1])
-    return fresh.replace(
-        size=fresh.size + 1,
-        limits=limits,
-        end=fresh.end.at[0].set(prompt_length - 1),
-        kind=fresh.kind.at[0].set(STEP),
-        live=fresh.live.at[0].set(True),
-        count=fresh.count.at[0].set(1),
-        key=fresh.key.at[0].set(key),
-    )
+    root = {"end": prompt_length - 1, "kind": STEP, "live": True, "count": 1}
+    root = {
+        name: getattr(fresh, name).at[0].set(value)
+        for name, value in {**root, "key": key}.items()
+    }
+    return fresh.replace(size=fresh.size + 1, limits=limits, **root)
 
 
 def idle(rows: int, step_tokens: int) -> Twigs:
     """Rows that extend nothing."""
-    names = [field.name for field in dataclasses.fields(Twigs)]
-    values = dict.fromkeys(names, jnp.zeros(rows, jnp.int32))
-    floats = ("score", "partial", "logp")
-    values |= dict.fromkeys(floats, jnp.zeros(rows, jnp.float32))
-    return Twigs(**values).replace(
+    return _zeros(
+        Twigs,
+        rows,
+        ("score", "partial", "logp"),
         leaf=jnp.full(rows, -1, jnp.int32),
         node=jnp.full(rows, -1, jnp.int32),
+        kind=jnp.full(rows, WRITING, jnp.int32),
         key=jax.random.split(jax.random.key(0), rows),
         tokens=jnp.zeros((rows, step_tokens), jnp.int32),
-        kind=jnp.full(rows, WRITING, jnp.int32),
     )
+
+
+def _zeros(record: type, number: int, floats: tuple[str, ...], /, **others):
+    """A record of zeros `[number]`, `int32` but for `floats` and `others`."""
+    names = [field.name for field in dataclasses.fields(record)]
+    values = dict.fromkeys(names, jnp.zeros(number, jnp.int32))
+    values |= dict.fromkeys(floats, jnp.zeros(number, jnp.float32))
+    return record(**{**values, **others})
 
 
 def at(values: jax.Array, nodes: jax.Array) -> jax.Array:
@@ -229,8 +232,6 @@ def add(
     tree: Tree, twigs: Twigs, keep: jax.Array, **judged: jax.Array
 ) -> tuple[Tree, jax.Array]:
     """Adds the twigs in `keep` as nodes, in the order of their rows.
-
-    What is counted at a node (children, visits, value) is 0 since `plant`.
 
     Args:
         tree: the tree.
@@ -263,17 +264,10 @@ def add(
 def backup(tree: Tree, nodes: jax.Array, value: jax.Array) -> Tree:
     """Carries what simulations found up the tree: a node is worth their mean.
 
-    All paths are gone up at once; of several that meet in a node each writes
-    what all of them bring.
-
-    Args:
-        tree: the tree.
-        nodes: `[W] int32`, where simulations ended; -1 for none.
-        value: `[W] float32`, what each found.
-
-    Returns:
-        The tree with a visit more for each, and its value added, at all nodes
-        of its path.
+    At all nodes of the path of each of `nodes [W] int32`, where simulations
+    ended (-1 for none), a visit is counted and its `value [W]` added. All paths
+    are gone up at once; of several that meet in a node each writes what all of
+    them bring.
     """
 
     def step(carry):
@@ -320,29 +314,30 @@ def has_live_descendant(tree: Tree) -> jax.Array:
     return jax.lax.fori_loop(0, tree.depth.max(), step, tree.live)
 
 
-def first_of_equals(
-    twigs: Twigs, ended: jax.Array, group: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Finds rows that wrote the same step from the same leaf.
+def compare(
+    tree: Tree, twigs: Twigs, judged: jax.Array, group: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Finds rows that wrote the same step after the same leaf.
 
     Tokens are compared by 64 bits of polynomial hash. Rows of different
-    `group [R]` are never equal.
+    `group [R]` are never equal, nor are those that are not `judged [R]`.
 
     Returns:
-        `first [R] bool`, no earlier row wrote it (rows that have not `ended
-        [R]` are not first); `count [R] int32`, how many wrote it.
+        `[R]` each: whether no earlier row wrote the same; how many rows did;
+        whether a child of the leaf is the same.
     """
-    one, other = _digests(twigs.tokens, twigs.length)
-    same = pairs(one) & pairs(other)
-    same &= pairs(twigs.leaf) & pairs(twigs.length) & pairs(group)
-    same &= ended[:, None] & ended[None, :]
-    first = ~(same & earlier(same.shape[0])).any(-1) & ended
-    return first, same.sum(-1, dtype=jnp.int32)
+    rows = _identity(twigs.leaf, twigs.length, twigs.tokens)
+    nodes = _identity(tree.parent, tree.length, tree.tokens)
+    same = (rows[:, :, None] == rows[:, None]).all(0) & pairs(group)
+    same &= judged[:, None] & judged
+    first = judged & ~(same & earlier(len(judged))).any(-1)
+    known = judged & (rows[:, :, None] == nodes[:, None]).all(0).any(-1)
+    return first, same.sum(-1, dtype=jnp.int32), known
 
 
 def pairs(x: jax.Array) -> jax.Array:
     """`[R, R] bool`: which of `x [R]` are equal."""
-    return x[:, None] == x[None, :]
+    return x[:, None] == x
 
 
 def earlier(rows: int) -> jax.Array:
@@ -350,32 +345,18 @@ def earlier(rows: int) -> jax.Array:
     return jnp.tri(rows, k=-1, dtype=bool)
 
 
-def has_child(tree: Tree, twigs: Twigs) -> jax.Array:
-    """`[R] bool`: a child of the row's leaf is the step that it wrote.
-
-    Compared as in `first_of_equals`.
-    """
-    same = tree.parent[None] == twigs.leaf[:, None]
-    same &= tree.length[None] == twigs.length[:, None]
-    for new, old in zip(
-        _digests(twigs.tokens, twigs.length),
-        _digests(tree.tokens, tree.length),
-        strict=True,
-    ):
-        same &= old[None] == new[:, None]
-    return same.any(-1) & (twigs.leaf >= 0)
-
-
-def _digests(tokens: jax.Array, length: jax.Array) -> tuple[jax.Array, ...]:
-    """Two hashes of 32 bits of the first `length` of `tokens [..., S]`."""
-    size = tokens.shape[-1]
-    written = jnp.arange(size) < length[..., None]
+def _identity(
+    leaf: jax.Array, length: jax.Array, tokens: jax.Array
+) -> jax.Array:
+    """`[4, R]`: the leaf, length and hashes of the steps `tokens [R, S]`."""
+    written = jnp.arange(tokens.shape[-1]) < length[:, None]
     tokens = jnp.where(written, tokens + 1, 0).astype(jnp.uint32)
     mixed = (tokens * jnp.uint32(2654435761)) ^ (tokens >> 7)
 
     def digest(base: int) -> jax.Array:
-        powers = jnp.full(size, base, jnp.uint32)
+        powers = jnp.full(tokens.shape[-1], base, jnp.uint32)
         powers = jnp.cumprod(powers, dtype=jnp.uint32)
         return (mixed * powers).sum(-1, dtype=jnp.uint32)
 
-    return digest(0x01000193), digest(0x85EBCA6B)
+    where = leaf.astype(jnp.uint32), length.astype(jnp.uint32)
+    return jnp.stack([*where, digest(0x01000193), digest(0x85EBCA6B)])

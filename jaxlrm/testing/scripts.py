@@ -332,7 +332,7 @@ def run_scripts(
     rounds = loop.run(
         programs,
         compile_scripts(scripts, strategy.step_tokens),
-        loop.begin([start() for _ in range(lanes)], strategy),
+        [start() for _ in range(lanes)],
         list(zip(range(len(scripts)), keys, limits, strict=True)),
         stack,
         ask,

@@ -166,6 +166,7 @@ class Play:
             logp=score,
             reading=None,
             begun=nothing,
+            ordinal=nothing,
         )
         finished = (leaf < 0).all(1)
         for slot, number in enumerate(problems):

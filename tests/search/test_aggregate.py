@@ -27,9 +27,9 @@ def test_every_name_has_a_function():
 @pytest.mark.parametrize("name", AGGREGATES)
 @given(scores=st.lists(st.floats(0.01, 0.99), min_size=1, max_size=6))
 def test_a_chain_of_steps(name, scores):
-    chain = np.float32(0)
-    for steps, score in enumerate(scores):
-        chain = FUNCTIONS[name](chain, np.int32(steps), score)
+    chain = np.float32(scores[0])  # the first step's is the chain's
+    for number, score in enumerate(scores[1:], 1):
+        chain = FUNCTIONS[name](chain, score, np.int32(number))
     np.testing.assert_allclose(chain, REFERENCE[name](scores), rtol=1e-5)
 
 

@@ -164,7 +164,7 @@ def test_a_prompt_is_read_alone_and_once():
     rounds = loop.run(
         lockstep.compile_rounds(model, BEAM),
         compile_scripts(scripts, BEAM.step_tokens),
-        loop.begin([state], BEAM),
+        [state],
         [(number, KEYS[number], BEAM.limits) for number in range(3)],
         stack,
         lambda seen: silence._replace(verdict=verify(seen)),
@@ -175,12 +175,6 @@ def test_a_prompt_is_read_alone_and_once():
 
 def test_slots_that_devices_share_are_filled_together():
     """One of each device at a time."""
-    assert list(loop._turns([0, 1, 2, 5], 4)) == [
-        {0: 0, 1: 5},
-        {0: 1},
-        {0: 2},
-    ]
-    assert list(loop._turns([3], 1)) == [{3: 3}]
     options = {"keys": KEYS, "sampled": True, "slots": 4}
     one = run_scripts(BEAM, SCRIPTS, **options)
     two = run_scripts(BEAM, SCRIPTS, shares=2, **options)
@@ -227,12 +221,11 @@ def test_no_problems_no_rounds():
     state = jax.jit(
         functools.partial(lockstep.initial, scripted_model(2, 4), BEAM, 2)
     )()
-    lanes = loop.begin([state], BEAM)
 
     def never(*_):
         raise AssertionError
 
-    assert not list(loop.run(programs, None, lanes, [], never, never))
+    assert not list(loop.run(programs, None, [state], [], never, never))
 
 
 def test_room_is_made_before_every_round():
@@ -249,7 +242,7 @@ def test_room_is_made_before_every_round():
     rounds = loop.run(
         lockstep.compile_rounds(model, BEAM),
         compile_scripts([chain(3, "a")], BEAM.step_tokens),
-        loop.begin([state], BEAM),
+        [state],
         [(0, KEYS[0], BEAM.limits)],
         lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
         lambda seen: silence._replace(verdict=verify(seen)),
@@ -437,7 +430,7 @@ def replies(strategy, script, change):
     rounds = loop.run(
         lockstep.compile_rounds(model, strategy),
         compile_scripts([script], strategy.step_tokens),
-        loop.begin([start()], strategy),
+        [start()],
         [(0, KEYS[0], strategy.limits)],
         lambda rows: Prompts(np.array([rows], np.int32), np.ones(1, np.int32)),
         ask,

@@ -35,7 +35,7 @@ from jaxlrm.testing import (
 from jaxlrm.verify.verdict import Verdict
 
 has_live_descendant = jax.jit(jax.vmap(tree.has_live_descendant))
-descend = jax.jit(jax.vmap(lambda tree: select.descend(tree, 4, 2)))
+descend = jax.jit(jax.vmap(lambda tree: select.descend(tree, jnp.ones(4), 2)))
 
 ACTIONS = 3
 DEPTH = 5
@@ -148,7 +148,7 @@ def trees_of(strategy: strategies.Strategy, lines) -> Iterator[tree.Tree]:
     rounds = loop.run(
         lockstep.compile_rounds(model, strategy),
         compile_scripts([lines], strategy.step_tokens),
-        loop.begin([jax.jit(start)()], strategy),
+        [jax.jit(start)()],
         queue,
         stack,
         ask,

@@ -22,10 +22,10 @@ N = 7
 
 
 @functools.cache
-def compiled(name: str, *sizes: int):
-    """The function of `select`, with the numbers of rows and groups."""
+def compiled(name: str, rows: int, groups: int):
+    """The function of `select` for so many idle rows and groups."""
     function = getattr(select, name)
-    return jax.jit(lambda tree, *more: function(tree, *sizes, *more))
+    return jax.jit(lambda tree: function(tree, jnp.ones(rows, bool), groups))
 
 
 def tree_with(**fields) -> Tree:
@@ -86,12 +86,12 @@ def test_worth_is_count_times_odds(score, count):
 
 def test_few_live_nodes_share_all_rows():
     tree = tree_with(live=[0, 1, 0, 1, 1, 0, 0])
-    leaf = select.spread_over_live(tree, 8, 4)
+    leaf = compiled("spread_over_live", 8, 4)(tree)
     assert leaf.tolist() == [1, 1, 3, 3, 4, 4, 1, 1]
 
 
 def test_surplus_live_nodes_wait():
-    leaf = select.spread_over_live(tree_with(live=[1] * N), 4, 2)
+    leaf = compiled("spread_over_live", 4, 2)(tree_with(live=[1] * N))
     assert leaf.tolist() == [0, 0, 1, 1]
 
 
@@ -102,7 +102,7 @@ def test_surplus_live_nodes_wait():
 @settings(max_examples=40)
 def test_ordinals_go_on_where_the_children_of_before_end(leaf, children):
     tree = tree_with(children=children)
-    found = compiled("ordinals")(tree, jnp.array(leaf, jnp.int32))
+    found = jax.jit(select.ordinals)(tree, jnp.array(leaf, jnp.int32))
     assert found.dtype == jnp.int32
     for row, node in enumerate(leaf):
         if node >= 0:
@@ -141,7 +141,10 @@ def test_by_softmax_gives_out_what_there_is(nodes, budget):
     """All of it, better nodes first and with no fewer rows each."""
     live, score, count = zip(*nodes, strict=True)
     tree = tree_with(live=live, score=score, count=count)
-    choose = jax.jit(lambda tree, left: select.by_softmax(tree, 12, left, 0.2))
+    rows = jnp.ones(12, bool)
+    choose = jax.jit(
+        lambda tree, left: select.by_softmax(tree, rows, left, 0.2)
+    )
     leaf = choose(tree, jnp.int32(budget)).tolist()
     given_to = [leaf.count(node) for node in range(N)]
     assert sum(given_to) == (budget if any(live) else 0)

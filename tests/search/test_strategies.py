@@ -65,9 +65,9 @@ def boom(config):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere:boom", "cannot be imported: No module named 'nowhere'"),
-        ("math:boom", "cannot be imported: .*has no attribute 'boom'"),
-        ("tests.search.test_strategies:boom", "raised KeyError: 'boom'"),
+        ("nowhere:boom", "failed: .*No module named 'nowhere'"),
+        ("math:boom", "failed: .*has no attribute 'boom'"),
+        ("tests.search.test_strategies:boom", "failed: KeyError: 'boom'"),
         ("builtins:repr", "returned .*; it must return a jaxlrm.search"),
     ],
 )

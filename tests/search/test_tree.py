@@ -20,8 +20,7 @@ N, R, S = 9, 4, 3
 
 add = jax.jit(tree_lib.add)
 ancestors = jax.jit(tree_lib.ancestors)
-first_of_equals = jax.jit(tree_lib.first_of_equals)
-has_child = jax.jit(tree_lib.has_child)
+compare = jax.jit(tree_lib.compare)
 has_live_descendant = jax.jit(tree_lib.has_live_descendant)
 plant = jax.jit(tree_lib.plant)
 
@@ -229,14 +228,14 @@ def test_paths(length, rounds):
 
 
 @given(length=LENGTH, happened=ROUND, ended=st.lists(st.booleans(), min_size=R))
-def test_first_of_equals(length, happened, ended):
+def test_equal_rows(length, happened, ended):
     _, nodes = root(length)
     # More than one leaf from which the same may be written.
     nodes.append(Node(0, 1, 1, length, STEP, True))
     twigs = written(happened, nodes)
     ended = np.array(ended[:R]) & (twigs.leaf >= 0)
     group = np.array([row.group for row in happened])
-    first, count = first_of_equals(twigs, ended, group)
+    first, count, _ = compare(tree_lib.empty(N, S), twigs, ended, group)
     names = [
         (leaf, row.tokens, row.group) if judged else None
         for leaf, row, judged in zip(
@@ -253,7 +252,7 @@ def test_first_of_equals(length, happened, ended):
 
 @given(length=LENGTH, rounds=ROUNDS, last=ROUND)
 @settings(max_examples=60)
-def test_has_child(length, rounds, last):
+def test_a_step_that_is_a_child_is_known(length, rounds, last):
     tree, nodes = grown(length, rounds)
     steps = {(node.parent, node.tokens) for node in nodes[1:]}
     for node in nodes:
@@ -263,18 +262,19 @@ def test_has_child(length, rounds, last):
         (leaf, row.tokens) in steps
         for leaf, row in zip(twigs.leaf.tolist(), last, strict=True)
     ]
-    assert has_child(tree, twigs).tolist() == expected
+    *_, known = compare(tree, twigs, twigs.leaf >= 0, np.zeros(R, np.int32))
+    assert known.tolist() == expected
 
 
 def firsts(rows) -> tuple[list[bool], list[int]]:
     """Of rows that all extend the root."""
     nothing = np.zeros(len(rows), np.int32)
-    twigs = twigs_of(rows, nothing)
-    first, count = first_of_equals(twigs, nothing == 0, nothing)
+    twigs, empty = twigs_of(rows, nothing), tree_lib.empty(N, S)
+    first, count, _ = compare(empty, twigs, nothing == 0, nothing)
     return first.tolist(), count.tolist()
 
 
-def test_first_of_equals_sees_length_order_and_large_tokens():
+def test_compare_sees_length_order_and_large_tokens():
     steps = [
         (5, 0),
         (5,),  # a prefix, and the token 0 is not nothing
@@ -290,7 +290,7 @@ def test_first_of_equals_sees_length_order_and_large_tokens():
     assert count == [steps.count(s) for s in steps]
 
 
-def test_first_of_equals_does_not_collide():
+def test_compare_does_not_collide():
     """Random steps of realistic length: all differ, and are seen to."""
     steps = np.random.default_rng(0).integers(0, 16, (512, 48))
     assert len(np.unique(steps, axis=0)) == len(steps)
@@ -394,7 +394,7 @@ def test_rows_begin_and_others_go_on():
         forced=jnp.array([1, 1]), logp=jnp.array([-1.0, -2.0])
     )
     keys = jax.random.split(jax.random.key(4), 2)
-    begun = twigs.begin(jnp.array([-1, 7]), keys)
+    begun = twigs.begin(jnp.array([-1, 7]), keys, jnp.array([3, 4]))
     assert begun.leaf.tolist() == [5, 7]
     assert begun.kind.tolist() == [OPEN, WRITING]
     assert begun.length.tolist() == [2, 0]
