@@ -85,6 +85,7 @@ LAYERS = """
     models.sharding
     models.products
     models.params
+    models.quantise
     models.fingerprint
     models.segments
     models.cache

@@ -106,7 +106,7 @@ def arrange(
     strategy, mesh = models.strategy(config), models.mesh
     platform, ways = models.platform, mesh.shape["data"]
     most = config.batch or defaults.batch(
-        strategy, early=early, platform=platform
+        strategy, problems, early=early, platform=platform
     )
     wanted = min(most, problems)
     turns = 1

@@ -110,4 +110,27 @@ def test_a_batch_that_nobody_sets_fills_a_cpu(branches, problems):
     strategy = strategies.build(
         SearchConfig(strategy="sequential", branches=branches, chain_tokens=8)
     )
-    assert defaults.batch(strategy) == problems
+    assert defaults.batch(strategy, 100) == problems
+
+
+@pytest.mark.parametrize(
+    "branches, problems, slots, rows",
+    [
+        (16, 1, 4, 16),
+        (16, 40, 8, 8),
+        (16, 100, 16, 4),
+        (16, 1000, 32, 2),
+        (8, 8, 8, 8),
+        (1, 8, 32, 1),
+        (256, 40, 8, 8),
+        (256, 1, 1, 64),
+    ],
+)
+def test_whole_chains_of_a_few_or_many_problems_fill_a_cpu(
+    branches, problems, slots, rows
+):
+    strategy = strategies.build(
+        SearchConfig(strategy="majority", branches=branches, chain_tokens=8)
+    )
+    assert defaults.batch(strategy, problems) == slots
+    assert defaults.rows(strategy, slots) == rows
