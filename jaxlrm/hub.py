@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+from collections.abc import Sequence
 
 from jaxlrm import files
 
@@ -36,6 +37,35 @@ def download(name: str) -> pathlib.Path:
         ValueError: its weights are not in safetensors.
         OSError: the download fails.
     """
+    path = _snapshot(name, PATTERNS)
+    if not any(path.glob("*.safetensors")):
+        raise ValueError(
+            f"the model {name} of the Hub has no safetensors at its top; "
+            "other forms of weights are not read: convert it with transformers "
+            "(AutoModelForCausalLM.from_pretrained(...).save_pretrained(DIR)), "
+            "or name another revision"
+        )
+    return path
+
+
+def download_config(name: str) -> pathlib.Path:
+    """The `config.json` of a model of the Hub, in the cache.
+
+    Args:
+        name: see `is_id`.
+
+    Raises:
+        FileNotFoundError: as for `download`, or it has none.
+        OSError: the download fails.
+    """
+    path = _snapshot(name, ("config.json",)) / "config.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"the model {name} has no config.json")
+    return path
+
+
+def _snapshot(name: str, patterns: Sequence[str]) -> pathlib.Path:
+    """The folder of a model with the files of these patterns."""
     # Slow to import, and needed for these models only.
     import huggingface_hub
     from huggingface_hub import errors
@@ -45,7 +75,7 @@ def download(name: str) -> pathlib.Path:
         folder = huggingface_hub.snapshot_download(
             model,
             revision=revision or None,
-            allow_patterns=list(PATTERNS),
+            allow_patterns=list(patterns),
             ignore_patterns=list(_OTHERS),
         )
     except errors.GatedRepoError as error:
@@ -76,12 +106,4 @@ def download(name: str) -> pathlib.Path:
         raise OSError(
             f"the download of {name} from the Hub failed: {reason[:300]}"
         ) from error
-    path = pathlib.Path(folder)
-    if not any(path.glob("*.safetensors")):
-        raise ValueError(
-            f"the model {name} of the Hub has no safetensors at its top; "
-            "other forms of weights are not read: convert it with transformers "
-            "(AutoModelForCausalLM.from_pretrained(...).save_pretrained(DIR)), "
-            "or name another revision"
-        )
-    return path
+    return pathlib.Path(folder)

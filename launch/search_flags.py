@@ -164,7 +164,7 @@ class ModelFlags:
             FileNotFoundError: there is no such model.
             ValueError: it cannot be loaded.
         """
-        ways = _mesh(self._mesh.value)
+        ways = parse_mesh(self._mesh.value)
         rewards = _weights(self._reward.value)
         with console.interruptible():
             from jaxlrm.engine import loading
@@ -187,7 +187,12 @@ def import_extension(name: str) -> None:
     _import("extension", name, name)
 
 
-def _mesh(value: str) -> tuple[int, int]:
+def parse_mesh(value: str) -> tuple[int, int]:
+    """The sizes of a mesh written DATAxMODEL.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
     match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", value)
     if not match:
         raise ValueError(

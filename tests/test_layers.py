@@ -127,6 +127,8 @@ LAYERS = """
     engine.layout
     engine.footprint
     engine.memory
+    engine.fitting
+    engine.lowering
     engine.compiled
     engine.run
     engine.engine

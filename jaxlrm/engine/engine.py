@@ -12,7 +12,15 @@ import jax
 
 from jaxlrm import extend
 from jaxlrm.config import CHECKED, SCORED, SearchConfig
-from jaxlrm.engine import binding, defaults, layout, memory, run, tables
+from jaxlrm.engine import (
+    binding,
+    defaults,
+    fitting,
+    layout,
+    memory,
+    run,
+    tables,
+)
 from jaxlrm.engine.compiled import Compiler
 from jaxlrm.engine.host import Host
 from jaxlrm.engine.learned import Learned, Own, require_alike, require_fit
@@ -326,7 +334,7 @@ class Engine:
         common = self._settle(config, programs=False)[0]
         arrange = self._arranging([common], problems, prompt)
         has = memory.available(self._models, self._ready is not None)
-        return memory.fit(self._models, common, arrange, has)[2]
+        return fitting.fit(self._models, common, arrange, has)[2]
 
     def _arranging(
         self, configs: Sequence[SearchConfig], problems: int, prompt: int
@@ -427,10 +435,10 @@ class Engine:
             max(len(problem.prompt) for problem in problems),
         )
         has = memory.available(self._models, self._ready is not None)
-        fitted, search, found = memory.fit(self._models, config, arrange, has)
+        fitted, search, found = fitting.fit(self._models, config, arrange, has)
         if not found.fits:
             raise ValueError(
-                memory.refusal(self._models, config, arrange, found)
+                fitting.refusal(self._models, config, arrange, found)
             )
         if planned:
             planned(found)

@@ -7,9 +7,10 @@ its arguments only the compiler knows: see `temporaries`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,10 +24,10 @@ from jaxlrm.models import attention, params, reward
 def of_model(models: Models, config: ModelConfig) -> int:
     """Bytes of a model's parameters on a device."""
     places = params.shardings(config, models.mesh)
-    return _bytes(_values(models, config), places)
+    return _bytes(values(models, config), places)
 
 
-def _values(models: Models, config: ModelConfig) -> params.Transformer:
+def values(models: Models, config: ModelConfig) -> params.Transformer:
     """The shapes of a model's parameters."""
     return jax.tree.map(
         lambda spec: jax.ShapeDtypeStruct(spec.shape, models.dtype),
@@ -39,8 +40,8 @@ def copied(models: Models) -> int:
     """Bytes of the copy of the generator that a CPU decodes with."""
     if not binding.copies(models.platform, models.mesh.size):
         return 0
-    values = _values(models, models.generator)
-    ready = jax.eval_shape(params.for_a_cpu, values)
+    weights = values(models, models.generator)
+    ready = jax.eval_shape(params.for_a_cpu, weights)
     return _size((ready.layers, ready.unembedding))  # the rest is as it was
 
 
@@ -101,6 +102,42 @@ def _bytes(shapes: Any, places: Any) -> int:
     return sum(jax.tree.leaves(jax.tree.map(size, shapes, places)))
 
 
+class Step(NamedTuple):
+    """What a token of all rows of a turn takes of each device, at least.
+
+    Attributes:
+        rows: of all devices together.
+        read: bytes of weights and of the generator's cache.
+        compute: operations of the generator's products.
+        judged: those of the reward models, for the same tokens.
+    """
+
+    rows: int
+    read: int
+    compute: float
+    judged: float
+
+
+def step(models: Models, search: Layout) -> Step:
+    """What decoding a token takes, by the sizes at the start."""
+    # An embedding is not read, but for a few rows; an unembedding is.
+    tied = dataclasses.replace(models.generator, tie_word_embeddings=True)
+    alone = dataclasses.replace(models, judges=())
+    cache = of_state(alone, search._replace(turns=1))
+    read = of_model(models, tied) + cache["prompt"] + cache["twig"]
+    rows = search.sizes.problems * search.sizes.rows
+    judges = models.asked(search.config)
+    readers = [judge.config for judge in judges if judge.config]
+    heads = sum(params.count(each, embeddings=False) for each in readers)
+    share = 2 * rows / models.mesh.size
+    return Step(
+        rows,
+        read + (cache["stem"] or cache["trunk"]),
+        share * params.count(tied),
+        share * heads,
+    )
+
+
 def temporaries(models: Models, search: Layout) -> int:
     """About what the largest program of a round takes beside its arguments.
 
@@ -139,7 +176,7 @@ def temporaries(models: Models, search: Layout) -> int:
         score += max(scores(each, read, 2) for each in everyone)
     commit = 0.05 * sum(state.values())
     if models.platform == "cpu":
-        layers = [_size(_values(models, each).layers) for each in everyone]
+        layers = [_size(values(models, each).layers) for each in everyone]
         # Of layers that are stacked it takes each out, and widens bfloat16 for
         # that; its products read bfloat16 in another layout than it comes in.
         score += sum(layers[1:])
