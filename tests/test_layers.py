@@ -31,6 +31,7 @@ LAYERS = """
     text.pieces          jax
     text.delimiters      jax
     text.folder          jax
+    text.gguf            jax absl
     text.prompts         jax
     text.growth          jax absl
     text.tokens          jax
@@ -95,7 +96,13 @@ LAYERS = """
     models.reward
     models.hf_config     jax absl
     models.hf_tensors    jax absl
+    models.streams       jax absl
+    models.lora          jax absl
+    models.gguf          jax absl
+    models.gguf_config   jax absl
+    models.gguf_names    jax absl
     models.hf
+    models.convert
     models.checkpoint
     models
     limits

@@ -159,6 +159,12 @@ def find(name: str | os.PathLike) -> pathlib.Path:
         return SHIPPED / name
     if name and pathlib.Path(name).is_dir():  # an empty path is no folder
         return pathlib.Path(name)
+    if pathlib.Path(name).suffix == ".gguf":
+        shown = files.visible(str(name), lines=False)
+        raise FileNotFoundError(
+            f"{shown} is not read as it is; make a folder of it: python -m "
+            f"launch.convert --source={shown} --output=DIR"
+        )
     if isinstance(name, str) and hub.is_id(name):
         return hub.download(name)
     raise FileNotFoundError(

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +48,6 @@ _CONVERT = (
     "A.from_pretrained('{folder}'{how}).save_pretrained('{folder}')\""
 )
 _OTHER_FORMS = {
-    "*.gguf": ", gguf_file='{name}'",
     "pytorch_model*.bin": "",
     "tf_model.h5": ", from_tf=True",
     "flax_model.msgpack": ", from_flax=True",
@@ -307,14 +306,30 @@ def weight_files(
 def _read(path: pathlib.Path, names: set[str] | None) -> dict[str, np.ndarray]:
     """The tensors of a file, which must be `names`, if they are given."""
     tensors = read_tensors(path)
-    if names is not None and (differ := tensors.keys() ^ names):
+    check_names(tensors.keys(), names, path)
+    check_values(tensors, path)
+    return tensors
+
+
+def check_names(
+    found: Set[str], names: Set[str] | None, path: pathlib.Path
+) -> None:
+    """Refuses a file that holds other tensors than the index says.
+
+    Args:
+        found: names of its tensors.
+        names: those of the index; None without one.
+        path: the file.
+
+    Raises:
+        ValueError: they differ; names the file and a tensor.
+    """
+    if names is not None and (differ := found ^ names):
         raise ValueError(
             f"{visible(str(path), lines=False)}: {len(differ)} tensors are "
             f"here or in {INDEX} but not in both, such as "
             f"{_name(min(differ))}; are they of the same model?"
         )
-    check_values(tensors, path)
-    return tensors
 
 
 def _existing(path: pathlib.Path) -> pathlib.Path:
@@ -322,6 +337,12 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
         return path
     missing = f"{visible(str(path), lines=False)} is missing"
     folder = path.parent
+    for found in sorted(folder.glob("*.gguf"))[:1]:
+        source = visible(str(found), lines=False)
+        raise FileNotFoundError(
+            f"{missing}, and {found.name} is not read as it is; make a folder "
+            f"of it: python -m launch.convert --source={source} --output=DIR"
+        )
     for pattern, how in _OTHER_FORMS.items():
         for found in sorted(folder.glob(pattern))[:1]:
             name = visible(found.name, lines=False)
@@ -336,8 +357,8 @@ def _existing(path: pathlib.Path) -> pathlib.Path:
     if (folder / "adapter_config.json").is_file():
         raise FileNotFoundError(
             f"{missing}, and {visible(str(folder), lines=False)} holds an "
-            "adapter alone; merge it into its model with peft: "
-            "model.merge_and_unload().save_pretrained(FOLDER)"
+            "adapter alone; merge it into its model: python -m launch.convert "
+            f"--source=MODEL --lora={folder} --output=DIR"
         )
     raise FileNotFoundError(
         f"{missing}; a model folder holds config.json, {WEIGHTS} (or {INDEX} "

@@ -41,7 +41,7 @@ def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
             names = list(file.keys())
             for name in names:
                 dtype = str(file.get_slice(name).get_dtype())
-                _check_type(name, dtype, where)
+                check_type(name, dtype, where)
         tensors = load_file(path)
     except safetensors.SafetensorError as error:
         raise ValueError(
@@ -54,7 +54,17 @@ def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
     }
 
 
-def _check_type(name: str, dtype: str, where: str) -> None:
+def check_type(name: str, dtype: str, where: str) -> None:
+    """Refuses tensors of quantised checkpoints, and those of no floats.
+
+    Args:
+        name: of the tensor.
+        dtype: as safetensors calls it.
+        where: name of the file, for messages.
+
+    Raises:
+        ValueError: names the file and the tensor.
+    """
     shown = visible(name[:200], lines=False)
     if _QUANTISED.fullmatch(name) or _NARROW.fullmatch(dtype):
         raise ValueError(

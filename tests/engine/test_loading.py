@@ -177,3 +177,8 @@ def test_a_folder_never_chooses_code_to_run(folder):
     path.write_text(json.dumps({**said, "extensions": ["jaxlrm.families"]}))
     with jaxlrm.load(folder) as engine:
         assert engine.identity()["extensions"] == ["jaxlrm.families"]
+
+
+def test_a_gguf_file_is_converted_first():
+    with pytest.raises(FileNotFoundError, match="launch.convert --source=x.g"):
+        loading.find("x.gguf")
