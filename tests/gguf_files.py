@@ -222,7 +222,7 @@ def _metadata(architecture: str, config: dict[str, Any]) -> dict[str, Any]:
         "attention.sliding_window": "sliding_window",
         "attn_logit_softcapping": "attn_logit_softcapping",
         "final_logit_softcapping": "final_logit_softcapping",
-        "expert_count": "num_experts",
+        "expert_count": "num_local_experts",
         "expert_used_count": "num_experts_per_tok",
         "expert_feed_forward_length": "moe_intermediate_size",
     }.items():

@@ -29,7 +29,7 @@ def test_errors_are_one_line(tmp_path):
     for source, message in (
         (path, "x.gguf is cut short: it has 5,000 bytes"),
         (tmp_path / "y.gguf", "no source '"),
-        (tmp_path, "config.json is missing"),
+        (tmp_path, "x.gguf is not read as it is; make a folder of it"),
     ):
         result = run(f"--source={source}", f"--output={tmp_path / 'out'}")
         assert result.returncode == 2

@@ -230,11 +230,11 @@ def test_what_is_killed_does_not_look_whole(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_model(tmp_path):
-    """A file of 280 MB in float32, with a tenth as much memory as numbers."""
+    """260 MB in float32, with less than half as much memory."""
     path = gguf_files.tiny(tmp_path / "x.gguf", "Q8_0", hidden=2048, layers=5)
     result = run(MEASURED, path, tmp_path / "output")
     assert result.returncode == 0, result.stderr
     size, grown, has_jax = result.stdout.split()
-    assert int(size) > 270e6
+    assert int(size) > 260e6
     assert int(grown) < 130e6
     assert has_jax == "False"
