@@ -321,6 +321,20 @@ class Fields:
             raise self.error(name, wanted)
         return value
 
+    def numbers(self, name: str, default: Any = _REQUIRED) -> Any:
+        """A list of finite numbers."""
+        wanted = "it must be a list of finite numbers"
+        value = self._get(name, default, wanted)
+        if value is None and default is None:
+            return None
+        if not isinstance(value, list):
+            raise self.error(name, wanted)
+        items = Fields(dict(enumerate(value)), self.where)
+        try:
+            return [items.number(number) for number in range(len(value))]
+        except ValueError:
+            raise self.error(name, wanted) from None
+
     def object(self, name: str, default: Any = _REQUIRED) -> Any:
         """An object, as `Fields` whose messages name both fields."""
         wanted = "it must be an object"

@@ -90,7 +90,7 @@ def test_the_peer_has_the_same_weights(benchmark, sizes):
         jnp.arange(8),
         jnp.tri(8, dtype=bool),
     )
-    ours = unembed(learned.params, hidden)[:, 0]
+    ours = unembed(learned.config, learned.params, hidden)[:, 0]
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 

@@ -87,6 +87,8 @@ LAYERS = """
     models.products
     models.params
     models.quantise
+    models.rope
+    models.experts
     models.fingerprint
     models.segments
     models.cache
@@ -94,6 +96,8 @@ LAYERS = """
     models.attention
     models.transformer
     models.reward
+    models.architectures jax absl
+    models.hf_rope       jax absl
     models.hf_config     jax absl
     models.hf_tensors    jax absl
     models.streams       jax absl
@@ -101,6 +105,8 @@ LAYERS = """
     models.gguf          jax absl
     models.gguf_config   jax absl
     models.gguf_names    jax absl
+    models.hf_table
+    models.placing
     models.hf
     models.convert
     models.checkpoint

@@ -116,7 +116,7 @@ def _logits(config, values, tokens):
     hidden, _ = forward(
         config, values, tokens, np.arange(size), np.tri(size, dtype=bool)
     )
-    return unembed(values, hidden)
+    return unembed(config, values, hidden)
 
 
 def _their_logits(

@@ -1,6 +1,14 @@
 """Configuration: frozen dataclasses and their validation (no JAX, no absl)."""
 
-from jaxlrm.config.model import ACTIVATIONS, ModelConfig
+from jaxlrm.config.model import (
+    ACTIVATIONS,
+    LAYER_TYPES,
+    ROPE_TYPES,
+    LayerKind,
+    ModelConfig,
+    Rope,
+    RopeScaling,
+)
 from jaxlrm.config.reading import (
     from_json,
     replace_path,
@@ -25,7 +33,12 @@ from jaxlrm.config.training import OptimiserConfig, TrainConfig
 
 __all__ = [
     "ACTIVATIONS",
+    "LAYER_TYPES",
+    "ROPE_TYPES",
+    "LayerKind",
     "ModelConfig",
+    "Rope",
+    "RopeScaling",
     "from_json",
     "replace_path",
     "replace_paths",

@@ -45,14 +45,18 @@ def require_positive(config: object, *names: str) -> None:
 
 
 def require_types(config: object) -> None:
-    """Raises TypeError for values of other types; makes numbers plain."""
+    """Raises TypeError for values of other types; makes numbers plain.
+
+    Fields that are dataclasses, and the items of tuples, check themselves.
+    """
     for name, annotation in field_types(type(config)).items():
         kind, may_be_none = optional(annotation)
         value = getattr(config, name)
         if may_be_none and value is None:
             continue
         is_flag = isinstance(value, bool) and kind is not bool
-        if is_flag or not isinstance(value, _TAKES[kind]):
+        takes = _TAKES.get(kind, typing.get_origin(kind) or kind)
+        if is_flag or not isinstance(value, takes):
             raise TypeError(
                 f"{type(config).__name__}.{name} is {value!r}; it must be of "
                 f"type {kind.__name__}"

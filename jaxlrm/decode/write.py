@@ -13,8 +13,9 @@ from jaxlrm.decode.sampling import sample
 from jaxlrm.limits import Limits, affordable
 from jaxlrm.models import sharding
 from jaxlrm.models.params import Transformer
+from jaxlrm.models.rope import rotary_angles
 from jaxlrm.models.segments import Context, Segment
-from jaxlrm.models.transformer import forward, rotary_angles, unembed
+from jaxlrm.models.transformer import forward, unembed
 
 
 @struct.dataclass
@@ -231,7 +232,7 @@ def _write(
 
     def choose(index, written: Written):
         """The next token `[G, R]`, its log-probability, whether it is free."""
-        logits = unembed(params, written.hidden)
+        logits = unembed(config, params, written.hidden)
         logits = jnp.where(tables.known, logits, -jnp.inf)
         sampled = sample(
             logits,

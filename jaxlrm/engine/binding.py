@@ -211,7 +211,8 @@ class Binding:
             begins = twigs.writing & (twigs.length == 0)
             cache = cache_lib.begin(cache, begins)
         if seen:
-            context.append(cache_lib.look_back(cache, twigs.length, seen))
+            steps = _start(trees, twigs), twigs.length
+            context.append(cache_lib.look_back(cache, *steps, seen))
         rows, twigs = self._rows(weights, cache, trees, twigs)
         written = decode.write(
             self.generator,
@@ -259,7 +260,7 @@ class Binding:
             told = jnp.take_along_axis(
                 _at(trees.output, leaf), jnp.minimum(index, last), -1
             )
-        position = _at(trees.end, leaf) + 1 + twigs.length
+        position = _start(trees, twigs) + twigs.length
         rows = Rows(
             active=twigs.writing,
             keys=twigs.key,
@@ -308,7 +309,7 @@ class Binding:
                 values,
                 twigs.tokens,
                 twigs.valid & which[..., None],
-                _at(trees.end, leaf) + 1,
+                _start(trees, twigs),
                 context,
                 cache.twig,
                 self.strategy.groups,
@@ -339,10 +340,9 @@ class Binding:
         alive = jax.vmap(tree.has_live_descendant)(trees)
         held = jnp.where(alive, trees.length, 0).sum(1)
         trees = trees.replace(peak=jnp.maximum(trees.peak, held))
+        steps = twigs.node, _start(trees, twigs), twigs.length
         memory = jax.tree.map(
-            lambda cache: cache_lib.commit(
-                cache, twigs.node, twigs.length, alive
-            ),
+            lambda cache: cache_lib.commit(cache, *steps, alive),
             memory,
             is_leaf=lambda x: isinstance(x, Cache),
         )
@@ -384,6 +384,11 @@ def prefill(
 
 
 _at = jax.vmap(tree.at)  # of `[G, N, ...]` and `[G, R]`
+
+
+def _start(trees: Tree, twigs: Twigs) -> jax.Array:
+    """`[G, R] int32`, position of the first token of each row's step."""
+    return _at(trees.end, twigs.leaf) + 1
 
 
 def _longest(strategy: Strategy, trees: Tree, twigs: Twigs) -> jax.Array:
@@ -446,24 +451,28 @@ def _context(
     cache: Cache, trees: Tree, leaf: jax.Array
 ) -> tuple[Cache, list[Context]]:
     """What rows that extend `leaf [G, R]` read beside their own step."""
+    known = cache.position is not None  # where the slots of the trunk are
     slot = jnp.arange(cache.prompt.slots)
     written = slot < cache.prompt_length[:, None]
-    context = [Context(cache.prompt, written[:, None, None])]
+    at = jnp.broadcast_to(slot, written.shape)[:, None] if known else None
+    context = [Context(cache.prompt, written[:, None, None], at)]
     if cache.trunk.slots == 0:
         return cache, context
     ancestors = jax.vmap(tree.ancestors)
     if cache.stem is None:
         path = cache_lib.on_path(cache, ancestors(trees, leaf))
-        context.append(Context(cache.trunk, path[:, :, None]))
+        at = cache.position[:, None] if known else None
+        context.append(Context(cache.trunk, path[:, :, None], at))
         return cache, context
     groups = cache.stem.keys[0].shape[1]
     members = leaf.shape[1] // groups
     leaders = leaf[:, ::members]  # rows of a group share their leaf
     path = cache_lib.on_path(cache, ancestors(trees, leaders))
+    at = cache_lib.stem_positions(cache, path, members) if known else None
     cache, length = cache_lib.gather_stem(cache, path)
     length = jnp.repeat(length, members, axis=1)[..., None, None]
     mask = jnp.arange(cache.stem.slots) < length
-    context.append(Context(cache.stem, mask))
+    context.append(Context(cache.stem, mask, at))
     return cache, context
 
 

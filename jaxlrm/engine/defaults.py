@@ -111,7 +111,7 @@ class Defaults:
         models = [self.generator]
         if config.verifiers in SCORED:
             models += self.rewards
-        positions = min(model.max_position_embeddings for model in models)
+        positions = min(model.context for model in models)
         return min(positions, self.text.context or positions)
 
     def room(self, config: SearchConfig, strategy: Strategy) -> int:

@@ -15,7 +15,8 @@ import numpy as np
 from jaxlrm import files, hub
 from jaxlrm.engine import calibrate
 from jaxlrm.engine.engine import Engine, Learned, Own
-from jaxlrm.models import hf
+from jaxlrm.models import hf, sharding
+from jaxlrm.models.placing import OnMesh
 from jaxlrm.text import Text
 
 SHIPPED = pathlib.Path(__file__).parents[1] / "weights"
@@ -54,20 +55,22 @@ def load(
             'off: jax.config.update("jax_enable_x64", False)'
         )
     folder = find(name)
-    generator, text = _read(folder), Text.load(folder)
+    mesh = mesh or sharding.make_mesh()
+    digest = hashlib.sha256()
+    generator = _read(folder, OnMesh(mesh), digest)
+    text = Text.load(folder)
     if reward is None:
         reward = {}
     elif not isinstance(reward, Mapping):
         reward = {reward: 1.0}
+    # All of one dtype: their keys and values share the caches.
+    place = OnMesh(mesh, generator.params.embedding.dtype)
     rewards = [
         Own(weight)
         if judge == OWN
-        else _read_judge(find(judge), weight, folder, text)
+        else _read_judge(find(judge), place, weight, folder, text)
         for judge, weight in reward.items()
     ]
-    digest = hashlib.sha256()
-    for path in hf.weight_files(folder):
-        digest.update(path.read_bytes())
     extensions = _extensions(text, folder, options.pop("extensions", ()))
     return Engine(
         generator,
@@ -101,9 +104,9 @@ def _extensions(
     return list(dict.fromkeys((*named, *text.extensions)))
 
 
-def _read(folder: pathlib.Path) -> Learned:
+def _read(folder: pathlib.Path, place: OnMesh, digest=None) -> Learned:
     """A model, its scores calibrated as `calibration.json` says."""
-    learned = Learned(*hf.load(folder))
+    learned = Learned(*hf.load(folder, place, digest))
     line = calibrate.read(folder)
     head = learned.params.value_head
     if head is None:
@@ -119,14 +122,18 @@ def _read(folder: pathlib.Path) -> Learned:
 
 
 def _read_judge(
-    folder: pathlib.Path, weight: float, generator: pathlib.Path, text: Text
+    folder: pathlib.Path,
+    place: OnMesh,
+    weight: float,
+    generator: pathlib.Path,
+    text: Text,
 ) -> Learned:
     """A reward model, which is given the tokens of the generator's `text`.
 
     Raises:
         ValueError: to the reward model they are other tokens.
     """
-    learned = _read(folder)
+    learned = _read(folder, place)
     differ = []
     if any((folder / name).exists() for name in Text.FILES):
         differ = text.differences(Text.load(folder))

@@ -24,7 +24,13 @@ BLOCK = 2048
 _ROWS = 256  # of a block in training
 
 
-def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
+def attend(
+    query: jax.Array,
+    parts: Sequence[Part],
+    *,
+    divisor: float | None = None,
+    cap: float = 0.0,
+) -> jax.Array:
     """Scaled dot-product attention over all parts at once.
 
     Branch `b` reads group `b // (B / groups)` of each part.
@@ -32,20 +38,23 @@ def attend(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
     Args:
         query: `[G, B, S, H, D]`, rotated.
         parts: the segments.
+        divisor: of the logits; by default the root of `D`.
+        cap: logits are bounded by it, as `cap * tanh(logit / cap)` (Gemma 2);
+            0 is none.
 
     Returns:
         `[G, B, S, H, D]`, in the dtype of `query`.
     """
     problems, branches, steps, heads, dim = query.shape
     kv_heads = parts[0].keys.shape[2]
-    scaled = (query / math.sqrt(dim)).reshape(
+    scaled = (query / (divisor or math.sqrt(dim))).reshape(
         problems, branches, steps, kv_heads, heads // kv_heads, dim
     )
     full = (problems, branches, steps)
     result = functools.reduce(
         _merge,
         (
-            _over_segment(scaled, part._replace(mask=_widen(part, full)))
+            _over_segment(scaled, part._replace(mask=_widen(part, full)), cap)
             for part in parts
         ),
     )
@@ -60,9 +69,9 @@ def _widen(part: Part, shape: tuple[int, int, int]) -> jax.Array:
     return jnp.broadcast_to(mask, (*shape[:2], mask.shape[2], slots))
 
 
-def _over_segment(query: jax.Array, part: Part) -> Partial:
-    if not kernels.fits(query, part):
-        return _over_blocks(query, part)
+def _over_segment(query: jax.Array, part: Part, cap: float) -> Partial:
+    if cap or not kernels.fits(query, part):  # the kernel has no cap
+        return _over_blocks(query, part, cap)
     return jax.lax.platform_dependent(
         query, part, tpu=_in_kernel, default=_over_blocks
     )
@@ -87,11 +96,11 @@ def _in_kernel(query: jax.Array, part: Part) -> Partial:
     )
 
 
-def _over_blocks(query: jax.Array, part: Part) -> Partial:
+def _over_blocks(query: jax.Array, part: Part, cap: float = 0.0) -> Partial:
     slots = part.keys.shape[-1]
     whole, rest = divmod(slots, BLOCK)
     if whole == 0 or slots == BLOCK:
-        return _over(query, part)
+        return _over(query, part, cap)
 
     def block(start: int | jax.Array, size: int) -> Partial:
         def cut(x, axis):
@@ -100,6 +109,7 @@ def _over_blocks(query: jax.Array, part: Part) -> Partial:
         return _over(
             query,
             Part(cut(part.keys, 4), cut(part.values, 3), cut(part.mask, 3)),
+            cap,
         )
 
     result = jax.lax.fori_loop(
@@ -122,7 +132,7 @@ def _merge(first: Partial, second: Partial) -> Partial:
     )
 
 
-def _over(query: jax.Array, part: Part) -> Partial:
+def _over(query: jax.Array, part: Part, cap: float = 0.0) -> Partial:
     """Attention over one block: rows of a group share its keys."""
     problems, branches, steps, kv_heads, shared, dim = query.shape
     groups, slots = part.keys.shape[1], part.keys.shape[-1]
@@ -138,6 +148,8 @@ def _over(query: jax.Array, part: Part) -> Partial:
         part.keys,
         preferred_element_type=jnp.float32,
     ).reshape(*split, slots)
+    if cap:
+        logits = cap * jnp.tanh(logits / cap)
     # Added, not selected: a CPU is quicker so, and any logit is lost in it.
     bias = jnp.where(part.mask, jnp.float32(0), MASKED)
     logits += bias.reshape(problems, groups, 1, members, -1, 1, slots)
@@ -161,7 +173,9 @@ def _over(query: jax.Array, part: Part) -> Partial:
     )
 
 
-def row_by_row(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
+def row_by_row(
+    query: jax.Array, parts: Sequence[Part], **how: float
+) -> jax.Array:
     """`attend` to a single causal part, a block of one problem at a time.
 
     For training on CPU: the logits of a block, which end at its last token,
@@ -172,7 +186,7 @@ def row_by_row(query: jax.Array, parts: Sequence[Part]) -> jax.Array:
     @jax.checkpoint
     def block(query, part):
         query, part = jax.tree.map(lambda x: x[None], (query, part))
-        return attend(query, [part])[0]
+        return attend(query, [part], **how)[0]
 
     def one(arguments):
         query, part = arguments

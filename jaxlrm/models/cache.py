@@ -38,6 +38,8 @@ class Cache:
         prompt_length: `[G] int32`.
         trunk: `[G, 1, ...]` `P` slots of kept steps, in no order.
         owner: `[G, P] int32`, the node that a slot belongs to; -1 is free.
+        position: `[G, P] int32`, of a slot's token in its chain; None if no
+            layer of the model has a window.
         stem: `[G, W, ...]` paths of this round's leaves; None if branches
             attend to the trunk directly.
         tail: `[G, B, ...]` of each branch's step what earlier rounds wrote, and
@@ -54,6 +56,7 @@ class Cache:
     prompt_length: jax.Array
     trunk: Segment
     owner: jax.Array
+    position: jax.Array | None
     stem: Segment | None
     tail: Segment | None
     turn: jax.Array
@@ -94,11 +97,15 @@ def allocate(
         return Segment(layers(keys), layers(values))
 
     size = config.hidden_size
+    position = None
+    if config.has_windows:
+        position = jnp.zeros((problems, trunk), jnp.int32)
     return Cache(
         prompt=segment(1, prompt),
         prompt_length=jnp.zeros(problems, jnp.int32),
         trunk=segment(1, trunk),
         owner=jnp.full((problems, trunk), -1, jnp.int32),
+        position=position,
         stem=segment(groups, stem) if stem else None,
         tail=segment(branches, tail) if tail else None,
         turn=jnp.zeros((), jnp.int32),
@@ -167,6 +174,19 @@ def gather_stem(cache: Cache, path: jax.Array) -> tuple[Cache, jax.Array]:
     return cache.replace(stem=stem), length
 
 
+def stem_positions(cache: Cache, path: jax.Array, members: int) -> jax.Array:
+    """`[G, B, T] int32`, positions of what `gather_stem` copies.
+
+    Args:
+        cache: the cache of a model that has layers with a window.
+        path: `[G, W, P] bool` of `on_path`.
+        members: branches that share a stem.
+    """
+    source = _numbers(path, cache.stem.slots)
+    own = jnp.take_along_axis(cache.position[:, None], source, axis=-1)
+    return jnp.repeat(own, members, axis=1)
+
+
 def _gather(slots: int, trunk: Segment, path: jax.Array) -> Segment:
     """`[G, W, ...]` stems of so many slots, of paths `[G, W, P] bool`."""
     source = _numbers(path, slots)  # [G, W, T]
@@ -197,11 +217,14 @@ def begin(cache: Cache, begins: jax.Array) -> Cache:
     return cache.replace(begun=jnp.where(begins, cache.turn, cache.begun))
 
 
-def look_back(cache: Cache, length: jax.Array, slots: int) -> Context:
+def look_back(
+    cache: Cache, start: jax.Array, length: jax.Array, slots: int
+) -> Context:
     """What branches have written of their steps in earlier rounds.
 
     Args:
         cache: the cache, with tails.
+        start: `[G, B] int32`, position of each step's first token.
         length: `[G, B] int32`, tokens of each step so far.
         slots: how far to look back; no step is longer. Those of the whole tail
             are read where they are, fewer are copied.
@@ -214,8 +237,11 @@ def look_back(cache: Cache, length: jax.Array, slots: int) -> Context:
             tuple(jnp.take(x, slot, axis=4) for x in tail.keys),
             tuple(jnp.take(x, slot, axis=3) for x in tail.values),
         )
-    mask = _token(cache, slot) < length[..., None]
-    return Context(tail, mask[:, :, None])
+    token = _token(cache, slot)
+    positions = None
+    if cache.position is not None:
+        positions = start[..., None] + token
+    return Context(tail, (token < length[..., None])[:, :, None], positions)
 
 
 def append(cache: Cache) -> Cache:
@@ -242,7 +268,11 @@ def _token(cache: Cache, slot: jax.Array) -> jax.Array:
 
 
 def commit(
-    cache: Cache, nodes: jax.Array, length: jax.Array, alive: jax.Array
+    cache: Cache,
+    nodes: jax.Array,
+    start: jax.Array,
+    length: jax.Array,
+    alive: jax.Array,
 ) -> Cache:
     """Frees the slots of dead nodes and stores the kept twigs.
 
@@ -252,6 +282,7 @@ def commit(
     Args:
         cache: the cache.
         nodes: `[G, B] int32`, the node that each twig became, or -1.
+        start: `[G, B] int32`, position of each step's first token.
         length: `[G, B] int32`, tokens of each step.
         alive: `[G, N] bool`, nodes that may still be extended, or those below
             them (`search.tree.has_live_descendant`).
@@ -286,6 +317,11 @@ def commit(
         nodes, jnp.maximum(source, 0) // step.slots, axis=1
     )
     owner = jnp.where(source < 0, owner, writer)
+    position = cache.position
+    if position is not None:
+        new = (start[..., None] + token).reshape(nodes.shape[0], -1)
+        new = jnp.take_along_axis(new, jnp.maximum(source, 0), axis=1)
+        position = jnp.where(source < 0, position, new)
     heads = ("problems", "branches", "kv_heads")
     trunk = sharding.on_shards(
         functools.partial(_store, nodes.shape[1]),
@@ -294,7 +330,9 @@ def commit(
         step,
         source,
     )
-    return cache.replace(trunk=trunk, owner=owner, hidden=hidden)
+    return cache.replace(
+        trunk=trunk, owner=owner, position=position, hidden=hidden
+    )
 
 
 def _store(
@@ -397,10 +435,12 @@ def grow(cache: Cache, *, trunk: int, stem: int) -> Cache:
 
         return each_layer(one, segment)
 
-    more = trunk - cache.owner.shape[1]
+    more = (0, 0), (0, trunk - cache.owner.shape[1])
+    position = cache.position
     return cache.replace(
         trunk=pad(cache.trunk, trunk),
-        owner=jnp.pad(cache.owner, ((0, 0), (0, more)), constant_values=-1),
+        owner=jnp.pad(cache.owner, more, constant_values=-1),
+        position=None if position is None else jnp.pad(position, more),
         stem=pad(cache.stem, stem) if cache.stem else None,
     )
 

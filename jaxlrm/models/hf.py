@@ -1,33 +1,36 @@
-"""Safetensors in and out through one strict table.
+"""Model folders in and out, through the one strict table of `hf_table`.
 
-The names and layouts are those of Hugging Face `transformers` (Llama, Mistral,
-Qwen2, Qwen3), so what is shipped loads there and what is trained there loads
-here. Unknown and missing tensors raise.
+The names and layouts are those of Hugging Face `transformers`, so what is
+shipped loads there and what is trained there loads here. Tensors are read one
+after the other to where they belong; unknown, missing and misshapen ones are
+found before, in the headers of the files.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import Callable, Mapping, Set
-from typing import NamedTuple
+from collections.abc import Mapping, Set
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxlrm import files
 from jaxlrm.config import ModelConfig
 from jaxlrm.files import visible
-from jaxlrm.models import params
+from jaxlrm.models import hf_table, params
 from jaxlrm.models.hf_config import from_json, to_json
-from jaxlrm.models.hf_tensors import check_values, read_tensors
+from jaxlrm.models.hf_tensors import Stored, list_tensors, read_tensors
+from jaxlrm.models.placing import OnHost
 
 __all__ = [
     "INDEX",
     "WEIGHTS",
     "from_json",
-    "from_tensors",
     "load",
     "save",
     "to_json",
@@ -37,9 +40,9 @@ __all__ = [
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"  # of a model in several files
-_HEAD_TENSOR = "lm_head.weight"
-_EMBEDDING = "model.embed_tokens.weight"
 _PREFIX = "model."  # of all tensors but those of heads
+_HEADS = (hf_table.HEAD, "score.weight", "score.bias")
+_SHOWN = 20  # names of tensors in a message
 # Buffers that old files hold; they are computed anew.
 _BUFFERS = re.compile(r"(.*\.)?rotary_emb\.inv_freq")
 # Weights in other forms, and how to get safetensors of them.
@@ -54,134 +57,109 @@ _OTHER_FORMS = {
 }
 
 
-class _Entry(NamedTuple):
-    """One parameter's tensor: its name and its layout there.
-
-    Attributes:
-        name: tensor name; `{}` is the layer number.
-        shape: its shape there, given ours.
-        read: from its layout to ours.
-        write: from our layout to its.
-    """
-
-    name: str
-    shape: Callable[[tuple[int, ...]], tuple[int, ...]]
-    read: Callable[[np.ndarray], np.ndarray]
-    write: Callable[[np.ndarray], np.ndarray]
+def to_tensors(
+    config: ModelConfig, values: params.Transformer
+) -> dict[str, np.ndarray]:
+    """The tensors of a checkpoint, by their names in `transformers`."""
+    table = hf_table.tensors(config)
+    return {name: tensor.write(values) for name, tensor in table.items()}
 
 
-def _same(name: str) -> _Entry:
-    return _Entry(name, lambda ours: ours, lambda x: x, lambda x: x)
+def load(
+    folder: str | pathlib.Path, place: Any = None, digest: Any = None
+) -> tuple[ModelConfig, params.Transformer]:
+    """Reads a model folder, a tensor at a time.
 
+    A model whose `tie_word_embeddings` is true, and whose file holds a head
+    other than the embedding, has that head, as in transformers 5.
 
-def _linear(name: str) -> _Entry:
-    """A weight, `[out, in]` there."""
-    return _Entry(name, lambda ours: ours[::-1], lambda x: x.T, lambda x: x.T)
-
-
-def _row(name: str) -> _Entry:
-    """A parameter of the scalar head, which there has one row of outputs."""
-    return _Entry(
-        name, lambda ours: (1, *ours), lambda x: x[0], lambda x: x[None]
-    )
-
-
-_LAYER = "model.layers.{}."
-_LAYERS = {
-    "attention_norm": _same(_LAYER + "input_layernorm.weight"),
-    "query": _linear(_LAYER + "self_attn.q_proj.weight"),
-    "key": _linear(_LAYER + "self_attn.k_proj.weight"),
-    "value": _linear(_LAYER + "self_attn.v_proj.weight"),
-    "output": _linear(_LAYER + "self_attn.o_proj.weight"),
-    "query_bias": _same(_LAYER + "self_attn.q_proj.bias"),
-    "key_bias": _same(_LAYER + "self_attn.k_proj.bias"),
-    "value_bias": _same(_LAYER + "self_attn.v_proj.bias"),
-    "query_norm": _same(_LAYER + "self_attn.q_norm.weight"),
-    "key_norm": _same(_LAYER + "self_attn.k_norm.weight"),
-    "mlp_norm": _same(_LAYER + "post_attention_layernorm.weight"),
-    "gate": _linear(_LAYER + "mlp.gate_proj.weight"),
-    "up": _linear(_LAYER + "mlp.up_proj.weight"),
-    "down": _linear(_LAYER + "mlp.down_proj.weight"),
-}
-_WHOLE = {
-    "embedding": _same("model.embed_tokens.weight"),
-    "final_norm": _same("model.norm.weight"),
-    "unembedding": _linear("lm_head.weight"),
-}
-_HEAD = {"kernel": _row("score.weight"), "bias": _row("score.bias")}
-
-
-def _groups(tree: params.Transformer):
-    """`(node, table, stacked)` of each part of a parameter tree."""
-    yield tree, _WHOLE, False
-    yield tree.layers, _LAYERS, True
-    if tree.value_head is not None:
-        yield tree.value_head, _HEAD, False
-
-
-def to_tensors(values: params.Transformer) -> dict[str, np.ndarray]:
-    """The tensors of a checkpoint, by their Hugging Face names."""
-    tensors: dict[str, np.ndarray] = {}
-    for node, table, stacked in _groups(values):
-        for field, entry in table.items():
-            if getattr(node, field) is None:
-                continue
-            value = np.asarray(getattr(node, field))
-            for number, layer in enumerate(value if stacked else [value]):
-                tensors[entry.name.format(number)] = np.ascontiguousarray(
-                    entry.write(layer)
-                )
-    return tensors
-
-
-def from_tensors(config: ModelConfig, tensors) -> params.Transformer:
-    """Parameters, as numpy arrays, out of a mapping of tensors by name.
+    Args:
+        folder: of the model.
+        place: where its parameters go, see `placing`; by default they are
+            numpy arrays on the host.
+        digest: a hash of `hashlib`, that is given all bytes of the weights.
 
     Raises:
-        ValueError: a tensor is missing, unknown or of another shape.
+        FileNotFoundError: a file is missing; says what there is instead.
+        OSError: a file cannot be read.
+        ValueError: a file is truncated, of another model or in a format that
+            is not read; names the file, and the field or the tensors.
     """
-    tensors = _renamed(tensors)
-    unread = set(tensors)
+    folder = pathlib.Path(folder)
+    path = _existing(folder / "config.json")
+    where = visible(str(path), lines=False)
+    config = from_json(files.read_json(path), where)
+    shards = weight_files(folder)
+    stored: dict[str, Stored] = {}
+    for shard, names in shards.items():
+        stored |= _list(shard, names)
+    names = _renamed(stored)
+    config = _with_head(config, names, stored, shards)
+    table = hf_table.tensors(config)
+    if problems := _differences(config, table, names, stored):
+        path = folder / (WEIGHTS if folder / WEIGHTS in shards else INDEX)
+        raise ValueError(f"{visible(str(path), lines=False)}: {problems}")
+    ours = {theirs: name for name, theirs in names.items()}
+    if place is None:
+        place = OnHost()
+    dtypes: dict[tuple[str, ...], np.dtype] = {}
+    for name, tensor in table.items():
+        dtype = stored[names[name]].dtype
+        for part in tensor.places:
+            known = dtypes.get(part.path, dtype)
+            dtypes[part.path] = jnp.promote_types(known, dtype)
+    values = place.allocate(config, dtypes)
+    for shard in shards:
+        hashed = digest.update if digest is not None else None
+        for theirs, value in read_tensors(shard, hashed):
+            tensor = table.get(ours.get(theirs, ""))
+            for part, piece in tensor.read(value) if tensor else ():
+                values = place.put(values, part, piece)
+    return config, values
 
-    def take(name: str, entry: _Entry, shape) -> np.ndarray:
-        if name not in unread:
-            raise ValueError(_missing(name, tensors))
-        unread.discard(name)
-        value = np.asarray(tensors[name])
-        if value.shape != entry.shape(shape):
-            raise ValueError(
-                f"tensor {name} has shape {value.shape}, and config.json asks "
-                f"for {entry.shape(shape)}; is it of the same model?"
-            )
-        return entry.read(value)
 
-    def read(node, table, stacked):
-        fields = {}
-        for field, entry in table.items():
-            spec = getattr(node, field)
-            if spec is None:
-                continue
-            if stacked:
-                fields[field] = np.stack(
-                    [
-                        take(entry.name.format(n), entry, spec.shape[1:])
-                        for n in range(config.num_layers)
-                    ]
-                )
-            else:
-                fields[field] = take(entry.name, entry, spec.shape)
-        return node.replace(**fields)
-
-    declared = params.specs(config)
-    whole, layers, *head = [read(*group) for group in _groups(declared)]
+def _differences(
+    config: ModelConfig,
+    table: Mapping[str, hf_table.Tensor],
+    names: Mapping[str, str],
+    stored: Mapping[str, Stored],
+) -> str:
+    """What is missing, unknown or of another shape; empty if nothing is."""
+    known = set(table)
     if config.tie_word_embeddings:  # some files store the copy
-        unread.discard(_HEAD_TENSOR)
-    if unread:
-        raise ValueError(
-            f"{len(unread)} tensors are unknown to this config, such as "
-            f"{_name(min(unread))}; is config.json of the same model?"
+        known.add(hf_table.HEAD)
+    missing = [name for name in table if name not in names]
+    unknown = [theirs for name, theirs in names.items() if name not in known]
+    misshapen = [
+        f"{_name(name)} {stored[names[name]].shape} for {tensor.shape}"
+        for name, tensor in table.items()
+        if name in names and stored[names[name]].shape != tensor.shape
+    ]
+    found = [
+        f"{len(those)} tensors {what}: {_some(those)}"
+        for what, those in (
+            ("are missing", list(map(_name, missing))),
+            ("are unknown to this config", sorted(map(_name, unknown))),
+            ("have another shape than config.json asks for", misshapen),
         )
-    return whole.replace(layers=layers, value_head=head[0] if head else None)
+        if those
+    ]
+    if not found:
+        return ""
+    hint = "is config.json of the same model?"
+    if missing == [hf_table.HEAD]:
+        hint = (
+            "was the model saved without its head (AutoModel)? With "
+            "tie_word_embeddings true in config.json the embedding is the head"
+        )
+    return f"{'; '.join(found)}; {hint}"
+
+
+def _some(names: list[str]) -> str:
+    """All of them, where they are few."""
+    more = len(names) - _SHOWN
+    end = f" and {more} more" if more > 0 else ""
+    return ", ".join(names[:_SHOWN]) + end
 
 
 def _name(tensor: str) -> str:
@@ -189,45 +167,54 @@ def _name(tensor: str) -> str:
     return visible(tensor[:200], lines=False)
 
 
-def _missing(name: str, tensors: Mapping) -> str:
-    if name == _HEAD_TENSOR:
-        return (
-            f"tensor {name} is missing among {len(tensors)}; was the model "
-            "saved without its head (AutoModel)? With tie_word_embeddings true "
-            "in config.json the embedding is the head"
-        )
-    return (
-        f"tensor {name} is missing among {len(tensors)}; is config.json of the "
-        "same model?"
-    )
-
-
-def _renamed(tensors: Mapping) -> dict:
-    """Tensors by the names of `AutoModelForCausalLM`, without buffers.
+def _renamed(stored: Mapping[str, Stored]) -> dict[str, str]:
+    """Names of tensors by those of `AutoModelForCausalLM`; no buffers.
 
     `AutoModel`, a model without a head, is saved without the prefix.
     """
-    bare = _EMBEDDING.removeprefix(_PREFIX)
-    prefix = _PREFIX if bare in tensors and _EMBEDDING not in tensors else ""
-    heads = (_HEAD_TENSOR, *(entry.name for entry in _HEAD.values()))
+    bare = hf_table.EMBEDDING.removeprefix(_PREFIX)
+    headless = bare in stored and hf_table.EMBEDDING not in stored
+    prefix = _PREFIX if headless else ""
     return {
-        name if name in heads else prefix + name: value
-        for name, value in tensors.items()
+        name if name in _HEADS else prefix + name: name
+        for name in stored
         if not _BUFFERS.fullmatch(name)
     }
 
 
-def _with_head(config: ModelConfig, tensors: Mapping) -> ModelConfig:
+def _with_head(
+    config: ModelConfig,
+    names: Mapping[str, str],
+    stored: Mapping[str, Stored],
+    shards: Mapping[pathlib.Path, Any],
+) -> ModelConfig:
     """Untied, if the file holds a head other than the embedding.
 
     As in transformers 5, whatever `tie_word_embeddings` says.
     """
-    tensors = _renamed(tensors)
-    head, embedding = tensors.get(_HEAD_TENSOR), tensors.get(_EMBEDDING)
-    if head is None or embedding is None or not config.tie_word_embeddings:
+    both = [names.get(hf_table.HEAD), names.get(hf_table.EMBEDDING)]
+    if None in both or not config.tie_word_embeddings:
         return config
-    same = np.array_equal(head, embedding)
+    head, embedding = (stored[name] for name in both)
+    same = head.shape == embedding.shape and _equal(shards, *both)
     return dataclasses.replace(config, tie_word_embeddings=same)
+
+
+def _equal(shards: Mapping[pathlib.Path, Any], *names: str) -> bool:
+    """Whether two tensors hold the same."""
+    import safetensors
+
+    with contextlib.ExitStack() as stack:
+        slices = {}
+        for shard in shards:
+            file = stack.enter_context(safetensors.safe_open(shard, "np"))
+            for name in set(names) & set(file.keys()):
+                slices[name] = file.get_slice(name)
+        one, two = (slices[name] for name in names)
+        return all(
+            np.array_equal(one[row : row + 1024], two[row : row + 1024])
+            for row in range(0, one.get_shape()[0], 1024)
+        )
 
 
 def save(
@@ -242,39 +229,10 @@ def save(
     files.write(folder / "config.json", json.dumps(shape, indent=2) + "\n")
     path = folder / WEIGHTS
     with files.naming(path):
-        path.write_bytes(serialise(to_tensors(values), {"format": "pt"}))
+        path.write_bytes(
+            serialise(to_tensors(config, values), {"format": "pt"})
+        )
     return path
-
-
-def load(
-    folder: str | pathlib.Path,
-) -> tuple[ModelConfig, params.Transformer]:
-    """Reads a model folder; parameters are numpy arrays on the host.
-
-    A model whose `tie_word_embeddings` is true, and whose file holds a head
-    other than the embedding, has that head, as in transformers 5.
-
-    Raises:
-        FileNotFoundError: a file is missing; says what there is instead.
-        OSError: a file cannot be read.
-        ValueError: a file is truncated, of another model or in a format that
-            is not read; names the file, and the field or the tensor.
-    """
-    folder = pathlib.Path(folder)
-    path = _existing(folder / "config.json")
-    where = visible(str(path), lines=False)
-    config = from_json(files.read_json(path), where)
-    shards = weight_files(folder)
-    tensors: dict[str, np.ndarray] = {}
-    for path, names in shards.items():
-        tensors |= _read(path, names)
-    path = folder / (WEIGHTS if folder / WEIGHTS in shards else INDEX)
-    try:
-        config = _with_head(config, tensors)
-        return config, from_tensors(config, tensors)
-    except ValueError as error:
-        where = visible(str(path), lines=False)
-        raise ValueError(f"{where}: {error}") from error
 
 
 def weight_files(
@@ -303,12 +261,11 @@ def weight_files(
     return {_existing(path): shards[path] for path in sorted(shards)}
 
 
-def _read(path: pathlib.Path, names: set[str] | None) -> dict[str, np.ndarray]:
+def _list(path: pathlib.Path, names: set[str] | None) -> dict[str, Stored]:
     """The tensors of a file, which must be `names`, if they are given."""
-    tensors = read_tensors(path)
-    check_names(tensors.keys(), names, path)
-    check_values(tensors, path)
-    return tensors
+    found = list_tensors(path)
+    check_names(found.keys(), names, path)
+    return found
 
 
 def check_names(
@@ -324,11 +281,11 @@ def check_names(
     Raises:
         ValueError: they differ; names the file and a tensor.
     """
-    if names is not None and (differ := found ^ names):
+    if names is not None and (differ := sorted(found ^ names)):
         raise ValueError(
             f"{visible(str(path), lines=False)}: {len(differ)} tensors are "
-            f"here or in {INDEX} but not in both, such as "
-            f"{_name(min(differ))}; are they of the same model?"
+            f"here or in {INDEX} but not in both: "
+            f"{_some(list(map(_name, differ)))}; are they of the same model?"
         )
 
 

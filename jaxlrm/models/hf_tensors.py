@@ -1,17 +1,26 @@
-"""Tensors out of a safetensors file, checked before they are used."""
+"""Tensors out of a safetensors file, one after the other, and checked."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Mapping
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from jaxlrm import files
 from jaxlrm.files import visible
 
-_FLOATS = ("F64", "F32", "F16", "BF16")
+_FLOATS = {
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+}
 # Tensors that only quantised checkpoints have.
 _QUANTISED = re.compile(
     r".*\.(qweight|qzeros|weight_scale(_inv)?|weight_packed|SCB|absmax|"
@@ -20,10 +29,23 @@ _QUANTISED = re.compile(
 _NARROW = re.compile(r"F[468](_\w+)?")  # floats of at most eight bits
 # The product of two larger ones is infinite in float32, and the norms square.
 _LARGEST = 1e19
+_CHUNK = 1 << 22  # numbers that are looked at at a time
 
 
-def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The tensors of a file by name, float64 ones as float32.
+class Stored(NamedTuple):
+    """A tensor in a file.
+
+    Attributes:
+        dtype: as which it is read: float64 becomes float32.
+        shape: its shape.
+    """
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+
+def list_tensors(path: str | os.PathLike) -> dict[str, Stored]:
+    """What a file holds, by name; only its header is read.
 
     Raises:
         OSError: the file cannot be read.
@@ -31,27 +53,65 @@ def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
             another type than floats; names the file and the tensor.
     """
     import safetensors
-    from safetensors.numpy import load_file
 
     where = visible(str(path), lines=False)
     with files.naming(path), open(path, "rb") as file:
         files.refuse_pointer(file.read(64), where)
+    found = {}
     try:
         with safetensors.safe_open(path, "np") as file:
-            names = list(file.keys())
-            for name in names:
-                dtype = str(file.get_slice(name).get_dtype())
+            for name in file.keys():
+                tensor = file.get_slice(name)
+                dtype = str(tensor.get_dtype())
                 check_type(name, dtype, where)
-        tensors = load_file(path)
+                found[name] = Stored(_read_as(dtype), tuple(tensor.get_shape()))
     except safetensors.SafetensorError as error:
         raise ValueError(
             f"{where}: {visible(str(error), lines=False)}; is it a whole "
             "safetensors file?"
         ) from None
-    return {
-        name: value.astype(np.float32) if value.dtype == np.float64 else value
-        for name, value in tensors.items()
-    }
+    return found
+
+
+def _read_as(dtype: str) -> np.dtype:
+    return _FLOATS["F32" if dtype == "F64" else dtype]
+
+
+def read_tensors(
+    path: str | os.PathLike,
+    hashed: Callable[[bytes], object] | None = None,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The tensors of a file, in its order, so that one is held at a time.
+
+    Args:
+        path: of a file that `list_tensors` has read.
+        hashed: is given all bytes of the file, in order.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a weight is NaN, infinite, or above 1e19; or the file has
+            changed in between.
+    """
+    hashed = hashed or (lambda data: None)
+    with files.naming(path), open(path, "rb") as file:
+        start = file.read(8)
+        header = file.read(*struct.unpack("<Q", start))
+        hashed(start + header)
+        base, entries = file.tell(), json.loads(header)
+        entries.pop("__metadata__", None)
+        for name, entry in sorted(
+            entries.items(), key=lambda item: item[1]["data_offsets"]
+        ):
+            begin, end = entry["data_offsets"]
+            if file.tell() != base + begin:  # safetensors leaves no gaps
+                raise ValueError(f"{visible(str(path))}: it has gaps")
+            data = np.empty(end - begin, np.uint8)
+            if file.readinto(data) != len(data):
+                raise ValueError(f"{visible(str(path))}: it was cut short")
+            hashed(data)
+            value = data.view(_FLOATS[entry["dtype"]]).reshape(entry["shape"])
+            check_values(name, value, path)
+            yield name, value.astype(_read_as(entry["dtype"]), copy=False)
 
 
 def check_type(name: str, dtype: str, where: str) -> None:
@@ -79,16 +139,20 @@ def check_type(name: str, dtype: str, where: str) -> None:
         )
 
 
-def check_values(
-    tensors: Mapping[str, np.ndarray], path: str | os.PathLike
-) -> None:
+def check_values(name: str, value: np.ndarray, path: str | os.PathLike) -> None:
     """Refuses weights with which no result is finite.
+
+    Args:
+        name: of the tensor.
+        value: all of it, or a part.
+        path: of the file, for messages.
 
     Raises:
         ValueError: a weight is NaN, infinite, or above 1e19.
     """
-    for name, value in tensors.items():
-        if value.size and not _largest(value) <= _LARGEST:
+    flat = value.reshape(-1)
+    for start in range(0, len(flat), _CHUNK):
+        if not _largest(flat[start : start + _CHUNK]) <= _LARGEST:
             raise ValueError(
                 f"{visible(str(path), lines=False)}: tensor "
                 f"{visible(name[:200], lines=False)} holds NaN, an infinity or "

@@ -89,7 +89,7 @@ def read(folder: str | os.PathLike) -> Adapter:
         match = _FACTOR.fullmatch(name)
         if match:
             value = tensor.rows(0, tensor.shape[0]).astype(np.float32)
-            check_values({tensor.name: value}, folder / WEIGHTS)
+            check_values(tensor.name, value, folder / WEIGHTS)
             halves.setdefault(match["module"], {})[match["which"]] = value
         elif "lora_" in name:
             raise ValueError(

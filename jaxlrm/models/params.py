@@ -46,7 +46,7 @@ class Layers:
     layers of `for_a_cpu` the fields that are None are part of two others.
     """
 
-    attention_norm: jax.Array  # [L, E]
+    attention_norm: jax.Array | None  # [L, E]
     query: Weight  # [L, E, H * D]
     key: jax.Array | None  # [L, E, K * D]
     value: jax.Array | None  # [L, E, K * D]
@@ -54,12 +54,15 @@ class Layers:
     query_bias: jax.Array | None  # [L, H * D]
     key_bias: jax.Array | None  # [L, K * D]
     value_bias: jax.Array | None  # [L, K * D]
-    query_norm: jax.Array | None  # [L, D]
-    key_norm: jax.Array | None  # [L, D]
-    mlp_norm: jax.Array  # [L, E]
-    gate: Weight  # [L, E, F]
-    up: jax.Array | None  # [L, E, F]
-    down: Weight  # [L, F, E]
+    query_norm: jax.Array | None  # [L, D], or over all heads [L, H * D]
+    key_norm: jax.Array | None  # [L, D], or over all heads [L, K * D]
+    attention_post_norm: jax.Array | None  # [L, E]
+    mlp_norm: jax.Array | None  # [L, E]
+    router: jax.Array | None  # [L, E, X]
+    gate: Weight  # [L, E, F], of experts [L, X, E, F]
+    up: jax.Array | None  # [L, E, F], of experts [L, X, E, F]
+    down: Weight  # [L, F, E], of experts [L, X, F, E]
+    mlp_post_norm: jax.Array | None  # [L, E]
 
 
 @struct.dataclass
@@ -96,8 +99,25 @@ def specs(config: ModelConfig) -> Transformer:
     # The residual stream is the sum of 2 L branches: keep its variance.
     depth = 2 * c.num_layers
     wide, narrow = c.num_heads * dim, c.num_kv_heads * dim
+    ones = 0 if c.norm_offset else -1
+
+    def norm(wanted: bool, axis: str = "embed", width: int = size):
+        return optional(wanted, axis, width, fan_in=ones)
+
+    if c.qk_norm_per_head:
+        query_norm, key_norm = (norm(c.qk_norm, "head_dim", dim),) * 2
+    else:
+        query_norm = norm(c.qk_norm, "heads", wide)
+        key_norm = norm(c.qk_norm, "kv_heads", narrow)
+    each, experts = "", ()
+    if c.num_experts:
+        each, experts, mlp = (
+            "experts ",
+            (c.num_experts,),
+            c.moe_intermediate_size,
+        )
     layers = Layers(
-        attention_norm=stacked("embed", size, fan_in=-1),
+        attention_norm=norm(c.pre_norm),
         query=stacked("embed heads", size, wide, fan_in=size),
         key=stacked("embed kv_heads", size, narrow, fan_in=size),
         value=stacked("embed kv_heads", size, narrow, fan_in=size),
@@ -105,12 +125,23 @@ def specs(config: ModelConfig) -> Transformer:
         query_bias=optional(c.attention_bias, "heads", wide, fan_in=0),
         key_bias=optional(c.attention_bias, "kv_heads", narrow, fan_in=0),
         value_bias=optional(c.attention_bias, "kv_heads", narrow, fan_in=0),
-        query_norm=optional(c.qk_norm, "head_dim", dim, fan_in=-1),
-        key_norm=optional(c.qk_norm, "head_dim", dim, fan_in=-1),
-        mlp_norm=stacked("embed", size, fan_in=-1),
-        gate=stacked("embed mlp", size, mlp, fan_in=size),
-        up=stacked("embed mlp", size, mlp, fan_in=size),
-        down=stacked("mlp embed", mlp, size, fan_in=depth * mlp),
+        query_norm=query_norm,
+        key_norm=key_norm,
+        attention_post_norm=norm(c.post_norm),
+        mlp_norm=norm(c.pre_norm),
+        router=optional(
+            c.num_experts > 0,
+            "embed experts",
+            size,
+            c.num_experts,
+            fan_in=size,
+        ),
+        gate=stacked(each + "embed mlp", *experts, size, mlp, fan_in=size),
+        up=stacked(each + "embed mlp", *experts, size, mlp, fan_in=size),
+        down=stacked(
+            each + "mlp embed", *experts, mlp, size, fan_in=depth * mlp
+        ),
+        mlp_post_norm=norm(c.post_norm),
     )
     unembedding = None
     if not c.tie_word_embeddings:
@@ -123,7 +154,7 @@ def specs(config: ModelConfig) -> Transformer:
     return Transformer(
         embedding=ParamSpec((c.vocab_size, size), ("vocab", "embed"), size),
         layers=layers,
-        final_norm=ParamSpec((size,), ("embed",), -1),
+        final_norm=ParamSpec((size,), ("embed",), ones),
         unembedding=unembedding,
         value_head=head,
     )
@@ -144,14 +175,14 @@ def for_a_cpu(values: Transformer) -> Transformer:
 
     One weight serves all products of the same input: `query` is
     `[E, (H + 2 K) * D]`, with the keys' and the values' weights in it, and
-    `gate` is `[E, 2 F]`, with those of `up`. Few products that are large take
-    less time. In bfloat16 the weights are turned as well: see `Turned`.
+    `gate` is `[..., E, 2 F]`, with those of `up`. Few products that are large
+    take less time. In bfloat16 the weights are turned as well: see `Turned`.
     """
     turns = values.embedding.dtype == jnp.bfloat16
 
     def ready(*weights: jax.Array) -> Weight:
-        weight = jnp.concatenate(weights, axis=1)
-        return Turned(weight.T) if turns else weight
+        weight = jnp.concatenate(weights, axis=-1)
+        return Turned(jnp.swapaxes(weight, -1, -2)) if turns else weight
 
     def one(layer: Layers) -> Layers:
         return layer.replace(

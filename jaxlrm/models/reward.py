@@ -132,7 +132,7 @@ def _read(
         said = jnp.zeros(last.shape[:2], jnp.float32)
         if before is not None:
             said = _likelihood(
-                params, cut(before), hidden, cut(tokens), cut(chosen)
+                config, params, cut(before), hidden, cut(tokens), cut(chosen)
             )
         return jax.tree.map(put, carry, (last, segment, said))
 
@@ -144,10 +144,12 @@ def _read(
     return jax.lax.fori_loop(0, busy.sum(), read, carry)
 
 
-def _likelihood(params: Transformer, before, hidden, tokens, valid):
+def _likelihood(
+    config: ModelConfig, params: Transformer, before, hidden, tokens, valid
+):
     """`[G, B] float32`, log-likelihood of `tokens [G, B, S]` after `before`."""
     sources = jnp.concatenate([before[:, :, None], hidden[:, :, :-1]], 2)
-    logits = unembed(params, sources)
+    logits = unembed(config, params, sources)
     said = jnp.take_along_axis(logits, tokens[..., None], -1)[..., 0]
     said -= jax.nn.logsumexp(logits, -1)
     return jnp.where(valid, said, 0.0).sum(-1)

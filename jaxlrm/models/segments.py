@@ -84,10 +84,18 @@ class Context(NamedTuple):
     Attributes:
         segment: the keys and values.
         mask: bool, or int8 of 0 and 1, broadcastable to `[G, B, S, slots]`.
+        positions: int32, broadcastable to `[G, B, slots]`: those of the slots
+            in their branch's chain. Needed by layers with a window.
     """
 
     segment: Segment
     mask: jax.Array
+    positions: jax.Array | None = None
+
+    def within(self, window: int, positions: jax.Array) -> Context:
+        """What tokens at `positions [G, B, S]` see through a window."""
+        mask = within(self.mask, window, positions, self.positions)
+        return self._replace(mask=mask)
 
     def layer(self, number: int) -> Part:
         segment = self.segment
@@ -112,7 +120,32 @@ class Context(NamedTuple):
             )
         if mask.ndim > 2 and mask.shape[-3] > 1:
             mask = cut(mask, first, size, axis=mask.ndim - 3)
-        return Context(segment, mask)
+        positions = self.positions
+        if positions is not None and positions.ndim > 1:
+            if positions.shape[-2] > 1:
+                axis = positions.ndim - 2
+                positions = cut(positions, first, size, axis=axis)
+        return Context(segment, mask, positions)
+
+
+def within(
+    mask: jax.Array, window: int, positions: jax.Array, slots: jax.Array
+) -> jax.Array:
+    """A mask without the slots that a window leaves behind.
+
+        positions  3 4    slots  0 1 2 3 4    window 2    . . x x .
+                                                          . . . x x
+
+    Args:
+        mask: bool or int8, broadcastable to `[G, B, S, T]`.
+        window: positions that a token sees, its own the last; 0 is all.
+        positions: of the tokens, broadcastable to `[G, B, S]`.
+        slots: positions of the slots, broadcastable to `[G, B, T]`.
+    """
+    if not window:
+        return mask
+    near = slots[..., None, :] > positions[..., :, None] - window
+    return mask.astype(bool) & near
 
 
 def each_layer(function, *segments: Segment) -> Segment:

@@ -23,6 +23,7 @@ LOGICAL_AXES: dict[str, str | None] = {
     "heads": "model",
     "kv_heads": "model",
     "mlp": "model",
+    "experts": None,  # each is shared, as an MLP is
     "vocab": "model",
     "embed": None,
     "head_dim": None,

@@ -190,7 +190,7 @@ def _parts(tensor: Tensor):
 
 def _cast(name: str, part: np.ndarray, kind: np.dtype) -> np.ndarray:
     """`part` in another dtype, if every number is finite in both."""
-    check_values({name: part}, "the source")
+    check_values(name, part, "the source")
     with np.errstate(over="ignore"):
         found = part.astype(kind, copy=False)
     if kind == np.float16 and not np.isfinite(found).all():

@@ -67,7 +67,7 @@ def grade(
             batch.positions,
             document_mask(batch.documents),
         )
-        logits = unembed(params, hidden)
+        logits = unembed(config, params, hidden)
         said = jnp.take_along_axis(logits, batch.targets[..., None], -1)[..., 0]
         said -= jax.nn.logsumexp(logits, -1)
         return value_logit(params, hidden)[:, 0], said[:, 0]

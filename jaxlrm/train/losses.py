@@ -50,7 +50,7 @@ def loss(
         document_mask(batch.documents),
         attention=attention,
     )
-    logits = unembed(params, hidden)
+    logits = unembed(config, params, hidden)
     entropy = optax.softmax_cross_entropy_with_integer_labels(
         logits, batch.targets
     )

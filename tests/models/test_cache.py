@@ -230,7 +230,7 @@ def read(config, values, tokens):
     )
     hidden = hidden[:, 0]
     scores = jax.nn.sigmoid(value_logit(values, hidden))
-    return hidden, unembed(values, hidden), scores, segment
+    return hidden, unembed(config, values, hidden), scores, segment
 
 
 def read_chains(learned, found: list[Chain]):
@@ -257,7 +257,9 @@ def assert_like_a_full_recompute(shot: Snapshot):
     found = chains(shot)
     hidden, logits, scores, segment = read_chains(GENERATOR, found)
     cache = shot.cache.generator
-    through_segments = np.asarray(unembed(GENERATOR.params, cache.twig_hidden))
+    through_segments = np.asarray(
+        unembed(GENERATOR.config, GENERATOR.params, cache.twig_hidden)
+    )
     close = functools.partial(np.testing.assert_allclose, atol=1e-4)
     for row, chain in enumerate(found):
         here = slice(chain.start, chain.start + chain.length)

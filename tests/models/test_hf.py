@@ -86,7 +86,7 @@ def test_what_is_saved_loads_in_transformers(tmp_path, changes):
     hidden, _ = jax.jit(forward, static_argnums=0)(
         config, values, tokens[:, None], jnp.arange(11), jnp.tri(11, dtype=bool)
     )
-    found = unembed(values, hidden)[:, 0]
+    found = unembed(config, values, hidden)[:, 0]
     np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
@@ -587,5 +587,5 @@ def test_configs_of_real_models_as_transformers_writes_them(tmp_path):
     hidden, _ = jax.jit(forward, static_argnums=0)(
         config, values, tokens[:, None], jnp.arange(11), jnp.tri(11, dtype=bool)
     )
-    found = unembed(values, hidden)[:, 0]
+    found = unembed(config, values, hidden)[:, 0]
     np.testing.assert_allclose(found, wanted, atol=1e-4)

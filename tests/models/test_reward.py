@@ -123,7 +123,7 @@ def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
         )
         assert not np.any(hidden[:, 0])
     sources = jnp.concatenate([before[:, :, None], states[:, :, :-1]], 2)
-    told = jax.nn.log_softmax(unembed(values, sources))
+    told = jax.nn.log_softmax(unembed(config, values, sources))
     told = np.take_along_axis(told, written[..., None], -1)[..., 0]
     slot = np.arange(S)
     chosen = (slot >= given[..., None]) & (slot < number[..., None])

@@ -55,7 +55,7 @@ def plain_logits(config, values, tokens):
     hidden, _ = forward(
         config, values, tokens, jnp.arange(length), jnp.tri(length, dtype=bool)
     )
-    return unembed(values, hidden)[:, 0]
+    return unembed(config, values, hidden)[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_packed_documents_do_not_see_each_other(changes):
     hidden, _ = forward(
         config, values, tokens, positions, document_mask(documents)
     )
-    packed = unembed(values, hidden)[0, 0]
+    packed = unembed(config, values, hidden)[0, 0]
     alone = [
         plain_logits(config, values, document[None])[0]
         for document in (first, second)
@@ -247,7 +247,7 @@ def test_the_twig_is_written_token_by_token_or_at_once(changes):
     for branch in range(branches):
         chain = np.concatenate([prompt[0, 0], tokens[0, branch]])
         wanted = plain_logits(config, values, chain[None])[0, before:]
-        found = unembed(values, together[0, branch])
+        found = unembed(config, values, together[0, branch])
         np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 

@@ -38,7 +38,7 @@ def test_grades_are_those_of_each_chain_read_alone():
             jnp.arange(tokens.size)[None, None],
             jnp.tri(tokens.size, dtype=bool),
         )
-        said = jax.nn.log_softmax(unembed(values, hidden))
+        said = jax.nn.log_softmax(unembed(CONFIG, values, hidden))
         return value_logit(values, hidden)[0, 0], said[0, 0]
 
     rng = np.random.default_rng(0)
