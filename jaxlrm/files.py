@@ -95,10 +95,15 @@ def read(
     """
     name = visible(str(path), lines=False)
     with naming(path):
-        if not pipes and not stat.S_ISREG(os.stat(path).st_mode):
+        found = os.stat(path)
+        regular = stat.S_ISREG(found.st_mode)
+        if not pipes and not regular:
             raise ValueError(f"{name} is not a regular file")
+        # No more than there is: memory for all of it is set aside. Files of
+        # /proc say that there is nothing.
+        most = min(found.st_size or limit, limit) if regular else limit
         with open(path, "rb") as file:
-            data = file.read(limit + 1)
+            data = file.read(most + 1)
     if len(data) > limit:
         raise ValueError(
             f"{name} is larger than {limit:,} bytes, the most that is read of "

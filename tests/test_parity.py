@@ -20,13 +20,13 @@ import transformers
 
 import jaxlrm
 from jaxlrm.models import hf
+from jaxlrm.models.architectures import ARCHITECTURES
 from jaxlrm.models.transformer import forward, unembed
 from jaxlrm.text import Text
 from tests.text import test_prompts as styles
 
 pytestmark = pytest.mark.slow
 
-SUPPORTED = ("llama", "qwen2", "qwen3")
 NEW = 64  # tokens of each continuation
 PROBLEMS = [
     "Natalia sold clips to 48 of her friends in April, and half as many in "
@@ -41,6 +41,11 @@ PROBLEMS = [
     "Explain why the sum of two odd numbers is even.",
     "Find the remainder of 2^10 divided by 7.",
 ]
+# Longer than the window of Gemma 3.
+LONG = " ".join(
+    f"A shop sells {n} pens at {n + 2} dollars each: {n * (n + 2)} dollars."
+    for n in range(1, 40)
+)
 
 
 def compare(folder: pathlib.Path, problems: list[str]) -> dict[str, float]:
@@ -168,7 +173,7 @@ def real_folders() -> list[pathlib.Path]:
     for path in styles.real_folders():
         config = json.loads((path / "config.json").read_text())
         kind = config.get("dtype", config.get("torch_dtype"))
-        if kind == "float32" and config["model_type"] in SUPPORTED:
+        if kind == "float32" and config["model_type"] in ARCHITECTURES:
             found.append(path)
     return found
 
@@ -179,6 +184,6 @@ def real_folders() -> list[pathlib.Path]:
 )
 @pytest.mark.parametrize("folder", real_folders(), ids=lambda path: path.name)
 def test_a_real_model(folder):
-    found = compare(folder, PROBLEMS)
+    found = compare(folder, [*PROBLEMS, LONG])
     assert found["logits"] < 1e-3, found
     assert found["equal"] == found["of"], found

@@ -340,7 +340,8 @@ class Binding:
         alive = jax.vmap(tree.has_live_descendant)(trees)
         held = jnp.where(alive, trees.length, 0).sum(1)
         trees = trees.replace(peak=jnp.maximum(trees.peak, held))
-        steps = twigs.node, _start(trees, twigs), twigs.length
+        start = _at(trees.end, twigs.node) + 1 - twigs.length
+        steps = twigs.node, start, twigs.length
         memory = jax.tree.map(
             lambda cache: cache_lib.commit(cache, *steps, alive),
             memory,

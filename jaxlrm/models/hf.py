@@ -43,6 +43,7 @@ INDEX = "model.safetensors.index.json"  # of a model in several files
 _PREFIX = "model."  # of all tensors but those of heads
 _HEADS = (hf_table.HEAD, "score.weight", "score.bias")
 _SHOWN = 20  # names of tensors in a message
+_ROWS = 1024  # of a tensor that are compared at a time
 # Buffers that old files hold; they are computed anew.
 _BUFFERS = re.compile(r"(.*\.)?rotary_emb\.inv_freq")
 # Weights in other forms, and how to get safetensors of them.
@@ -131,16 +132,16 @@ def _differences(
     missing = [name for name in table if name not in names]
     unknown = [theirs for name, theirs in names.items() if name not in known]
     misshapen = [
-        f"{_name(name)} {stored[names[name]].shape} for {tensor.shape}"
+        f"{_name(name)} {stored[names[name]].shape}, not {tensor.shape}"
         for name, tensor in table.items()
         if name in names and stored[names[name]].shape != tensor.shape
     ]
     found = [
-        f"{len(those)} tensors {what}: {_some(those)}"
+        f"{what} ({len(those)}): {_some(those)}"
         for what, those in (
-            ("are missing", list(map(_name, missing))),
-            ("are unknown to this config", sorted(map(_name, unknown))),
-            ("have another shape than config.json asks for", misshapen),
+            ("missing tensors", list(map(_name, missing))),
+            ("tensors unknown to config.json", sorted(map(_name, unknown))),
+            ("tensors of another shape than it asks for", misshapen),
         )
         if those
     ]
@@ -211,10 +212,9 @@ def _equal(shards: Mapping[pathlib.Path, Any], *names: str) -> bool:
             for name in set(names) & set(file.keys()):
                 slices[name] = file.get_slice(name)
         one, two = (slices[name] for name in names)
-        return all(
-            np.array_equal(one[row : row + 1024], two[row : row + 1024])
-            for row in range(0, one.get_shape()[0], 1024)
-        )
+        rows = one.get_shape()[0]
+        parts = (slice(n, min(n + _ROWS, rows)) for n in range(0, rows, _ROWS))
+        return all(np.array_equal(one[part], two[part]) for part in parts)
 
 
 def save(
@@ -283,8 +283,8 @@ def check_names(
     """
     if names is not None and (differ := sorted(found ^ names)):
         raise ValueError(
-            f"{visible(str(path), lines=False)}: {len(differ)} tensors are "
-            f"here or in {INDEX} but not in both: "
+            f"{visible(str(path), lines=False)}: tensors that are here or in "
+            f"{INDEX} but not in both ({len(differ)}): "
             f"{_some(list(map(_name, differ)))}; are they of the same model?"
         )
 

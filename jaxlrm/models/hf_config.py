@@ -52,11 +52,7 @@ def to_json(config: ModelConfig, dtype: str = "float32") -> dict:
         **hf_rope.to_json(config, kind),
         "max_position_embeddings": config.max_position_embeddings,
         "tie_word_embeddings": config.tie_word_embeddings,
-        **{
-            name: getattr(config, name) or None
-            for name in architecture.free
-            if name.endswith(("_softcapping", "_scalar"))
-        },
+        **_caps_to_json(config, kind),
         **_layers_to_json(config, kind),
         **_experts_to_json(config),
         "torch_dtype": dtype,
@@ -66,6 +62,17 @@ def to_json(config: ModelConfig, dtype: str = "float32") -> dict:
 
 def _activation(kind: str) -> str:
     return "hidden_activation" if kind.startswith("gemma") else "hidden_act"
+
+
+def _caps_to_json(config: ModelConfig, kind: str) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for name in ARCHITECTURES[kind].free:
+        if name.endswith("_softcapping"):
+            data[name] = getattr(config, name) or None
+        elif name.endswith("_scalar"):  # an integer, in transformers
+            value = getattr(config, name) or config.head_dim
+            data[name] = int(value) if value == int(value) else value
+    return data
 
 
 def _layers_to_json(config: ModelConfig, kind: str) -> dict[str, Any]:
@@ -296,8 +303,10 @@ def _experts(fields: Fields, kind: str) -> dict[str, Any]:
             "mlp_only_layers",
             "layers without experts among others are not supported; [] is",
         )
+    new = "num_local_experts" in fields  # as transformers 5 writes it
+    name = "num_local_experts" if new else "num_experts"
     return {
-        "num_experts": fields.integer("num_experts", 1, 1 << 16),
+        "num_experts": fields.integer(name, 1, 1 << 16),
         "num_experts_per_tok": fields.integer(
             "num_experts_per_tok", 1, 1 << 16, default=8
         ),

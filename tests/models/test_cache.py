@@ -39,6 +39,21 @@ ROUNDS = 7
 TEMPERATURE = 0.9
 GENERATOR = testing.learned(0, qk_norm=True)
 REWARD = testing.learned(7, num_layers=3, num_kv_heads=4, attention_bias=True)
+# Models whose layers see less than a prompt, or all of a chain.
+WINDOWED = (
+    testing.learned(
+        0,
+        qk_norm=True,
+        sliding_window=4,
+        layer_types=("sliding_attention", "full_attention"),
+        rope_local_base_freq=300.0,
+        attn_logit_softcapping=3.0,
+        final_logit_softcapping=5.0,
+    ),
+    testing.learned(
+        7, num_layers=3, num_kv_heads=4, attention_bias=True, sliding_window=6
+    ),
+)
 
 IDS = np.arange(GENERATOR.config.vocab_size)
 CONTAINS, STARTS, FINISHES = (jnp.asarray(IDS % 5 == n) for n in (2, 3, 4))
@@ -74,6 +89,7 @@ class Setting(NamedTuple):
     stem: int = 0
     reward: bool = False
     chunk: int = S
+    windows: bool = False
 
 
 class Snapshot(NamedTuple):
@@ -85,13 +101,19 @@ class Snapshot(NamedTuple):
     cache: binding.Memory
 
 
+def models(windows: bool):
+    """The generator and the reward model."""
+    return WINDOWED if windows else (GENERATOR, REWARD)
+
+
 @functools.cache
 def programs(setting: Setting):
+    generator, reward = models(setting.windows)
     strategy = strategies.build(BEAM)
     tail = 0 if setting.chunk == S else 6
     model = binding.Binding(
-        GENERATOR.config,
-        (binding.Judge(REWARD.config if setting.reward else None),),
+        generator.config,
+        (binding.Judge(reward.config if setting.reward else None),),
         strategy,
         Sizes(
             *(G, B, Q, TRUNK, setting.stem, setting.chunk, tail),
@@ -116,8 +138,9 @@ def run(
     """
     loads = loads or {0: {0: 0, 1: 1}}
     start, compiled = programs(setting)
+    generator, reward = models(setting.windows)
     weights = Weights(
-        GENERATOR.params, (REWARD.params,) if setting.reward else (), TABLES
+        generator.params, (reward.params,) if setting.reward else (), TABLES
     )
     state = start()
     problems, age, snapshots = [0] * G, [0] * G, []
@@ -254,11 +277,11 @@ def draw(logits, key_data, start):
 
 def assert_like_a_full_recompute(shot: Snapshot):
     """States, keys, values, scores and samples of the round's twigs."""
-    found = chains(shot)
-    hidden, logits, scores, segment = read_chains(GENERATOR, found)
-    cache = shot.cache.generator
+    found, cache = chains(shot), shot.cache.generator
+    generator, reward = models(cache.position is not None)
+    hidden, logits, scores, segment = read_chains(generator, found)
     through_segments = np.asarray(
-        unembed(GENERATOR.config, GENERATOR.params, cache.twig_hidden)
+        unembed(generator.config, generator.params, cache.twig_hidden)
     )
     close = functools.partial(np.testing.assert_allclose, atol=1e-4)
     for row, chain in enumerate(found):
@@ -266,7 +289,7 @@ def assert_like_a_full_recompute(shot: Snapshot):
         at = chain.slot, chain.branch
         close(cache.twig_hidden[at], hidden[row, here.stop - 1])
         close(through_segments[at], logits[row, here.stop - 1])
-        for layer in range(GENERATOR.config.num_layers):
+        for layer in range(generator.config.num_layers):
             close(
                 cache.twig.keys[layer][at][..., : chain.length],
                 segment.keys[layer][row, 0][..., here],
@@ -282,7 +305,7 @@ def assert_like_a_full_recompute(shot: Snapshot):
     for row, chain in zip(drawn, found, strict=True):
         assert row[: chain.length] == chain.tokens[chain.start :]
     if shot.cache.rewards:
-        _, _, scores, _ = read_chains(REWARD, found)
+        _, _, scores, _ = read_chains(reward, found)
     for row, chain in enumerate(found):
         score = shot.twigs.score[chain.slot, chain.branch]
         close(score, scores[row, chain.scored])
@@ -398,6 +421,16 @@ def test_decoding_through_segments_is_a_full_recompute(setting):
         assert_like_a_full_recompute(shot)
 
 
+@pytest.mark.parametrize(
+    "stem", [STEM, pytest.param(0, marks=pytest.mark.slow)]
+)
+def test_windows_are_those_of_a_full_recompute(stem):
+    """In prompts, in trunks and stems that grow, and in twigs."""
+    setting = Setting(stem, reward=True, windows=True)
+    for shot in run(setting, grow_before=4):
+        assert_like_a_full_recompute(shot)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reward", [False, True])
 def test_trunk_and_stem_write_the_same(reward):
@@ -408,12 +441,14 @@ def test_trunk_and_stem_write_the_same(reward):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stem", [0, STEM])
-@pytest.mark.parametrize("reward", [False, True])
-def test_a_step_may_take_several_rounds(stem, reward):
+@pytest.mark.parametrize(
+    ("reward", "windows"), [(False, False), (True, False), (True, True)]
+)
+def test_a_step_may_take_several_rounds(stem, reward, windows):
     """In chunks of two tokens, of five, it grows the trees of before."""
-    setting = Setting(stem, reward, chunk=2)
-    snapshots = run(setting, rounds=3 * ROUNDS)
-    whole = plain_run(Setting(stem, reward))
+    setting = Setting(stem, reward, windows=windows)
+    snapshots = run(setting._replace(chunk=2), rounds=3 * ROUNDS)
+    whole = plain_run(setting)
     for slot in range(G):
         ended = [
             shot
@@ -502,15 +537,21 @@ def test_commit_against_a_list_of_slots(data, trunk, seed):
         kept = rng.random(branches) < data.draw(st.sampled_from([0.3, 1.0]))
         row[kept] = 6 + np.arange(kept.sum())
     length = rng.integers(1, steps + 1, (G, branches))
+    start = rng.integers(0, 50, (G, branches))
     valid = np.arange(steps) < length[..., None]
     after = jax.jit(cache_lib.commit)(
-        cache.replace(owner=jnp.asarray(owner, jnp.int32)),
+        cache.replace(
+            owner=jnp.asarray(owner, jnp.int32),
+            position=jnp.full((G, trunk), 99, jnp.int32),
+        ),
         jnp.asarray(node, jnp.int32),
+        jnp.asarray(start),
         jnp.asarray(length),
         jnp.asarray(alive),
     )
     for g in range(G):
         wanted = [n if n >= 0 and alive[g, n] else -1 for n in owner[g]]
+        position = [99] * trunk
         keys = [np.array(x[g, 0]) for x in cache.trunk.keys]
         values = [np.array(x[g, 0]) for x in cache.trunk.values]
         free = [p for p in range(trunk) if wanted[p] < 0]
@@ -524,11 +565,13 @@ def test_commit_against_a_list_of_slots(data, trunk, seed):
                 if n >= 0 and alive[g, n] and valid[g, b, s] and free:
                     slot = free.pop(0)
                     wanted[slot] = n
+                    position[slot] = start[g, b] + s
                     for old, new in zip(keys, cache.twig.keys, strict=True):
                         old[..., slot] = new[g, b, ..., s]
                     for old, new in zip(values, cache.twig.values, strict=True):
                         old[:, slot] = new[g, b, :, s]
         assert after.owner[g].tolist() == wanted
+        assert after.position[g].tolist() == position
         for found, expected in zip(
             (*after.trunk.keys, *after.trunk.values),
             (*keys, *values),
@@ -544,8 +587,9 @@ def test_commit_against_a_list_of_slots(data, trunk, seed):
 def test_commit_without_a_trunk_keeps_only_states():
     cache = filled(2, 3, 0, 4)
     nodes = jnp.array([[1, -1], [2, 3]])
+    length = jnp.full((G, 2), 3)
     after = cache_lib.commit(
-        cache, nodes, jnp.full((G, 2), 3), jnp.ones((G, 4), bool)
+        cache, nodes, length, length, jnp.ones((G, 4), bool)
     )
     wanted = cache.hidden.at[0, 1].set(cache.twig_hidden[0, 0])
     wanted = wanted.at[1, 2].set(cache.twig_hidden[1, 0])
