@@ -211,8 +211,9 @@ class Binding:
             begins = twigs.writing & (twigs.length == 0)
             cache = cache_lib.begin(cache, begins)
         if seen:
-            steps = _start(trees, twigs), twigs.length
-            context.append(cache_lib.look_back(cache, *steps, seen))
+            start = _at(trees.end, twigs.leaf) + 1
+            tail = cache_lib.look_back(cache, start, twigs.length, seen)
+            context.append(tail)
         rows, twigs = self._rows(weights, cache, trees, twigs)
         written = decode.write(
             self.generator,
@@ -260,7 +261,7 @@ class Binding:
             told = jnp.take_along_axis(
                 _at(trees.output, leaf), jnp.minimum(index, last), -1
             )
-        position = _start(trees, twigs) + twigs.length
+        position = _at(trees.end, leaf) + 1 + twigs.length
         rows = Rows(
             active=twigs.writing,
             keys=twigs.key,
@@ -309,7 +310,7 @@ class Binding:
                 values,
                 twigs.tokens,
                 twigs.valid & which[..., None],
-                _start(trees, twigs),
+                _at(trees.end, leaf) + 1,
                 context,
                 cache.twig,
                 self.strategy.groups,
@@ -385,11 +386,6 @@ def prefill(
 
 
 _at = jax.vmap(tree.at)  # of `[G, N, ...]` and `[G, R]`
-
-
-def _start(trees: Tree, twigs: Twigs) -> jax.Array:
-    """`[G, R] int32`, position of the first token of each row's step."""
-    return _at(trees.end, twigs.leaf) + 1
 
 
 def _longest(strategy: Strategy, trees: Tree, twigs: Twigs) -> jax.Array:

@@ -46,7 +46,8 @@ class OnHost:
 class OnMesh:
     """Parameters on the devices of a mesh, each where it is used.
 
-    The host holds one piece at a time: stacked arrays are filled in place.
+    The host holds one piece at a time: stacked arrays are filled in place,
+    from the first piece on.
     """
 
     def __init__(self, mesh: jax.sharding.Mesh, dtype=None):
@@ -57,7 +58,9 @@ class OnMesh:
         """As of `OnHost`."""
         self._dtype = self._dtype or dtypes["embedding",]
         return jax.tree.map(
-            lambda spec, place: _zeros(spec.shape, self._dtype, place),
+            lambda spec, place: jax.ShapeDtypeStruct(
+                spec.shape, self._dtype, sharding=place
+            ),
             params.specs(config),
             params.shardings(config, self._mesh),
             is_leaf=params.is_spec,
@@ -89,9 +92,14 @@ def _zeros(shape, dtype, sharding) -> jax.Array:
     return jax.lax.with_sharding_constraint(jnp.zeros(shape, dtype), sharding)
 
 
-def _put(index: tuple[int, ...], piece: np.ndarray, array: jax.Array):
-    """`array [*index, ...]` with a piece at an index, on its devices."""
+def _put(index: tuple[int, ...], piece: np.ndarray, array):
+    """`array [*index, ...]` with a piece at an index, on its devices.
+
+    An array that has no piece yet is a `ShapeDtypeStruct`.
+    """
     sharding = array.sharding
+    if index and isinstance(array, jax.ShapeDtypeStruct):
+        array = _zeros(array.shape, array.dtype, sharding)
     axes = sharding.spec[len(index) :]
     own = jax.sharding.NamedSharding(
         sharding.mesh, jax.sharding.PartitionSpec(*axes)

@@ -155,7 +155,7 @@ def test_joined_weights_meshes_and_training_compute_alike(name, tmp_path):
     mask = jnp.broadcast_to(jnp.tri(size, dtype=bool), (2, 1, size, size))
     positions = jnp.broadcast_to(jnp.arange(size), (2, 1, size))
     twice = np.repeat(tokens(), 2, axis=0)
-    joined = values.replace(layers=params.join(values.layers))
+    joined = params.for_a_cpu(values)
     read = functools.partial(forward, config)
     for own, how in (
         (joined, {}),

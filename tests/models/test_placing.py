@@ -53,7 +53,7 @@ def test_the_hash_is_that_of_the_file(folder):
 
 
 def test_the_host_holds_one_tensor_at_a_time(tmp_path):
-    model = testing.learned(num_layers=8, vocab_size=8192, hidden_size=64)
+    model = testing.learned(num_layers=8, intermediate_size=1 << 14)
     hf.save(tmp_path, model.config, model.params)
 
     class Nowhere:
@@ -63,11 +63,12 @@ def test_the_host_holds_one_tensor_at_a_time(tmp_path):
         def put(self, values, place, piece):
             return None
 
+    hf.load(tmp_path, Nowhere())  # what it imports is no part of this
     tracemalloc.start()
     try:
         hf.load(tmp_path, Nowhere())
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    largest = model.params.embedding.nbytes
-    assert largest <= most < 1.6 * largest
+    largest = model.params.layers.gate[0].nbytes
+    assert largest <= most < 4 * largest  # of 24 such tensors
