@@ -144,7 +144,7 @@ def test_a_folder_that_is_refused(model, tmp_path):
     refused(ValueError, "is of type I32; weights are of type F64, F32")
     tensors = load_file(model / "model-0.safetensors")
     save_file(tensors, shard)
-    refused(ValueError, "tensors are here or in model.safetensors.index.json")
+    refused(ValueError, "that are here or in model.safetensors.index.json")
     shard.unlink()
     refused(FileNotFoundError, "model-1.safetensors is missing")
     (model / hf.INDEX).unlink()

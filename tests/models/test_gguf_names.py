@@ -10,7 +10,7 @@ import torch
 import transformers
 from safetensors.numpy import load_file
 
-from jaxlrm.models import gguf, gguf_config, gguf_names, streams
+from jaxlrm.models import gguf, gguf_config, gguf_names, hf_config, streams
 from tests import gguf_files
 
 SIZES = {
@@ -128,7 +128,16 @@ def test_a_checkpoint_comes_back(tmp_path, name):
     error = 1e-6 if "gemma" in name else 0
     for key, value in wanted.items():
         np.testing.assert_allclose(found[key], value, rtol=0, atol=error)
-    # And with its config.json it computes the same.
+    # Here the two are one model.
+    mine, theirs = (
+        hf_config.from_json(value)
+        for value in (
+            config,
+            json.loads((tmp_path / "config.json").read_text()),
+        )
+    )
+    assert mine == theirs
+    # And with its config.json it computes the same there.
     output = tmp_path / "output"
     output.mkdir()
     for field in ("bos_token_id", "eos_token_id", "pad_token_id"):
