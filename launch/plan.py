@@ -30,6 +30,7 @@ from jaxlrm.config import (
     PARAGRAPH,
     STRATEGIES,
     VERIFIERS,
+    WEIGHTS,
     ModelConfig,
     SearchConfig,
 )
@@ -59,6 +60,9 @@ _REWARD = flags.DEFINE_list(
 )
 _DTYPE = flags.DEFINE_enum(
     "dtype", "bfloat16", ("bfloat16", "float32"), "Of weights and caches."
+)
+_WEIGHTS = flags.DEFINE_enum(
+    "weights", "", WEIGHTS, "As for solve: of the model that writes."
 )
 _DEVICE = flags.DEFINE_string(
     "device",
@@ -118,6 +122,7 @@ def _plan() -> int:
 
         from jaxlrm.engine import binding, fitting, layout, memory
     generator = _read(_MODEL.value)
+    generator = dataclasses.replace(generator, weights=_WEIGHTS.value)
     rewards = [
         dataclasses.replace(_read(each), value_head=True)
         for each in _REWARD.value

@@ -86,7 +86,6 @@ LAYERS = """
     models.sharding
     models.products
     models.params
-    models.quantise
     models.rope
     models.experts
     models.fingerprint

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from jaxlrm.config.checks import require_positive, require_types
 
+WEIGHTS = ("", "int8")
 ACTIVATIONS = ("silu", "gelu", "gelu_pytorch_tanh", "relu2")
 ROPE_TYPES = ("linear", "dynamic", "llama3", "yarn", "longrope")
 FULL, SLIDING = LAYER_TYPES = ("full_attention", "sliding_attention")
@@ -145,6 +146,7 @@ class ModelConfig:
         norm_topk_prob: whether the weights of a token's experts sum to one.
         model_type: architecture that `models.hf` writes a checkpoint as, if it
             can have this shape; models that differ in it alone are equal.
+        weights: how those of products are held: "" as they are, or "int8".
     """
 
     vocab_size: int
@@ -181,6 +183,7 @@ class ModelConfig:
     moe_intermediate_size: int = 0
     norm_topk_prob: bool = False
     model_type: str = dataclasses.field(default="", compare=False)
+    weights: str = ""
 
     def __post_init__(self):
         require_types(self)
@@ -197,6 +200,11 @@ class ModelConfig:
             "rope_theta",
             "max_position_embeddings",
         )
+        if self.weights not in WEIGHTS:
+            raise ValueError(
+                f"weights {self.weights!r} is unknown; use one of "
+                f"{', '.join(map(repr, WEIGHTS))}"
+            )
         for name in (
             "rope_local_base_freq",
             "sliding_window",

@@ -139,7 +139,12 @@ class Engine:
         places = params.shardings(model.config, self._mesh)
         # One dtype, so that all of them fit into the caches.
         values = jax.tree.map(
-            lambda x: x.astype(self._models.dtype, copy=False), model.params
+            lambda spec, x: x.astype(
+                spec.dtype or self._models.dtype, copy=False
+            ),
+            params.specs(model.config),
+            model.params,
+            is_leaf=params.is_spec,
         )
         return jax.tree.map(jax.device_put, values, places)
 
@@ -209,7 +214,8 @@ class Engine:
 
         Args:
             values: of the shapes and dtypes of those that are replaced, on the
-                host or on devices; they are copied.
+                host or on devices; they are copied. Of eight bits are those
+                that `params.in_int8` makes.
 
         Raises:
             ValueError: an array is missing, of another shape or dtype, or has

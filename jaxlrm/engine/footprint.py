@@ -30,7 +30,9 @@ def of_model(models: Models, config: ModelConfig) -> int:
 def values(models: Models, config: ModelConfig) -> params.Transformer:
     """The shapes of a model's parameters."""
     return jax.tree.map(
-        lambda spec: jax.ShapeDtypeStruct(spec.shape, models.dtype),
+        lambda spec: jax.ShapeDtypeStruct(
+            spec.shape, spec.dtype or models.dtype
+        ),
         params.specs(config),
         is_leaf=params.is_spec,
     )

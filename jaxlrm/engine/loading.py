@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from jaxlrm import files, hub
+from jaxlrm.config import WEIGHTS
 from jaxlrm.engine import calibrate
 from jaxlrm.engine.engine import Engine, Learned, Own
 from jaxlrm.models import hf, sharding
@@ -29,6 +30,7 @@ def load(
     *,
     reward: str | os.PathLike | Mapping[str | os.PathLike, float] | None = None,
     mesh: jax.sharding.Mesh | None = None,
+    weights: str = "",
     **options: Any,
 ) -> Engine:
     """An engine with the model called `name`, or in that folder.
@@ -40,6 +42,8 @@ def load(
             the weight of its logit, among which `OWN` is the value head of
             the generator itself: `{"own": 1.0, "prm": 2.0}`.
         mesh: devices; by default the first one alone.
+        weights: of the generator: "" as the checkpoint has them, or "int8":
+            those of its products in eight bits, half the memory of bfloat16.
         **options: further arguments of `Engine`.
 
     Raises:
@@ -57,7 +61,12 @@ def load(
     folder = find(name)
     mesh = mesh or sharding.make_mesh()
     digest = hashlib.sha256()
-    generator = _read(folder, OnMesh(mesh), digest)
+    if weights not in WEIGHTS:
+        raise ValueError(
+            f"weights {weights!r} is unknown; use one of "
+            f"{', '.join(map(repr, WEIGHTS))}"
+        )
+    generator = _read(folder, OnMesh(mesh, weights=weights), digest, weights)
     text = Text.load(folder)
     if reward is None:
         reward = {}
@@ -104,9 +113,12 @@ def _extensions(
     return list(dict.fromkeys((*named, *text.extensions)))
 
 
-def _read(folder: pathlib.Path, place: OnMesh, digest=None) -> Learned:
+def _read(
+    folder: pathlib.Path, place: OnMesh, digest=None, weights: str = ""
+) -> Learned:
     """A model, its scores calibrated as `calibration.json` says."""
-    learned = Learned(*hf.load(folder, place, digest))
+    config, values = hf.load(folder, place, digest)
+    learned = Learned(dataclasses.replace(config, weights=weights), values)
     line = calibrate.read(folder)
     head = learned.params.value_head
     if head is None:

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from jaxlrm.config import ModelConfig
 from jaxlrm.models import sharding
-from jaxlrm.models.products import Turned, Weight
+from jaxlrm.models.products import Int8, Turned, Weight
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +28,13 @@ class ParamSpec:
         logical_axes: one logical axis a dimension (`sharding.LOGICAL_AXES`).
         fan_in: standard deviation at the start is `1 / sqrt(fan_in)`;
             0 starts at zeros and -1 at ones.
-        dtype: its dtype.
+        dtype: its own; by default that of the model.
     """
 
     shape: tuple[int, ...]
     logical_axes: tuple[str | None, ...]
     fan_in: int
-    dtype: jnp.dtype = jnp.float32
+    dtype: jnp.dtype | None = None
 
 
 @struct.dataclass
@@ -151,12 +151,47 @@ def specs(config: ModelConfig) -> Transformer:
         head = ValueHead(
             ParamSpec((size,), ("embed",), 0), ParamSpec((), (), 0)
         )
-    return Transformer(
+    declared = Transformer(
         embedding=ParamSpec((c.vocab_size, size), ("vocab", "embed"), size),
         layers=layers,
         final_norm=ParamSpec((size,), ("embed",), ones),
         unembedding=unembedding,
         value_head=head,
+    )
+    return _in_int8(declared) if c.weights == "int8" else declared
+
+
+_PRODUCTS = ("query", "key", "value", "output", "gate", "up", "down")
+
+
+def _in_int8(declared: Transformer) -> Transformer:
+    """The specs with the weights of all products in eight bits.
+
+    The embedding is read token by token and stays as it is; a model that ties
+    it gets an unembedding in eight bits beside it.
+    """
+
+    def of(spec: ParamSpec) -> Int8:
+        *lead, size, outputs = spec.shape
+        *axes, inside, outside = spec.logical_axes
+        return Int8(
+            ParamSpec(
+                (*lead, outputs, size), (*axes, outside, inside), 0, jnp.int8
+            ),
+            ParamSpec((*lead, outputs), (*axes, outside), 0, jnp.float32),
+        )
+
+    layers, unembedding = declared.layers, declared.unembedding
+    products = {
+        name: of(spec)
+        for name in _PRODUCTS
+        if (spec := getattr(layers, name)) is not None
+    }
+    if unembedding is None:
+        tied = declared.embedding
+        unembedding = ParamSpec(tied.shape[::-1], tied.logical_axes[::-1], 0)
+    return declared.replace(
+        layers=layers.replace(**products), unembedding=of(unembedding)
     )
 
 
@@ -166,7 +201,7 @@ def unstack(layers: Layers | tuple[Layers, ...]) -> tuple[Layers, ...]:
         return layers
     return tuple(
         jax.tree.map(lambda leaf, n=number: leaf[n], layers)
-        for number in range(layers.query.shape[0])
+        for number in range(jax.tree.leaves(layers)[0].shape[0])
     )
 
 
@@ -180,7 +215,12 @@ def for_a_cpu(values: Transformer) -> Transformer:
     """
     turns = values.embedding.dtype == jnp.bfloat16
 
-    def ready(*weights: jax.Array) -> Weight:
+    def ready(*weights: Weight) -> Weight:
+        if isinstance(weights[0], Int8):
+            return Int8(
+                jnp.concatenate([w.values for w in weights], axis=-2),
+                jnp.concatenate([w.scale for w in weights], axis=-1),
+            )
         weight = jnp.concatenate(weights, axis=-1)
         return Turned(jnp.swapaxes(weight, -1, -2)) if turns else weight
 
@@ -202,6 +242,27 @@ def for_a_cpu(values: Transformer) -> Transformer:
     return values.replace(layers=layers, unembedding=unembedding)
 
 
+def in_int8(config: ModelConfig, values: Transformer) -> Transformer:
+    """Parameters as those of the same shape with `weights` "int8" are.
+
+    Args:
+        config: shape of the model.
+        values: with stacked layers.
+    """
+    if values.unembedding is None:
+        values = values.replace(unembedding=values.embedding.T)
+
+    def of(spec, weight):
+        return Int8.of(weight) if isinstance(spec, Int8) else weight
+
+    return jax.tree.map(
+        of,
+        specs(dataclasses.replace(config, weights="int8")),
+        values,
+        is_leaf=lambda x: isinstance(x, Int8 | ParamSpec),
+    )
+
+
 def is_spec(x) -> bool:
     """Whether a node of the tree that `specs` returns is one parameter."""
     return isinstance(x, ParamSpec)
@@ -215,9 +276,9 @@ def init(config: ModelConfig, key: jax.Array) -> Transformer:
 
     def draw(spec: ParamSpec, key):
         if spec.fan_in <= 0:
-            return jnp.full(spec.shape, -spec.fan_in, spec.dtype)
+            return jnp.full(spec.shape, -spec.fan_in, jnp.float32)
         noise = jax.random.normal(key, spec.shape, jnp.float32)
-        return (noise / math.sqrt(spec.fan_in)).astype(spec.dtype)
+        return noise / math.sqrt(spec.fan_in)
 
     return treedef.unflatten(
         draw(spec, key) for spec, key in zip(leaves, keys, strict=True)
@@ -242,7 +303,7 @@ def shardings(config: ModelConfig, mesh: Mesh) -> Transformer:
 
 def count(config: ModelConfig, *, embeddings: bool = True) -> int:
     """Number of parameters, with or without the (un)embeddings."""
-    declared = specs(config)
+    declared = specs(dataclasses.replace(config, weights=""))
     if not embeddings:
         declared = declared.replace(embedding=None, unembedding=None)
     return sum(

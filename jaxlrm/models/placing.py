@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 
@@ -12,6 +13,7 @@ import numpy as np
 from jaxlrm.config import ModelConfig
 from jaxlrm.models import params
 from jaxlrm.models.hf_table import Place
+from jaxlrm.models.products import Int8
 
 Dtypes = Mapping[tuple[str, ...], np.dtype]
 
@@ -50,16 +52,25 @@ class OnMesh:
     from the first piece on.
     """
 
-    def __init__(self, mesh: jax.sharding.Mesh, dtype=None):
-        """Of `dtype`; by default that of the embedding in the checkpoint."""
-        self._mesh, self._dtype = mesh, dtype
+    def __init__(self, mesh: jax.sharding.Mesh, dtype=None, weights: str = ""):
+        """Places nothing yet.
+
+        Args:
+            mesh: devices.
+            dtype: of the parameters; by default that of the embedding in the
+                checkpoint.
+            weights: see `ModelConfig`.
+        """
+        self._mesh, self._dtype, self._weights = mesh, dtype, weights
 
     def allocate(self, config: ModelConfig, dtypes: Dtypes):
         """As of `OnHost`."""
         self._dtype = self._dtype or dtypes["embedding",]
+        self._tied = config.tie_word_embeddings
+        config = dataclasses.replace(config, weights=self._weights)
         return jax.tree.map(
             lambda spec, place: jax.ShapeDtypeStruct(
-                spec.shape, self._dtype, sharding=place
+                spec.shape, spec.dtype or self._dtype, sharding=place
             ),
             params.specs(config),
             params.shardings(config, self._mesh),
@@ -69,9 +80,16 @@ class OnMesh:
     def put(self, values, place: Place, piece: np.ndarray):
         """As of `OnHost`."""
         piece = piece.astype(self._dtype, copy=False)
-        return _replace(
-            values, place.path, functools.partial(_put, place.index, piece)
-        )
+        put = functools.partial(_put, place.index)
+        if self._weights and self._tied and place.path == ("embedding",):
+            unembedding = put(Int8.of(piece.T), values.unembedding)
+            values = values.replace(unembedding=unembedding)
+        old = values
+        for name in place.path:
+            old = getattr(old, name)
+        if isinstance(old, Int8):
+            piece = Int8.of(piece)
+        return _replace(values, place.path, functools.partial(put, piece))
 
 
 def _names(path) -> tuple[str, ...]:
@@ -92,11 +110,13 @@ def _zeros(shape, dtype, sharding) -> jax.Array:
     return jax.lax.with_sharding_constraint(jnp.zeros(shape, dtype), sharding)
 
 
-def _put(index: tuple[int, ...], piece: np.ndarray, array):
+def _put(index: tuple[int, ...], piece, array):
     """`array [*index, ...]` with a piece at an index, on its devices.
 
     An array that has no piece yet is a `ShapeDtypeStruct`.
     """
+    if isinstance(array, Int8):
+        return jax.tree.map(functools.partial(_put, index), piece, array)
     sharding = array.sharding
     if index and isinstance(array, jax.ShapeDtypeStruct):
         array = _zeros(array.shape, array.dtype, sharding)

@@ -14,8 +14,9 @@ import tokenizers
 
 import jaxlrm
 from jaxlrm import testing
+from jaxlrm.config import SearchConfig
 from jaxlrm.engine import loading
-from jaxlrm.models import hf
+from jaxlrm.models import hf, params
 from jaxlrm.text import Text
 from tests import fakes
 
@@ -148,6 +149,29 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert config == model.config
     jax.tree.map(np.testing.assert_array_equal, values, model.params)
     assert Text.load(tmp_path).vocab_size == testing.text().vocab_size
+
+
+def test_weights_in_eight_bits(folder):
+    """Half the memory of bfloat16, as planned; other weights may follow."""
+    problem = "Solve for t: 13*t = 65"
+    search = SearchConfig(branches=8, rounds=2, verifiers="none")
+    with jaxlrm.load(folder, weights="int8") as engine:
+        (first,) = engine.solve([problem], search)
+        assert first.tokens["generator"] > 0
+        programs = engine.programs
+        rounded = params.in_int8(*hf.load(folder))
+        planned = engine.plan(search).weights
+        held = sum(x.nbytes for x in jax.tree.leaves(rounded))
+        assert held < planned < 1.1 * held + 200_000  # with tables
+        engine.update(jax.tree.map(np.asarray, rounded))
+        (second,) = engine.solve([problem], search)
+        assert engine.programs == programs
+    assert second.thoughts == first.thoughts
+
+
+def test_weights_of_other_bits(folder):
+    with pytest.raises(ValueError, match="weights 'int3' is unknown; use one"):
+        jaxlrm.load(folder, weights="int3")
 
 
 @pytest.mark.slow

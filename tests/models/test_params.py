@@ -87,7 +87,7 @@ def test_init_draws_what_is_declared(changes):
     assert sum(x.size for x in drawn.values()) == params.count(config)
     for name, spec in declared.items():
         value = np.asarray(drawn[name])
-        assert value.shape == spec.shape and value.dtype == spec.dtype
+        assert value.shape == spec.shape and value.dtype == np.float32
         assert len(spec.logical_axes) == len(spec.shape)
         if spec.fan_in <= 0:
             assert (value == -spec.fan_in).all(), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tracemalloc
 
@@ -43,6 +44,27 @@ def test_one_dtype_for_all(folder):
         *map(jax.tree.leaves, (found, wanted)), strict=True
     ):
         np.testing.assert_array_equal(array, value.astype(jnp.bfloat16))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("grid", [(1, 1), (2, 2)])
+def test_in_eight_bits(tmp_path, grid, tied):
+    """Rounded as they are read, or afterwards; each lies where it is used."""
+    model = testing.learned(tie_word_embeddings=tied)
+    hf.save(tmp_path, model.config, model.params)
+    mesh = sharding.make_mesh(*grid)
+    _, found = hf.load(tmp_path, OnMesh(mesh, weights="int8"))
+    wanted = params.in_int8(model.config, model.params)
+    places = params.shardings(
+        dataclasses.replace(model.config, weights="int8"), mesh
+    )
+    assert found.layers.query.values.dtype == jnp.int8
+    assert found.unembedding.values.shape == model.params.embedding.shape
+    for array, value, place in zip(
+        *map(jax.tree.leaves, (found, wanted, places)), strict=True
+    ):
+        assert array.sharding.is_equivalent_to(place, array.ndim)
+        np.testing.assert_array_equal(array, value)
 
 
 def test_the_hash_is_that_of_the_file(folder):
