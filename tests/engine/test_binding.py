@@ -21,6 +21,7 @@ def test_what_fits_is_kept_though_a_better_step_is_too_long():
     )
     twigs = tree.Twigs(
         leaf=nothing,
+        node=nothing - 1,
         key=jax.random.split(jax.random.key(1), 4),
         tokens=jnp.zeros((4, S), jnp.int32),
         length=jnp.array(lengths),
@@ -31,10 +32,14 @@ def test_what_fits_is_kept_though_a_better_step_is_too_long():
         logp=jnp.zeros(4),
         reading=nothing,
         begun=nothing,
+        ordinal=nothing,
     )
     keep = jnp.ones(4, bool)
-    found, nodes = tree.add(found, twigs, keep, nothing, nothing + 1, nothing)
+    found, nodes = tree.add(
+        found, twigs, keep, verdict=nothing, count=nothing + 1, group=nothing
+    )
+    twigs = twigs.replace(node=nodes)
     free = jnp.full(7, -1)
-    found = binding._drop_what_does_not_fit(free, found, twigs, nodes)
+    found = binding._drop_what_does_not_fit(free, found, twigs)
     assert found.live[1:5].tolist() == [False, True, False, False]
     assert int(found.dropped) == 3

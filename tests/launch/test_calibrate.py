@@ -13,7 +13,8 @@ import pytest
 
 from jaxlrm import testing
 from jaxlrm.engine import calibrate, loading
-from jaxlrm.models import hf
+from jaxlrm.models import hf, sharding
+from jaxlrm.models.placing import OnMesh
 from tests import fakes
 
 run = functools.partial(fakes.run_launch, "calibrate")
@@ -51,7 +52,8 @@ def test_a_fit_is_written_and_used(model, tmp_path):
     assert found["siblings"] is None and found["pairs"] == 0
     # The engine's scores are those of the fitted line.
     plain = hf.load(model)[1].value_head
-    loaded = loading._read(model).params.value_head
+    place = OnMesh(sharding.make_mesh())
+    loaded = loading._read(model, place).params.value_head
     np.testing.assert_allclose(
         loaded.kernel, found["scale"] * plain.kernel, rtol=1e-5
     )

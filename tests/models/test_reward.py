@@ -53,7 +53,7 @@ def test_the_logit_is_summed_in_float32():
     ],
 )
 def test_a_part_at_a_time_is_all_at_once(monkeypatch, groups, tokens):
-    monkeypatch.setitem(reward._TOKENS, "cpu", tokens)
+    monkeypatch.setitem(reward.TOKENS, "cpu", tokens)
     one_by_one = groups == tokens == 1
     config, values = MODEL.config, MODEL.params
     rng = np.random.default_rng(0)
