@@ -36,10 +36,10 @@ def test_bombs_and_kills_lose_nothing():
         [
             sys.executable,
             str(PROGRAM),
-            "--checks=300",
+            "--checks=700",
             "--deadline=0.1",
             "--kill_every=0.1",
-            "--kill_zygote=0.12",
+            "--kill_zygote=0.4",
         ],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
